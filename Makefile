@@ -1,0 +1,39 @@
+# Thimble: the workshop's targets. `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+# The text as it was typed: a dollar sign in it is not make's.
+ifdef ASK
+override export ASK := $(value ASK)
+endif
+
+.PHONY: help run test lint clean
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements.txt
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+run: $(STAMP) ## talk to the firmware [ASK="text"] [CONFIG=file] [ROOT=dir] [HEAP=176k] [PROFILE=pico_w] [CODE=rom|mpy]
+	@exec $(BIN)/python -m tools.run $(if $(value ASK),--ask) \
+	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(ROOT),--root '$(ROOT)') \
+	  $(if $(HEAP),--heap $(HEAP)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CODE),--code $(CODE))
+
+test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## ruff for all Python, mpy-cross over firmware/ for every architecture
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m tools.lint
+
+clean: ## remove what was built (downloads stay in .cache)
+	rm -rf build $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,137 @@
+"""What can be configured: one JSON file, the same on a board and on Unix.
+
+Every key has a default but the secrets. What is unknown or of the wrong type is refused by name,
+so that a mistyped key never passes for its default.
+"""
+
+import json
+import os
+
+from thimble.core.errors import ConfigError
+from thimble.net import url
+
+FILE = "thimble.json"
+DEFAULTS = {
+    "wifi": {"ssid": "", "password": "", "country": ""},
+    "telegram": {"token": "", "allow": [], "url": "https://api.telegram.org", "max_parts": 8},
+    "model": {
+        "api": "openai",
+        "url": "https://api.openai.com/v1",
+        "key": "",
+        "name": "",
+        "system": "",
+        "max_tokens": 1024,
+    },
+    "tls": {"ca": ""},
+    "memory": {
+        "budget_kb": 0,
+        "elevated": 80,
+        "critical": 90,
+        "max_messages": 200,
+        "keep_days": 7,
+    },
+    "power": {"mode": "always"},
+    "mqtt": {"host": ""},
+}
+SECRETS = ("wifi.password", "telegram.token", "model.key")
+_RANGES = {
+    "telegram.max_parts": (1, 1_000_000),
+    "model.max_tokens": (1, 1_000_000),
+    "memory.budget_kb": (0, 1_000_000),
+    "memory.elevated": (1, 99),
+    "memory.critical": (2, 100),
+    "memory.max_messages": (2, 100_000),
+    "memory.keep_days": (1, 3650),
+}
+_CHOICES = {"model.api": ("openai", "anthropic"), "power.mode": ("always",)}
+_KINDS = {str: "a text", int: "a whole number", list: "a list of whole numbers"}
+
+
+class Section:
+    """The values of one section, as attributes."""
+
+    def __init__(self, name, values):
+        for key, default in DEFAULTS[name].items():
+            setattr(self, key, values.get(key, default))
+
+
+class Config:
+    """A validated configuration; ``path`` is the file it came from, "" if none."""
+
+    def __init__(self, values, path=""):
+        check(values)
+        self.path = path
+        for name in DEFAULTS:
+            setattr(self, name, Section(name, values.get(name, {})))
+
+    def ready(self):
+        """Raises ConfigError naming what is still to be set before the relay can start."""
+        if not self.telegram.token:
+            raise ConfigError("telegram.token is not set; @BotFather on Telegram gives one")
+        if not self.model.name:
+            raise ConfigError("model.name is not set; it is the name the endpoint knows")
+
+    def secrets(self):
+        """The values that no output may show."""
+        sections = [secret.split(".") for secret in SECRETS]
+        found = [getattr(getattr(self, name), key) for name, key in sections]
+        return [value for value in found if value]
+
+
+def load(path=FILE):
+    """The configuration in the file ``path``. Raises ConfigError with what to do."""
+    try:
+        with open(path) as file:
+            values = json.load(file)
+    except OSError as error:
+        raise ConfigError("%s cannot be read (error %d)" % (path, error.errno or 0))
+    except ValueError:
+        raise ConfigError("%s is not valid JSON" % path)
+    return Config(values, path)
+
+
+def save(values, path=FILE):
+    """Writes ``values`` atomically: after a power cut the file is either the old or the new."""
+    check(values)
+    aside = path + ".new"
+    with open(aside, "w") as file:
+        json.dump(values, file)
+    os.rename(aside, path)
+
+
+def check(values):
+    """Raises ConfigError that names the first key that is unknown, mistyped or out of range."""
+    if not isinstance(values, dict):
+        raise ConfigError("the configuration must be a JSON object")
+    for name, section in values.items():
+        if name not in DEFAULTS:
+            raise ConfigError("%s is not a section; there are %s" % (name, ", ".join(DEFAULTS)))
+        if not isinstance(section, dict):
+            raise ConfigError("%s must be a JSON object" % name)
+        for key, value in section.items():
+            _check_value(name, key, value)
+    memory = values.get("memory", {})
+    elevated = memory.get("elevated", DEFAULTS["memory"]["elevated"])
+    if elevated >= memory.get("critical", DEFAULTS["memory"]["critical"]):
+        raise ConfigError("memory.elevated must be less than memory.critical")
+
+
+def _check_value(name, key, value):
+    dotted = "%s.%s" % (name, key)
+    if key not in DEFAULTS[name]:
+        known = ", ".join(DEFAULTS[name])
+        raise ConfigError("%s is not a setting; %s has %s" % (dotted, name, known))
+    kind = type(DEFAULTS[name][key])
+    # A JSON true is an int to Python, and no number to a person.
+    if type(value) is not kind or (kind is list and not all(type(item) is int for item in value)):
+        raise ConfigError("%s must be %s" % (dotted, _KINDS[kind]))
+    if dotted in _RANGES:
+        low, high = _RANGES[dotted]
+        if not low <= value <= high:
+            raise ConfigError("%s must be between %d and %d" % (dotted, low, high))
+    if dotted in _CHOICES and value not in _CHOICES[dotted]:
+        raise ConfigError("%s must be one of: %s" % (dotted, ", ".join(_CHOICES[dotted])))
+    if key == "url":
+        url.parse(value, dotted)
+    if dotted == "telegram.token" and value and (":" not in value or "/" in value or " " in value):
+        raise ConfigError("telegram.token must look like 123456:ABC… (from @BotFather)")

@@ -1,0 +1,32 @@
+"""How long to wait before the next attempt: doubling, with jitter, capped, without end."""
+
+
+class Backoff:
+    """base_ms: the longest first wait; cap_ms: the longest wait of all (at most 4,000,000).
+
+    `failures` counts the waits handed out since the last reset().
+    """
+
+    def __init__(self, base_ms=1000, cap_ms=60000):
+        self._base = base_ms
+        self._cap = cap_ms
+        self.failures = 0
+
+    def next(self, random_byte):
+        """Milliseconds to wait: between half and all of min(cap, base * 2**failures).
+
+        random_byte: 0 (half) to 255 (all); it keeps a thousand boards behind one router apart.
+        """
+        wait = self._base
+        for _ in range(self.failures):
+            if wait >= self._cap:
+                break
+            wait += wait
+        wait = min(wait, self._cap)
+        self.failures += 1
+        half = wait >> 1
+        return half + (wait - half) * random_byte // 255
+
+    def reset(self):
+        """An attempt succeeded."""
+        self.failures = 0

@@ -1,0 +1,152 @@
+"""The conversations that are in RAM, each found by the key of its chat.
+
+A key is the chat's id, or "chat:thread", as bytes. There are a few slots; what they hold shares
+one pool of segments. When that is used up, those who hold more than their share give first.
+"""
+
+from micropython import const
+
+from thimble.core.conversation import HEADER, Conversation
+from thimble.core.octets import copy, same
+
+KEY_BYTES = const(40)
+_EMPTY_FIRST = const(0x1FFFFFFF)  # more than any stamp
+
+
+class Chats:
+    """``slots`` (two or more) conversations over a pool of segments, made now.
+
+    ``busy``: the Conversation that is being answered, or None; it is never cleared for another.
+    ``evictions`` counts conversations that lost all. ``share``: bytes that one turn may keep, see
+    Conversation; 0: no bound.
+    """
+
+    def __init__(self, segments, slots, share=0):
+        self._pool = segments
+        self.all = []
+        for _ in range(slots):
+            conversation = Conversation(segments)
+            conversation.key = bytearray(KEY_BYTES)
+            conversation.key_len = 0
+            conversation.stamp = 0
+            conversation.stuck = False
+            if share:
+                conversation.share = share
+            self.all.append(conversation)
+        self.busy = None
+        self.evictions = 0
+        self._clock = 0
+
+    @property
+    def active(self):
+        """Conversations that hold turns."""
+        n = 0
+        for conversation in self.all:
+            n += conversation.turns > 0
+        return n
+
+    def find(self, buf, off, n):
+        """The conversation with the key ``buf[off:off + n]``, or None."""
+        for conversation in self.all:
+            if conversation.key_len == n and n and same(conversation.key, 0, buf, off, n):
+                return conversation
+        return None
+
+    def get(self, buf, off, n):
+        """The conversation with this key, now the most recently used; an empty one if it is new.
+
+        A new one takes a slot without turns, else that of the least recently used conversation,
+        which is lost, but never the busy one. ValueError if the key has more than KEY_BYTES.
+        """
+        if not 0 < n <= KEY_BYTES:
+            raise ValueError("a chat's key has 1 to 40 bytes")
+        found = self.find(buf, off, n)
+        if found is None:
+            least = 0
+            for other in self.all:
+                stamp = other.stamp if other.turns else other.stamp - _EMPTY_FIRST
+                if other is not self.busy and (found is None or stamp < least):
+                    found = other
+                    least = stamp
+            self._evict(found)
+            copy(found.key, 0, buf, off, n)
+            found.key_len = n
+        self._clock += 1
+        found.stamp = self._clock
+        return found
+
+    def forget(self, conversation):
+        """Clears a conversation and frees its slot."""
+        conversation.clear()
+        conversation.key_len = conversation.stamp = 0
+
+    def append(self, conversation, buf, off, n):
+        """Adds ``buf[off:off + n]`` to the conversation's open turn, making room as needed.
+
+        The turn survives; if all else fails its middle goes. False: the pool is too small for
+        even that, and the rest of the text is lost.
+        """
+        most = self._pool.size - HEADER  # one free segment is then enough
+        while n > 0:
+            step = min(n, most)
+            while not conversation.append(buf, off, step):
+                if not self.room(conversation):
+                    return False
+            off += step
+            n -= step
+        return True
+
+    def room(self, conversation):
+        """Makes at least one segment free for ``conversation``; False if nothing at all can go.
+
+        First go the oldest exchanges of whoever holds most above a fair share, then whole
+        conversations, the least recently used first, then this one's own oldest exchanges, last
+        the middle of its open turn.
+        """
+        pool = self._pool
+        for other in self.all:
+            other.stuck = other is self.busy and other is not conversation
+        fair = max(1, pool.count // (self.active + (not conversation.turns)))
+        while not pool.free:
+            largest = self._largest(fair)
+            if largest is None:
+                break
+            largest.stuck = not largest.drop_oldest()
+            self.evictions += not largest.turns
+        while not pool.free:
+            oldest = self._oldest(conversation)
+            if oldest is None:
+                break
+            self._evict(oldest)
+        while not pool.free:
+            if not conversation.drop_oldest() and not conversation.squeeze():
+                return False
+        return True
+
+    def _largest(self, fair):
+        """Who holds most segments above the fair share and can give; of two the one less used."""
+        found = None
+        for other in self.all:
+            if other.stuck or other.segments_used <= fair:
+                continue
+            if found is not None:
+                more = other.segments_used - found.segments_used
+                if more < 0 or (not more and other.stamp > found.stamp):
+                    continue
+            found = other
+        return found
+
+    def _oldest(self, conversation):
+        """The least recently used conversation that is neither ``conversation`` nor busy."""
+        found = None
+        for other in self.all:
+            if other is conversation or other is self.busy or not other.segments_used:
+                continue
+            if found is None or other.stamp < found.stamp:
+                found = other
+        return found
+
+    def _evict(self, conversation):
+        if conversation.turns:
+            self.evictions += 1
+        conversation.clear()

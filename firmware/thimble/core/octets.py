@@ -1,0 +1,121 @@
+"""Work on parts of byte buffers, without allocation.
+
+A part is (buffer, offset, length) or (buffer, offset, end). Decimals are ASCII. Update and chat ids
+do not fit a small int (30 bits) on a board, so they stay decimals: `increment` and `compare` do for
+them what + and < would do.
+"""
+
+import micropython
+from micropython import const
+
+_TENTH = const(107374182)  # (2**30 - 1) // 10
+_TENTH_DIGIT = const(3)  # (2**30 - 1) % 10
+
+
+@micropython.viper
+def copy(dst, dst_off: int, src, src_off: int, n: int):
+    """Copy n bytes. Within one buffer the parts may overlap if the bytes move to lower offsets."""
+    d = ptr8(dst)
+    s = ptr8(src)
+    i = 0
+    while i < n:
+        d[dst_off + i] = s[src_off + i]
+        i += 1
+
+
+def same(a, a_off, b, b_off, n):
+    """Whether n bytes of a and b are equal."""
+    for i in range(n):
+        if a[a_off + i] != b[b_off + i]:
+            return False
+    return True
+
+
+def compare(a, a_off, a_len, b, b_off, b_len):
+    """-1, 0 or 1: the order of two decimals, both without sign and leading zeros."""
+    if a_len != b_len:
+        return -1 if a_len < b_len else 1
+    for i in range(a_len):
+        d = a[a_off + i] - b[b_off + i]
+        if d:
+            return -1 if d < 0 else 1
+    return 0
+
+
+def behind(a, a_off, a_len, b, b_off, b_len):
+    """b - a of two decimals without sign, or -1 if a is not less or the difference is large."""
+    n = 0
+    for i in range(-max(a_len, b_len), 0):
+        n *= 10
+        if i >= -b_len:
+            n += b[b_off + b_len + i]
+        if i >= -a_len:
+            n -= a[a_off + a_len + i]
+        # A leading digit without its counterpart stands against a "0".
+        if i < -a_len:
+            n -= 0x30
+        elif i < -b_len:
+            n += 0x30
+        if not -_TENTH < n < _TENTH:
+            return -1
+    return n if n > 0 else -1
+
+
+def increment(buf, off, length):
+    """Add 1 to the decimal without sign at buf[off:off+length], in place.
+
+    Returns its new length, which is one more after 9, 99, 999 …: that byte must be free.
+    """
+    i = off + length - 1
+    while i >= off and buf[i] == 0x39:
+        buf[i] = 0x30
+        i -= 1
+    if i >= off:
+        buf[i] += 1
+        return length
+    buf[off] = 0x31
+    if length:
+        buf[off + length] = 0x30
+    return length + 1
+
+
+def int_len(n):
+    """Bytes that put_int writes for the small int n."""
+    length = 1
+    if n < 0:
+        length = 2
+    else:
+        n = -n  # the negative half is the larger one: -n of the least small int would allocate
+    while n <= -10:
+        n = -(n // -10)
+        length += 1
+    return length
+
+
+def put_int(buf, off, n):
+    """Write the small int n as a decimal at buf[off:]; returns the offset behind it."""
+    end = off + int_len(n)
+    if n < 0:
+        buf[off] = 0x2D
+    else:
+        n = -n
+    i = end
+    while True:
+        i -= 1
+        buf[i] = 0x30 - n % -10
+        n = -(n // -10)
+        if not n:
+            return end
+
+
+def get_int(buf, off, end):
+    """The decimal at buf[off:end] as a small int; -1 unless all are digits and it is < 2**30."""
+    if off >= end:
+        return -1
+    n = 0
+    for i in range(off, end):
+        d = buf[i] - 0x30
+        if d < 0 or d > 9 or n > _TENTH or (n == _TENTH and d > _TENTH_DIGIT):
+            return -1
+        n = n * 10 + d
+    return n

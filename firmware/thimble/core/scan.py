@@ -1,0 +1,582 @@
+"""A pull scanner for JSON (RFC 8259) that arrives in pieces of any size.
+
+It copies out the few values that are wanted and checks and skips all else, however long, so no
+document is ever held whole. Wanted values are named by paths: b"result[].message.chat.id", where
+"[]" stands for every element of an array.
+
+The paths become a trie of bytes, in which 0xFF stands for "." (a member of an object) and 0xFE for
+"[]": bytes that no UTF-8 has. One bytearray, the table, holds (offsets in bytes)
+
+    0    an empty node: the node of everything that is not wanted
+    4    the kinds of the open containers, one bit a level, 1 for an object
+    36   the literals, each ended by 0
+    52   the escapes, in pairs: the letter, what it means
+    72   the root's node, then all others, 4 bytes each: its byte; path + 1 (0: no wanted path ends
+         here), with 0x80 if it has children, of which the first follows at once; the offset of its
+         next sibling (2 bytes, low first, 0: none)
+    …    room for the key that is being read
+
+One viper function does all the work, from one event to the next; its state is an array('i').
+"""
+
+from array import array
+
+import micropython
+from micropython import const
+
+from thimble.core.errors import ParseError
+
+MORE = const(0)  # all input is used: feed() again
+OPEN = const(1)  # a wanted path's object or array begins
+CLOSE = const(2)  # … and ends
+VALUE = const(3)  # a wanted path's string, number or literal, or the rest of a long string
+PIECE = const(4)  # the output area is full in the middle of a wanted string
+END = const(5)  # the document is complete
+
+STRING = const(0)
+INTEGER = const(1)
+NUMBER = const(2)  # with a fraction or an exponent
+TRUE = const(3)
+FALSE = const(4)
+NULL = const(5)
+
+_MOST_LEVELS = const(16)  # of a path
+_LONGEST_NUMBER = const(24)
+
+_WHAT = (
+    "JSON: this byte cannot stand here",
+    "JSON: a control character in a string",
+    "JSON: half of a surrogate pair",
+    "JSON: not UTF-8",
+    "JSON: a number is too long",
+)
+_UNEXPECTED = const(-1)
+_CONTROL = const(-2)
+_SURROGATE = const(-3)
+_ENCODING = const(-4)
+_LONG = const(-5)
+
+# Parts of the table.
+_KINDS = const(4)
+_KIND_LEVELS = const(256)
+_LITERALS = const(36)
+_ESCAPES = const(52)
+_ROOT = const(72)
+_CHILDREN = const(0x80)
+_PATHS = const(0x7F)
+_MEMBER = const(0xFF)
+_ELEMENT = const(0xFE)
+
+# Elements of the state.
+_POS = const(0)  # the next byte of the input
+_END = const(1)
+_STATE = const(2)
+_SINK = const(3)  # what becomes of the scalar that is being read
+_NODE = const(
+    4
+)  # of the value that comes or is being read; -1: of a key longer than any wanted one
+_SUB = const(5)  # the node before the members or elements of the innermost container
+_INSIDE = const(6)  # the innermost container: 1 object, 0 array, _TOP none
+_DEPTH = const(7)  # open containers
+_TRACKED = const(8)  # how many of them, from the outermost, have wanted paths in them
+_OUT = const(9)  # where the next decoded byte goes
+_N = const(10)  # bytes or digits left; the part of a number; the place in a literal
+_CODE = const(11)  # the code point that is being read
+_LEAST = const(12)  # the least code point that needs as many UTF-8 bytes
+_HIGH = const(13)  # the first half of a surrogate pair, or 0
+_PATH = const(14)
+_KIND = const(15)
+_LENGTH = const(16)
+_BEGIN = const(17)  # of the output area, then of the key's room
+_LIMIT = const(19)  # of both
+_STACK = const(21)  # of each tracked container: its _SUB << 8 | path + 1
+_USED = const(38)  # bytes of the document
+_SIZE = const(39)
+
+_TOP = const(8)  # no byte is 0x5D + (8 << 5)
+
+# Sinks. An odd one is decoded.
+_SKIP = const(0)
+_WANTED = const(1)
+_SKIP_KEY = const(2)
+_KEY = const(3)
+
+# States, in an order that the comparisons in _run rely on. First those between tokens.
+_AT_VALUE = const(0)
+_AT_KEY = const(1)
+_AT_COLON = const(2)
+_AT_FIRST_VALUE = const(3)  # or the end of the array
+_AT_FIRST_KEY = const(4)  # or the end of the object
+_AFTER = const(5)
+_DONE = const(6)
+_IN_STRING = const(7)
+_IN_UTF8 = const(8)
+_IN_NUMBER = const(9)
+_IN_LITERAL = const(10)
+_IN_ESCAPE = const(11)
+_IN_HEX = const(12)
+_IN_PAIR = const(13)  # between the halves of a surrogate pair
+_FAILED = const(14)
+_EMIT = const(15)  # a code point is to be written; takes no input
+_ENDED = const(16)  # a value has ended; takes no input
+_START = const(17)
+
+# Parts of a number; from _ZERO on it may end.
+_SIGN = const(0)
+_DIGIT = const(1)
+_POINT = const(2)
+_EXPONENT = const(3)
+_EXPONENT_DIGIT = const(4)
+_ZERO = const(5)
+_WHOLE = const(6)
+_FRACTION = const(7)
+_EXPONENT_DIGITS = const(8)
+
+
+class Scanner:
+    """paths: the wanted ones, as bytes; ValueError if one is empty, given twice, deeper than 16
+    levels or one of more than 127.
+
+    After an event: path (index in paths) and, after VALUE and PIECE, kind (STRING …) and length
+    (the bytes that are in the output area).
+    """
+
+    def __init__(self, paths):
+        self._state = array("i", bytes(4 * _SIZE))
+        self._table = _compile(paths, self._state)
+        self._in = self._out = b""
+        self.path = self.kind = self.length = 0
+
+    def start(self, out, off, size):
+        """Begin a new document. Values go to out[off:off+size]; size at least 4."""
+        st = self._state
+        st[_STATE] = _START
+        st[_END] = 0
+        self._out = out
+        st[_BEGIN] = off
+        st[_LIMIT] = off + size
+
+    def out(self, out, off, size):
+        """Redirect the output. Not in the middle of a wanted value, except after PIECE."""
+        st = self._state
+        self._out = out
+        st[_BEGIN] = off
+        st[_LIMIT] = off + size
+        if st[_SINK] == _WANTED:
+            st[_OUT] = off
+
+    def feed(self, buf, off, end):
+        """The next bytes of the document; allowed after start() and after MORE or END."""
+        st = self._state
+        self._in = buf
+        st[_POS] = off
+        st[_END] = end
+
+    @micropython.viper
+    def next(self) -> int:
+        """Go on to the next event and return it: MORE, OPEN, CLOSE, VALUE, PIECE or END.
+
+        Strings arrive as UTF-8 without escapes, numbers as they were written. A string longer than
+        the output area comes as PIECEs of whole characters and a VALUE with the rest; each begins
+        at the start of the area. After END only white space may follow.
+
+        Raises ParseError; the document cannot be continued then. Objects and arrays in each other
+        are checked up to 256 levels; deeper ones need only closing brackets in the right number.
+        """
+        c = 0
+        i = 0
+        st = ptr32(self._state)
+        b = ptr8(self._in)
+        area = ptr8(self._out)
+        tab = ptr8(self._table)
+        i = st[_POS]
+        end = st[_END]
+        s = st[_STATE]
+        sink = st[_SINK]
+        node = st[_NODE]
+        sub = st[_SUB]
+        inside = st[_INSIDE]
+        depth = st[_DEPTH]
+        o = st[_OUT]
+        n = st[_N]
+        code = st[_CODE]
+        event = MORE
+        if s == _START:
+            s = _AT_VALUE
+            sink = _SKIP
+            node = _ROOT
+            sub = 0
+            inside = _TOP
+            depth = 0
+            st[_USED] = 0
+            st[_TRACKED] = 0
+            st[_HIGH] = 0
+        dst = tab if sink == _KEY else area
+        while i < end:
+            c = b[i]
+            i += 1
+            if s == _IN_STRING:
+                if sink & 1:
+                    limit = st[_LIMIT + (sink >> 1)]
+                    while (
+                        o < limit
+                        and c < 0x80
+                        and (c > 0x5C or c >= 0x20 and c != 0x22 and c != 0x5C)
+                    ):
+                        dst[o] = c
+                        o += 1
+                        if i == end:
+                            c = 0x100
+                            break
+                        c = b[i]
+                        i += 1
+                else:
+                    while c > 0x5C or c >= 0x20 and c != 0x22 and c != 0x5C:
+                        if i == end:
+                            c = 0x100
+                            break
+                        c = b[i]
+                        i += 1
+                if c == 0x22:
+                    s = _ENDED
+                    if sink & 2:
+                        s = _AT_COLON
+                        if sink == _KEY:
+                            node = 0 if node < 0 else sub
+                            p = st[_BEGIN + 1]
+                            while p < o and node:
+                                node = node + 4 if tab[node + 1] & _CHILDREN else 0
+                                while node and tab[node] != tab[p]:
+                                    node = tab[node + 2] | tab[node + 3] << 8
+                                p += 1
+                elif c == 0x5C:
+                    s = _IN_ESCAPE
+                elif c < 0x20:
+                    event = _CONTROL
+                elif c < 0x80:
+                    i -= 1
+                    if sink == _KEY:
+                        o = st[_BEGIN + 1]
+                        node = -1
+                    else:
+                        event = PIECE
+                elif c < 0x100:
+                    s = _IN_UTF8
+                    n = 1
+                    st[_LEAST] = 0x80
+                    if c >= 0xF0:
+                        n = 3
+                        st[_LEAST] = 0x10000
+                    elif c >= 0xE0:
+                        n = 2
+                        st[_LEAST] = 0x800
+                    if c < 0xC2 or c > 0xF4:
+                        event = _ENCODING
+                    code = c & 0x3F >> n
+            elif s <= _DONE:
+                if c <= 0x20:
+                    if c != 0x20 and 0x2600 >> c & 1 == 0:  # the bits of tab, LF and CR
+                        event = _UNEXPECTED
+                elif depth > _KIND_LEVELS:
+                    # Too deep for a wanted path and for the kinds: only count the brackets.
+                    if c == 0x22:
+                        s = _IN_STRING
+                        sink = _SKIP
+                    elif c | 0x20 == 0x7B:
+                        depth += 1
+                    elif c | 0x20 == 0x7D:
+                        depth -= 1
+                        if depth == _KIND_LEVELS:
+                            inside = tab[_KINDS + (_KIND_LEVELS >> 3) - 1] >> 7
+                            s = _AFTER
+                elif s >= _AT_FIRST_VALUE and c == 0x5D + (inside << 5):
+                    depth -= 1
+                    if depth < st[_TRACKED]:
+                        st[_TRACKED] = depth
+                        p = st[_STACK + depth] & _PATHS
+                        if p:
+                            st[_PATH] = p - 1
+                            event = CLOSE
+                    sub = 0
+                    inside = _TOP
+                    if depth:
+                        p = depth - 1
+                        inside = tab[_KINDS + (p >> 3)] >> (p & 7) & 1
+                        if depth == st[_TRACKED]:
+                            sub = st[_STACK + p] >> 8
+                    sink = _SKIP
+                    s = _ENDED
+                elif s == _AFTER:
+                    if c != 0x2C:
+                        event = _UNEXPECTED
+                    s = _AT_KEY if inside else _AT_VALUE
+                    node = sub
+                elif s == _AT_COLON:
+                    if c != 0x3A:
+                        event = _UNEXPECTED
+                    s = _AT_VALUE
+                elif s == _AT_KEY or s == _AT_FIRST_KEY:
+                    if c != 0x22:
+                        event = _UNEXPECTED
+                    s = _IN_STRING
+                    sink = _SKIP_KEY
+                    node = 0
+                    if sub:
+                        sink = _KEY
+                        o = st[_BEGIN + 1]
+                        dst = tab
+                elif s == _DONE:
+                    event = _UNEXPECTED
+                else:
+                    p = tab[node + 1] & _PATHS
+                    st[_PATH] = p - 1
+                    if c | 0x20 == 0x7B:
+                        inside = c >> 5 & 1
+                        sub = node + 4 if tab[node + 1] & _CHILDREN else 0
+                        while sub and tab[sub] != _ELEMENT + inside:
+                            sub = tab[sub + 2] | tab[sub + 3] << 8
+                        if sub or p:
+                            st[_STACK + depth] = sub << 8 | p
+                            st[_TRACKED] = depth + 1
+                            if p:
+                                event = OPEN
+                        if depth < _KIND_LEVELS:
+                            p = _KINDS + (depth >> 3)
+                            n = depth & 7
+                            tab[p] = tab[p] & ~(1 << n) | inside << n
+                        depth += 1
+                        node = sub
+                        s = _AT_FIRST_KEY if inside else _AT_FIRST_VALUE
+                    else:
+                        sink = _WANTED if p else _SKIP
+                        o = st[_BEGIN]
+                        dst = area
+                        p = STRING
+                        s = _IN_STRING
+                        if c != 0x22:
+                            s = _IN_LITERAL
+                            if c == 0x74:
+                                p = TRUE
+                                n = _LITERALS + 1
+                            elif c == 0x66:
+                                p = FALSE
+                                n = _LITERALS + 6
+                            elif c == 0x6E:
+                                p = NULL
+                                n = _LITERALS + 12
+                            elif c == 0x2D or (c >= 0x30 and c <= 0x39):
+                                i -= 1
+                                s = _IN_NUMBER
+                                n = _SIGN
+                            else:
+                                event = _UNEXPECTED
+                        st[_KIND] = p
+            elif s == _IN_UTF8:
+                code = code << 6 | c & 0x3F
+                n -= 1
+                if c & 0xC0 != 0x80:
+                    event = _ENCODING
+                elif n == 0:
+                    if code < st[_LEAST] or code > 0x10FFFF or code >> 11 == 0x1B:
+                        event = _ENCODING
+                    s = _EMIT
+            elif s == _IN_NUMBER:
+                p = -1
+                if c >= 0x30 and c <= 0x39:
+                    if n < _POINT:
+                        p = _WHOLE if c != 0x30 else _ZERO
+                    elif n == _POINT:
+                        p = _FRACTION
+                    elif n < _ZERO:
+                        p = _EXPONENT_DIGITS
+                    elif n > _ZERO:
+                        p = n
+                elif c == 0x2E:
+                    if n == _ZERO or n == _WHOLE:
+                        p = _POINT
+                elif c | 0x20 == 0x65:
+                    if n >= _ZERO and n <= _FRACTION:
+                        p = _EXPONENT
+                elif c == 0x2D and n == _SIGN:
+                    p = _DIGIT
+                elif (c == 0x2D or c == 0x2B) and n == _EXPONENT:
+                    p = _EXPONENT_DIGIT
+                if p < 0:
+                    if n < _ZERO:
+                        event = _UNEXPECTED
+                    else:
+                        i -= 1
+                        st[_KIND] = INTEGER if n <= _WHOLE else NUMBER
+                        s = _ENDED
+                else:
+                    n = p
+                    if sink:
+                        if o == st[_LIMIT] or o - st[_BEGIN] == _LONGEST_NUMBER:
+                            event = _LONG
+                        else:
+                            dst[o] = c
+                            o += 1
+            elif s == _IN_LITERAL:
+                if c != tab[n]:
+                    event = _UNEXPECTED
+                n += 1
+                if tab[n] == 0:
+                    s = _ENDED
+            elif s == _IN_ESCAPE:
+                s = _IN_STRING
+                if c == 0x75:
+                    s = _IN_HEX
+                    n = 4
+                    code = 0
+                elif st[_HIGH]:
+                    event = _SURROGATE
+                else:
+                    p = _ESCAPES
+                    while tab[p] != c and tab[p]:
+                        p += 2
+                    if tab[p] == 0:
+                        event = _UNEXPECTED
+                    code = tab[p + 1]
+                    if sink & 1:
+                        s = _EMIT
+            elif s == _IN_HEX:
+                p = c - 0x30
+                if p < 0 or p > 9:
+                    p = (c | 0x20) - 0x57
+                    if p < 10 or p > 15:
+                        event = _UNEXPECTED
+                code = code << 4 | p
+                n -= 1
+                if n == 0:
+                    s = _IN_STRING
+                    if sink & 1:
+                        s = _EMIT
+                        p = code >> 10
+                        if st[_HIGH]:
+                            if p != 0x37:
+                                event = _SURROGATE
+                            code = 0x10000 + ((st[_HIGH] & 0x3FF) << 10) + (code & 0x3FF)
+                            st[_HIGH] = 0
+                        elif p == 0x36:
+                            st[_HIGH] = code
+                            s = _IN_PAIR
+                        elif p == 0x37:
+                            event = _SURROGATE
+            elif s == _IN_PAIR:
+                s = _IN_ESCAPE
+                if c != 0x5C:
+                    event = _SURROGATE
+            elif s == _FAILED:
+                event = st[_LENGTH]
+            else:
+                i -= 1
+            if s >= _EMIT and event >= 0:
+                if s == _EMIT:
+                    p = 0
+                    if code >= 0x80:
+                        p = 1 if code < 0x800 else 2 if code < 0x10000 else 3
+                    if o + p >= st[_LIMIT + (sink >> 1)]:
+                        if sink == _KEY:
+                            node = -1
+                            s = _IN_STRING
+                        else:
+                            event = PIECE
+                    else:
+                        s = _IN_STRING
+                        if p:
+                            dst[o] = 0x780 >> p & 0xFF | code >> 6 * p
+                        else:
+                            dst[o] = code
+                        while p:
+                            p -= 1
+                            o += 1
+                            dst[o] = 0x80 | code >> 6 * p & 0x3F
+                        o += 1
+                else:
+                    s = _AFTER
+                    if sink:
+                        event = VALUE
+                    if depth == 0:
+                        s = _DONE
+                        event = END
+            if event:
+                break
+        if event < 0:
+            s = _FAILED
+            i -= 1
+            st[_LENGTH] = event
+        elif event >= VALUE:
+            st[_LENGTH] = o - st[_BEGIN]
+            o = st[_BEGIN]
+        st[_USED] += i - st[_POS]
+        st[_POS] = i
+        st[_STATE] = s
+        st[_SINK] = sink
+        st[_NODE] = node
+        st[_SUB] = sub
+        st[_INSIDE] = inside
+        st[_DEPTH] = depth
+        st[_OUT] = o
+        st[_N] = n
+        st[_CODE] = code
+        if event > 0:
+            self.path = st[_PATH]
+            self.kind = st[_KIND]
+            self.length = st[_LENGTH]
+            self.offset = st[_USED]
+        elif event < 0:
+            self._fail(event)
+        return event
+
+    def _fail(self, event):
+        self.offset = self._state[_USED]
+        raise ParseError(_WHAT[~event], self.offset)
+
+    def finish(self):
+        """The input ends here: ParseError unless the document was complete."""
+        st = self._state
+        s = st[_STATE]
+        if s == _DONE or (s == _IN_NUMBER and st[_DEPTH] == 0 and st[_N] >= _ZERO):
+            return
+        raise ParseError("JSON: the document ends too early", st[_USED])
+
+
+def _compile(paths, state):
+    table = bytearray(_ROOT + 4)
+    table[_LITERALS:_ESCAPES] = b"true\0false\0null\0"
+    table[_ESCAPES : _ESCAPES + 16] = b'""\\\\//b\bf\fn\nr\rt\t'
+    words = []
+    for path in paths:
+        if path and path[0] != 0x5B:
+            path = b"." + path
+        words.append((path.replace(b"[]", b"\xfe").replace(b".", b"\xff"), len(words) + 1))
+    longest = 0
+    # In this order a node's first child comes right behind it.
+    for word, number in sorted(words):
+        longest = max(longest, len(word))
+        node = _ROOT
+        levels = 0
+        for c in word:
+            if c >= _ELEMENT:
+                levels += 1
+            last = 0
+            child = node + 4 if table[node + 1] & _CHILDREN else 0
+            while child and table[child] != c:
+                last = child
+                child = table[child + 2] | table[child + 3] << 8
+            if not child:
+                child = len(table)
+                table.extend(bytes((c, 0, 0, 0)))
+                if last:
+                    table[last + 2] = child & 255
+                    table[last + 3] = child >> 8
+                else:
+                    table[node + 1] |= _CHILDREN
+            node = child
+        if not word or levels > _MOST_LEVELS or number > _PATHS or table[node + 1] & _PATHS:
+            raise ValueError("bad path")
+        table[node + 1] |= number
+    state[_BEGIN + 1] = len(table)
+    state[_LIMIT + 1] = len(table) + longest
+    table.extend(bytes(longest))
+    return table

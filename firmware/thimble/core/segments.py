@@ -1,0 +1,67 @@
+"""A pool of equal blocks of memory, from which the conversations are made.
+
+    data   the blocks: bytearrays of ``size`` bytes, None where one went back to the heap
+    next   array 'h', for each block the index of the one after it in its chain, -1 at the end
+
+A taken block belongs to its taker, who chains it. The free blocks are a chain of their own, and
+so are the places of the missing ones.
+"""
+
+from array import array
+
+
+class Segments:
+    """``count`` blocks of ``size`` bytes, made now; ``free`` of them are not taken."""
+
+    def __init__(self, size, count):
+        self.size = size
+        self.count = count
+        self.free = count
+        self.next = array("h", range(-1, count - 1))
+        self.data = [None] * count
+        for index in range(count):
+            self.data[index] = bytearray(size)
+        self._free = count - 1
+        self._gone = -1
+
+    def take(self):
+        """Index of a block that is now the caller's, its ``next`` -1; or -1: none is free."""
+        index = self._free
+        if index >= 0:
+            self._free = self.next[index]
+            self.next[index] = -1
+            self.free -= 1
+        return index
+
+    def give(self, index):
+        """Takes block ``index`` back."""
+        self.next[index] = self._free
+        self._free = index
+        self.free += 1
+
+    def release(self, n):
+        """Gives up to ``n`` free blocks back to the heap; returns how many."""
+        done = 0
+        while done < n and self._free >= 0:
+            index = self.take()
+            self.data[index] = None
+            self.next[index] = self._gone
+            self._gone = index
+            done += 1
+        self.count -= done
+        return done
+
+    def regrow(self, n):
+        """Makes up to ``n`` released blocks anew, as the heap allows; returns how many."""
+        done = 0
+        while done < n and self._gone >= 0:
+            index = self._gone
+            try:
+                self.data[index] = bytearray(self.size)
+            except MemoryError:
+                break
+            self._gone = self.next[index]
+            self.give(index)
+            done += 1
+        self.count += done
+        return done

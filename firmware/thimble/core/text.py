@@ -1,0 +1,123 @@
+"""Measuring and cutting UTF-8 text.
+
+Telegram counts UTF-16 units: 1 for a character of one to three bytes, 2 for one of four. A place
+in a text is an offset in its buffer (bytes or bytearray); the text between `start` and `end` is
+whole, valid UTF-8 unless a function says otherwise.
+"""
+
+import micropython
+from micropython import const
+
+_ANY = const(0x3FFFFFFF)
+_VALIDATE = const(-1)
+
+
+@micropython.viper
+def _walk(buf, start: int, end: int, limit: int) -> int:
+    # Goes over the characters until `limit` UTF-16 units are exceeded. Returns the offset of the
+    # character that exceeds them, or, if none does, ~units. With _VALIDATE it stops at the first
+    # byte that is not UTF-8 (RFC 3629) instead. One function, because each viper function takes a
+    # page of memory on Unix.
+    b = ptr8(buf)
+    i = start
+    units = 0
+    while i < end:
+        c = b[i]
+        n = 1
+        if c >= 0x80:
+            if c >= 0xF0:
+                n = 4
+            elif c >= 0xE0:
+                n = 3
+            elif c >= 0xC0:
+                n = 2
+            if limit < 0:
+                if n == 1 or c < 0xC2 or c > 0xF4 or i + n > end:
+                    return i
+                second = b[i + 1]
+                if c == 0xE0 and second < 0xA0 or c == 0xED and second >= 0xA0:
+                    return i
+                if c == 0xF0 and second < 0x90 or c == 0xF4 and second >= 0x90:
+                    return i
+                k = 1
+                while k < n:
+                    if b[i + k] & 0xC0 != 0x80:
+                        return i
+                    k += 1
+        units += 2 if n == 4 else 1
+        if limit >= 0 and units > limit:
+            return i
+        i += n
+    return ~units
+
+
+def units(buf, start, end):
+    """UTF-16 units of buf[start:end]."""
+    return ~_walk(buf, start, end, _ANY)
+
+
+def fit(buf, start, end, max_units):
+    """The largest offset up to `end` that splits no character and has max_units before it."""
+    pos = _walk(buf, start, end, max_units)
+    return end if pos < 0 else pos
+
+
+def invalid(buf, start, end):
+    """Offset of the first byte of what is not UTF-8 in any bytes, or -1.
+
+    A character that is incomplete at the end counts as invalid.
+    """
+    pos = _walk(buf, start, end, _VALIDATE)
+    return -1 if pos < 0 else pos
+
+
+def boundary(buf, start, pos):
+    """The largest offset from start to pos that splits no character; buf[pos] need not exist."""
+    p = pos
+    while p > start:
+        p -= 1
+        c = buf[p]
+        if c & 0xC0 != 0x80:
+            n = 1 if c < 0xC0 else 2 if c < 0xE0 else 3 if c < 0xF0 else 4
+            return p if p + n > pos else pos
+    return start
+
+
+def cut(buf, start, end, max_units):
+    """Where to cut buf[start:end] so that the first part has at most max_units (at least 2).
+
+    That is `end` if all fits; else before the last paragraph break, or the last line break, or
+    after the last sentence end that a space follows, or before the last space, whichever comes
+    first in this order and leaves at least half of max_units in the first part; else between two
+    characters. The white space at the cut belongs to neither part: go on at skip_space().
+    """
+    limit = fit(buf, start, end, max_units)
+    if limit == end:
+        return end
+    pos = buf.rfind(b"\n\n", start, min(limit + 2, end))
+    if _enough(buf, start, pos, max_units):
+        return pos
+    pos = buf.rfind(b"\n", start, limit + 1)
+    if _enough(buf, start, pos, max_units):
+        return pos
+    stop = min(limit + 1, end)
+    pos = max(
+        buf.rfind(b". ", start, stop), buf.rfind(b"! ", start, stop), buf.rfind(b"? ", start, stop)
+    )
+    if _enough(buf, start, pos + 1, max_units):
+        return pos + 1
+    pos = buf.rfind(b" ", start, stop)
+    if _enough(buf, start, pos, max_units):
+        return pos
+    return limit
+
+
+def _enough(buf, start, pos, max_units):
+    return pos > start and 2 * units(buf, start, pos) >= max_units
+
+
+def skip_space(buf, pos, end):
+    """The first offset from pos on where neither a space nor a line break stands, at most end."""
+    while pos < end and (buf[pos] == 0x20 or buf[pos] == 0x0A):
+        pos += 1
+    return pos

@@ -1,0 +1,46 @@
+"""The log: the last lines, in one buffer of fixed size, and each line to the serial line.
+
+A line is text for a person. Known secrets are blotted out, whoever wrote them.
+"""
+
+import sys
+import time
+
+
+class Log:
+    """Keeps the newest lines that fit ``size`` bytes. ``error`` is the last error's text."""
+
+    def __init__(self, size):
+        self._buf = bytearray(size)
+        self._len = 0
+        self.secrets = ()
+        self.error = ""
+
+    def info(self, line):
+        """Adds one line."""
+        for secret in self.secrets:
+            line = line.replace(secret, "***")
+        line = "%8d %s\n" % (time.ticks_ms() // 1000, line.replace("\n", " "))
+        sys.stderr.write(line)
+        data = line.encode()
+        if len(data) > len(self._buf):
+            data = data[: len(self._buf)]
+        while self._len + len(data) > len(self._buf):
+            cut = self._buf.find(b"\n", 0, self._len) + 1 or self._len
+            self._buf[: self._len - cut] = self._buf[cut : self._len]
+            self._len -= cut
+        self._buf[self._len : self._len + len(data)] = data
+        self._len += len(data)
+
+    def fail(self, error):
+        """Adds an error's sentence, once while it is the last one."""
+        said = str(error)
+        for secret in self.secrets:
+            said = said.replace(secret, "***")
+        if said != self.error:
+            self.error = said
+            self.info(said)
+
+    def text(self):
+        """All lines that are kept."""
+        return bytes(self._buf[: self._len]).decode()

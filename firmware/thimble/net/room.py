@@ -1,0 +1,61 @@
+"""Keeps room in the heap for a TLS connection.
+
+On an RP2 the TLS library takes its buffers from the collector's heap: one block of 16.7 KB among
+them, and nothing ever moves. So placeholders of the same sizes hold that room while the connection
+is closed, and are dropped just before a handshake.
+
+Where TLS lives outside of the heap (Unix) a board's figures are kept the other way round, with
+`inverted`: the placeholders are held while the connection is open.
+"""
+
+import gc
+
+
+class Room:
+    """The placeholder blocks of one connection.
+
+    blocks: sizes in bytes, the largest first; () needs no room. missing: blocks that should be
+    held now and could not be had; each is tried again at the next change.
+    """
+
+    def __init__(self, blocks, inverted=False):
+        self._sizes = blocks
+        self._held = [None] * len(blocks)
+        self._inverted = inverted
+        self.missing = 0
+        if not inverted:
+            self._take()
+
+    def opened(self):
+        """To be called just before a handshake."""
+        if self._inverted:
+            self._take()
+        else:
+            self._drop()
+
+    def closed(self):
+        """To be called when the connection's memory has been given back."""
+        if self._inverted:
+            self._drop()
+        else:
+            self._take()
+
+    def release(self):
+        """Give the placeholders up until the next change, for whoever needs memory at once."""
+        self._drop()
+
+    def _take(self):
+        self.missing = 0
+        for i in range(len(self._sizes)):
+            if self._held[i] is None:
+                try:
+                    self._held[i] = bytearray(self._sizes[i])
+                except MemoryError:
+                    self.missing += 1
+
+    def _drop(self):
+        self.missing = 0
+        for i in range(len(self._held)):
+            self._held[i] = None
+        if self._sizes:
+            gc.collect()

@@ -1,0 +1,68 @@
+"""A board's profile: the size of every buffer that is made at boot, in bytes.
+
+The largest piece of text that Telegram delivers or takes is 4,096 UTF-16 units, which are up to
+12,288 bytes of UTF-8; ``_TEXT`` is that.
+"""
+
+_TEXT = 12288
+
+
+class Profile:
+    """The Raspberry Pi Pico W: 264 KB of RAM, of which about 190 KB are heap."""
+
+    name = "pico_w"
+    # The ring of messages that wait: one of the largest size, and room beside it.
+    inbox = 20480
+    # What is being sent: one message of the largest size, and the delta that passes the limit.
+    reply = _TEXT + 1536
+    # A model's delta on its way; a longer one arrives in pieces.
+    delta = 512
+    telegram_in = 1536
+    telegram_out = 512
+    model_in = 1536
+    model_out = 1024
+    log = 1024
+    # Conversations: equal segments, as many as leave ``reserve`` bytes of the heap free.
+    segment = 2048
+    segments_max = 48
+    segments_min = 6
+    reserve = 14336
+    slots = 32
+    # The blocks that TLS makes for one connection (mbedTLS: in, out, the rest), and how many
+    # connections there are. On a board they are heap.
+    room = (16717, 4429, 2300)
+    flash_blocks = 212
+
+
+class Esp32S3(Profile):
+    """An ESP32-S3 with PSRAM: TLS lives in the IDF's heap, outside the collector's."""
+
+    name = "esp32_s3"
+    inbox = 49152
+    telegram_in = model_in = 4096
+    segments_max = 256
+    reserve = 65536
+    slots = 64
+    room = ()
+    flash_blocks = 512
+
+
+class Unix(Profile):
+    """Any Linux box."""
+
+    name = "unix"
+    inbox = 131072
+    telegram_in = model_in = 8192
+    segments_max = 512
+    reserve = 65536
+    slots = 256
+    room = ()
+    flash_blocks = 1024
+
+
+def named(name):
+    """The profile called ``name``; ValueError that lists them if there is none."""
+    for profile in (Profile, Esp32S3, Unix):
+        if profile.name == name:
+            return profile
+    raise ValueError("no profile %s; there are pico_w, esp32_s3, unix" % name)

@@ -1,0 +1,461 @@
+"""The loop: poll, take, answer, rest.
+
+Everything that lives long is made in the constructor, the largest first. One message is answered
+at a time; while its answer streams, the connection to Telegram sends, edits and polls in turn.
+"""
+
+import gc
+import time
+
+from micropython import const
+
+from thimble.console import commands
+from thimble.core import pressure
+from thimble.core.backoff import Backoff
+from thimble.core.chats import Chats
+from thimble.core.conversation import ASSISTANT, USER
+from thimble.core.errors import ApiError, NetError, ParseError
+from thimble.core.ring import Ring
+from thimble.core.segments import Segments
+from thimble.log import Log
+from thimble.model import request as model
+from thimble.net import roots, url
+from thimble.net.dns import Resolver
+from thimble.net.http import Http
+from thimble.net.link import Link, Tls
+from thimble.net.room import Room
+from thimble.telegram import updates
+from thimble.telegram.bot import Bot
+from thimble.telegram.limits import Limits
+from thimble.telegram.reply import Gone, Reply
+
+_SLICE_MS = const(250)
+_LONG_POLL_S = const(50)
+_IDLE_POLL_S = const(20)
+_ASIDES = const(1024)
+_TRIES = const(4)
+_LONGEST_WAIT_MS = const(60_000)
+_MODEL_IDLE_MS = const(60_000)
+_COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
+
+_LENGTH = b"\n\n(That was model.max_tokens; /more goes on.)"
+_CUT = b"\n\n(The answer was cut off here; /retry asks again.)"
+_STOPPED = b"\n\n(Stopped.)"
+_MORE = b"\n\n(/more goes on.)"
+_WITHHELD = b"\n\n(The model's provider withheld the rest.)"
+_EMPTY = b"The model gave an empty answer. /retry asks again."
+_THOUGHT = (
+    b"The model used up model.max_tokens on its reasoning and gave no answer. Raise that setting."
+)
+
+
+class Relay:
+    """Relays until it is interrupted. ``config`` is complete; ``board`` is one of thimble.board."""
+
+    def __init__(self, config, board):
+        sizes = board.profile
+        self.config = config
+        self.board = board
+        self.started = time.ticks_ms()
+        self.log = Log(sizes.log)
+        self.log.secrets = config.secrets()
+        gc.collect()
+        inbox = bytearray(sizes.inbox)
+        reply = bytearray(sizes.reply)
+        telegram_in, telegram_out = bytearray(sizes.telegram_in), bytearray(sizes.telegram_out)
+        model_in, model_out = bytearray(sizes.model_in), bytearray(sizes.model_out)
+        rooms = Room(sizes.room, board.room_inverted), Room(sizes.room, board.room_inverted)
+        self.inbox = Ring(inbox, updates.RECORD)
+        self.asides = Ring(bytearray(_ASIDES), updates.ASIDE)
+        self._tick = self.tick
+        self._pause = self.pause
+
+        secure, host, port, path = url.parse(config.telegram.url, "telegram.url")
+        model_host = url.parse(config.model.url, "model.url")[1]
+        tls = Tls(roots.load(board.roots, (host, model_host), _ca(config)))
+        resolver = Resolver(self._tick, board.servers)
+        self.telegram_link = Link(resolver, self._tick, tls, rooms[0])
+        self.model_link = Link(resolver, self._tick, tls, rooms[1])
+        http = Http(self.telegram_link, telegram_in, telegram_out)
+        http.origin(host, port, secure)
+        self.bot = Bot(http, config.telegram.token, path, updates.PATHS)
+        allow = [b"%d" % number for number in config.telegram.allow]
+        self.updates = updates.Updates(self.bot, self.inbox, self.asides, allow)
+        limits = Limits(sizes.slots + 16)
+        self.reply = Reply(self.bot, limits, reply, config.telegram.max_parts, self._pause)
+        # A short answer to a command, while another answer is being written.
+        self.aside = Reply(self.bot, limits, bytearray(1024), 1, self._pause)
+        http = Http(self.model_link, model_in, model_out)
+        self.model = model.Model(http, config.model, bytearray(sizes.delta))
+        self.console = commands.Console(self)
+        self._backoff = Backoff()
+        self._retry = Backoff()
+        self._greeted = False
+        self._poll_at = self.started
+        self._used_at = self.started
+        self._stopping = False
+        self.answered = 0
+        self._conversations(sizes)
+
+    def _conversations(self, sizes):
+        """The segments, of what is left when both connections are open."""
+        budget = self.config.memory.budget_kb * 1024
+        gc.collect()
+        free, used = gc.mem_free(), gc.mem_alloc()
+        if self.board.room_inverted:
+            free -= 2 * sum(sizes.room)
+            used += 2 * sum(sizes.room)
+        self._budget = min(budget or free + used, free + used)
+        spare = min(free, self._budget - used) - sizes.reserve - sizes.slots * 160
+        count = max(sizes.segments_min, min(sizes.segments_max, spare // (sizes.segment + 16)))
+        self.segments = Segments(sizes.segment, count)
+        self.chats = Chats(self.segments, sizes.slots, sizes.segment * max(2, count // 4))
+        gc.collect()
+        self._floor = gc.mem_alloc() + 2 * sum(sizes.room)
+        self.heap_low = gc.mem_free()
+
+    # The loop.
+
+    def run(self):
+        """Relays until KeyboardInterrupt, which passes through."""
+        self.log.info("relay up: %s, %d segments" % (self.board.profile.name, self.segments.count))
+        try:
+            while True:
+                self._turn()
+        finally:
+            self.telegram_link.close()
+            self.model_link.close()
+
+    def _turn(self):
+        record = self._next()
+        if record < 0 or self.updates.due(time.ticks_ms()):
+            self._poll(0 if record >= 0 or not self._greeted else self._rest_s())
+        self._answer_asides()
+        record = self._next()
+        if record >= 0:
+            self._answer(record)
+            self.inbox.drop(record)
+            self.answered += 1
+            self._used_at = time.ticks_ms()
+            if not self.answered % _COLLECT_EVERY:
+                self._collect()
+        elif not self._greeted:
+            self._greet()
+
+    def _rest_s(self):
+        """How long the poll may wait: a warm model connection is closed when nothing comes."""
+        idle = time.ticks_diff(time.ticks_ms(), self._used_at)
+        if self.model_link.is_open:
+            if idle < _MODEL_IDLE_MS:
+                return _IDLE_POLL_S
+            self.model.close()
+        self._collect()
+        return _LONG_POLL_S
+
+    def _collect(self):
+        gc.collect()
+        self.heap_low = min(self.heap_low, gc.mem_free())
+
+    def pressure(self):
+        """The level of memory pressure, see core.pressure."""
+        memory = self.config.memory
+        used = self.segments.count - self.segments.free
+        whole = self.segments.count
+        return pressure.level(
+            used,
+            whole,
+            gc.mem_alloc(),
+            self._floor,
+            self._budget,
+            memory.elevated,
+            memory.critical,
+        )
+
+    def tick(self):
+        """What is served between the slices of every wait."""
+        self.console.serve()
+
+    def pause(self, ms):
+        """Waits; the rest of the relay is served meanwhile."""
+        end = time.ticks_add(time.ticks_ms(), ms)
+        left = ms
+        while left > 0:
+            self.tick()
+            time.sleep_ms(min(left, _SLICE_MS))
+            left = time.ticks_diff(end, time.ticks_ms())
+
+    # Telegram.
+
+    def _poll(self, timeout_s):
+        """One getUpdates; a failure is waited out. Whether it went well."""
+        refused = self.updates.refused
+        try:
+            self.updates.poll(timeout_s)
+        except (NetError, ApiError, ParseError) as error:
+            wait = self._backoff.next(time.ticks_ms() & 255)
+            if isinstance(error, ApiError):
+                wait = max(wait, error.retry_after * 1000)
+                error = self._advice(error)
+            self.log.fail(error)
+            self.pause(wait)
+            return False
+        self._backoff.reset()
+        self._poll_at = time.ticks_ms()
+        if self.updates.refused != refused:
+            self._log_refused()
+        return True
+
+    def _advice(self, error):
+        """What the person can do about Telegram's error, as a text."""
+        if error.status in (401, 404):
+            return "Telegram refused the token (%d). Set telegram.token." % error.status
+        if error.status == 409:
+            if "webhook" in error.text:
+                self._greeted = False
+                self._call(self.bot.delete_webhook)
+                return "Telegram had a webhook for this bot; it is removed now."
+            return "Another program polls Telegram with this token (409). Stop it."
+        return error
+
+    def _log_refused(self):
+        number = bytes(self.updates.refused_id[: self.updates.refused_len]).decode()
+        if number != self._refused:
+            self._refused = number
+            self.log.info("refused %s; add it to telegram.allow to let it in" % number)
+
+    _refused = ""
+
+    def _greet(self):
+        """Once the first poll is through: the bot's own name, and the menu of commands."""
+        self._greeted = True
+        if self._call(self.bot.get_me):
+            self._call_menu()
+
+    def _call_menu(self):
+        try:
+            self.bot.set_my_commands(commands.MENU)
+        except (NetError, ApiError, ParseError) as error:
+            self.log.fail(error)
+
+    def _call(self, method):
+        try:
+            method()
+            return True
+        except (NetError, ApiError, ParseError) as error:
+            self.log.fail(error)
+            return False
+
+    def _answer_asides(self):
+        """The commands that act at once."""
+        ring = self.asides
+        while ring.count:
+            record = ring.first()
+            buf, size = ring.buf, ring.size(record)
+            self._load(self.aside.peer, buf, record)
+            try:
+                if buf[record + 3] != updates.STOP:
+                    self.aside.say(commands.answer(self, buf, record, size))
+                elif self.chats.busy is not None and self.reply.peer.is_at(
+                    buf, record + updates.KEY, buf[record + 1]
+                ):
+                    self._stopping = True
+                else:
+                    self.aside.say(commands.NOTHING_TO_STOP)
+            except Gone as error:
+                self.log.fail(error)
+            ring.drop(record)
+
+    def _load(self, peer, buf, record):
+        group = bool(buf[record] & updates.GROUP)
+        peer.load(buf, record + updates.KEY, buf[record + 1], buf[record + 2], group)
+
+    def _next(self):
+        """The record to answer: each chat's oldest, and of the chats the one served longest ago."""
+        ring = self.inbox
+        found = record = ring.first()
+        least = 0
+        while record >= 0 and ring.count > 1:
+            chat = self.chats.find(ring.buf, record + updates.KEY, ring.buf[record + 1])
+            stamp = chat.stamp if chat is not None else 0
+            if record == found or stamp < least:
+                found, least = record, stamp
+            if not least:
+                break
+            record = ring.after(record)
+        return found
+
+    # One answer.
+
+    def _answer(self, record):
+        buf = self.inbox.buf
+        reply = self.reply
+        flags, code = buf[record], buf[record + 3]
+        off = record + updates.TEXT
+        size = self.inbox.size(record) - updates.TEXT
+        self._load(reply.peer, buf, record)
+        reply.begin()
+        chat = self.chats.get(buf, record + updates.KEY, buf[record + 1])
+        self.chats.busy = chat
+        self._stopping = False
+        try:
+            if flags & updates.LONG:
+                reply.say(commands.TOO_LONG)
+            elif not size:
+                reply.say(commands.ONLY_TEXT)
+            elif code == updates.NEW:
+                chat.clear()
+                reply.say(commands.NEW)
+            elif code == updates.RETRY:
+                chat.pop(ASSISTANT)
+                if chat.turns:
+                    self._exchange(chat, buf, 0, 0)
+                else:
+                    reply.say(commands.NOTHING_TO_RETRY)
+            else:
+                chat.pop(USER)  # a question that got no answer
+                if code != updates.MORE:
+                    self._exchange(chat, buf, off, size)
+                elif chat.turns:
+                    self._exchange(chat, commands.GO_ON, 0, len(commands.GO_ON))
+                else:
+                    reply.say(commands.NOTHING_MORE)
+        except Gone as error:
+            self.model.stop()
+            self.log.fail(error)
+        self.chats.busy = None
+
+    def _exchange(self, chat, buf, off, size):
+        """Asks the model and streams the answer; what fails is said to the person."""
+        reply = self.reply
+        self._retry.reset()
+        compacted = False
+        tries = 0
+        while True:
+            try:
+                self.model.ask(chat, buf, off, size)
+                note = self._stream(chat, buf, off, size)
+                break
+            except (ApiError, NetError, ParseError) as error:
+                self.model.stop()
+                self.log.fail(error)
+                said, wait = self._fault(error)
+                if said == model.TOO_LONG and not compacted and self._halve(chat):
+                    compacted = True
+                    continue
+                tries += 1
+                if said != model.RETRY or tries >= _TRIES:
+                    self._keep_question(chat, buf, off, size)
+                    reply.finish(_sentence(error))
+                    return
+            if self._wait(wait):
+                self._keep_question(chat, buf, off, size)
+                reply.finish(_STOPPED)
+                return
+        reply.finish(note)
+
+    def _fault(self, error):
+        """(kind, milliseconds to wait before another try) of a model's failure."""
+        if not isinstance(error, ApiError):
+            return model.RETRY, self._retry.next(time.ticks_ms() & 255)
+        wait = max(self._retry.next(time.ticks_ms() & 255), error.retry_after * 1000)
+        return error.kind, min(wait, _LONGEST_WAIT_MS)
+
+    def _halve(self, chat):
+        """Drops the older half of a conversation that is too long for the model."""
+        keep = chat.turns // 2
+        dropped = False
+        while chat.turns > keep and chat.drop_oldest():
+            dropped = True
+        return dropped
+
+    def _keep_question(self, chat, buf, off, size):
+        """The question without an answer stays, for /retry; the next message removes it."""
+        if size:
+            chat.begin(USER)
+            self.chats.append(chat, buf, off, size)
+            chat.end()
+
+    def _stream(self, chat, buf, off, size):
+        """Reads the answer to its end; the note for behind it. What breaks before the first
+
+        words is raised, with nothing kept, so that it can be tried again.
+        """
+        reply, answer = self.reply, self.model
+        self._keep_question(chat, buf, off, size)
+        chat.begin(ASSISTANT)
+        got = False
+        note = b""
+        try:
+            while not note:
+                event = answer.poll(_SLICE_MS)
+                if event == model.TEXT:
+                    got = True
+                    self.chats.append(chat, answer.out, answer.pos, answer.end - answer.pos)
+                    reply.append(answer.out, answer.pos, answer.end)
+                    if reply.full:
+                        note = _MORE
+                elif event == model.DONE:
+                    break
+                note = self._meanwhile() or note
+        except (ApiError, NetError, ParseError) as error:
+            if not got:
+                chat.abort()
+                if size:
+                    chat.pop(USER)
+                raise
+            self.log.fail(error)
+            note = _CUT
+        if note:
+            answer.stop()
+        if not got:
+            chat.abort()
+            if note:
+                return note.lstrip()
+            return _THOUGHT if answer.thought or answer.reason == model.LENGTH else _EMPTY
+        chat.end()
+        return note or _NOTES[answer.reason]
+
+    def _meanwhile(self):
+        """Between two pieces of an answer: shows it, and looks for commands. A note to end it."""
+        now = time.ticks_ms()
+        self.reply.tick(now)
+        if time.ticks_diff(now, self._poll_at) >= _SHORT_POLL_MS and self.updates.due(now):
+            self._poll_at = now
+            self._glance()
+        return _STOPPED if self._stopping else None
+
+    def _glance(self):
+        """A poll that does not wait, and whose failure is left to the next one."""
+        try:
+            self.updates.poll(0)
+        except (NetError, ApiError, ParseError) as error:
+            self.log.fail(error)
+        self._answer_asides()
+
+    def _wait(self, ms):
+        """Waits before another try; True if /stop came."""
+        end = time.ticks_add(time.ticks_ms(), ms)
+        while time.ticks_diff(end, time.ticks_ms()) > 0:
+            if self._meanwhile():
+                return True
+            self.pause(min(_SLICE_MS, ms))
+        return False
+
+
+_SHORT_POLL_MS = const(3200)
+_NOTES = {model.STOP: b"", model.LENGTH: _LENGTH, model.CUT: _CUT, model.OTHER: _WITHHELD}
+
+
+def _ca(config):
+    """The path of tls.ca, relative to the configuration's file; "" if there is none."""
+    path = config.tls.ca
+    if path and not path.startswith("/") and "/" in config.path:
+        path = config.path.rsplit("/", 1)[0] + "/" + path
+    return path
+
+
+def _sentence(error):
+    """A failure as the person in the chat reads it."""
+    if isinstance(error, ApiError):
+        return error.text.encode()
+    return ("The model cannot be reached (%s). /retry asks again." % error).encode()

@@ -1,0 +1,75 @@
+"""The relay's state: one line of JSON for programs, a few lines for people."""
+
+import gc
+import json
+import time
+
+from thimble import VERSION
+from thimble.core.pressure import LEVELS
+
+
+def gather(relay):
+    """A dict whose keys do not change meaning; it collects, so that the heap figures are live."""
+    gc.collect()
+    free, used = gc.mem_free(), gc.mem_alloc()
+    updates, board = relay.updates, relay.board
+    links = relay.telegram_link, relay.model_link
+    return {
+        "version": VERSION,
+        "board": board.name,
+        "uptime_s": time.ticks_diff(time.ticks_ms(), relay.started) // 1000,
+        "reset_cause": board.reset_cause,
+        "heap_free": free,
+        "heap_used": used,
+        "heap_low": relay.heap_low,
+        "largest_block": largest_block(free),
+        "pressure": LEVELS[relay.pressure()],
+        "inbox": relay.inbox.count,
+        "journal": 0,
+        "sessions": relay.chats.active,
+        "received": updates.received,
+        "answered": relay.answered,
+        "refused": updates.refused,
+        "dropped": updates.dropped,
+        "duplicates": updates.duplicates,
+        "compactions": relay.chats.evictions,
+        "handshakes": sum(link.handshakes for link in links),
+        "reconnects": sum(max(link.connects - 1, 0) for link in links),
+        "last_poll_s": time.ticks_diff(time.ticks_ms(), updates.polled_at) // 1000,
+        "rssi": board.rssi(),
+        "battery_mv": board.battery_mv(),
+        "rss_kb": board.rss_kb(),
+        "error": relay.log.error,
+    }
+
+
+def line(relay):
+    """The status as one line of JSON."""
+    return json.dumps(gather(relay))
+
+
+def words(relay):
+    """The status for a chat, as bytes of a few lines."""
+    state = gather(relay)
+    rows = (
+        ("up", "%d min" % (state["uptime_s"] // 60)),
+        ("memory", "%d KB free, pressure %s" % (state["heap_free"] >> 10, state["pressure"])),
+        ("answered", "%d of %d" % (state["answered"], state["received"])),
+        ("waiting", "%d" % state["inbox"]),
+        ("last error", state["error"] or "none"),
+    )
+    return "\n".join("%s: %s" % row for row in rows).encode()
+
+
+def largest_block(most):
+    """Bytes of the largest block that the heap could give; nothing but trying tells."""
+    low, high = 0, most
+    while high - low > 64:
+        middle = (low + high) // 2
+        try:
+            bytearray(middle)
+            low = middle
+        except MemoryError:
+            high = middle
+        gc.collect()
+    return low

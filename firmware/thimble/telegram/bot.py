@@ -1,0 +1,230 @@
+"""The Bot API's methods that the relay calls, over one kept-alive connection.
+
+Sources: core.telegram.org/bots/api and the server's own Client.cpp. Every call is a POST with a
+JSON body that is written twice (count, then stream), so a text of any length needs no copy. The
+token stands in the path, never in an error.
+
+    peer   who a call is about: see Peer
+    text   (buf, off, end), UTF-8; at most 4,096 UTF-16 units, not empty after trimming
+"""
+
+from micropython import const
+
+from thimble.core import octets
+from thimble.core.errors import ApiError
+from thimble.core.scan import INTEGER, MORE, PIECE, TRUE, VALUE, Scanner
+
+_HEAD = const(4)  # the paths of every answer's envelope come first
+_OK = const(0)
+_CODE = const(1)
+_DESCRIPTION = const(2)
+_RETRY_AFTER = const(3)
+_MESSAGE_ID = const(4)
+_USERNAME = const(5)
+_ENVELOPE = (b"ok", b"error_code", b"description", b"parameters.retry_after")
+_RESULT = (b"result.message_id", b"result.username")
+FIRST = const(6)  # where the paths of the updates begin
+
+_ANSWER_MS = const(15000)
+_SCRATCH = const(160)
+
+
+class Peer:
+    """A chat, or a topic of a forum group: whom an answer goes to.
+
+    ``key[:key_len]`` names the conversation: the chat's id in decimal, and ``:`` and the
+    topic's id behind it in a forum; ``key[:chat_len]`` is the chat's id alone.
+    """
+
+    def __init__(self):
+        self.key = bytearray(40)
+        self.key_len = self.chat_len = 0
+        self.group = False
+
+    def load(self, buf, off, key_len, chat_len, group):
+        """Takes the key that stands at buf[off:off + key_len]."""
+        octets.copy(self.key, 0, buf, off, key_len)
+        self.key_len = key_len
+        self.chat_len = chat_len
+        self.group = group
+
+    def is_at(self, buf, off, key_len):
+        """Whether buf[off:off + key_len] is this peer's key."""
+        return key_len == self.key_len and octets.same(self.key, 0, buf, off, key_len)
+
+
+class Bot:
+    """Calls methods. An answer that is not "ok" raises ApiError; a broken link NetError."""
+
+    repeatable = False
+    has_body = True
+
+    def __init__(self, http, token, path, update_paths):
+        self.http = http
+        self._path = (path + "/bot" + token + "/").encode()
+        self._method = self._buf = self._extra = b""
+        self._peer = self._updates = None
+        self._off = self._end = 0
+        self.scanner = Scanner(_ENVELOPE + _RESULT + update_paths)
+        self._scratch = bytearray(_SCRATCH)
+        # The id of the message that the last call sent, in decimal, and the bot's own name.
+        self.message_id = bytearray(20)
+        self.message_id_len = 0
+        self.username = bytearray(32)
+        self.username_len = 0
+        self._ok = False
+        self._code = self._retry_after = self._described = 0
+
+    # The methods.
+
+    def get_me(self):
+        """Learns ``username``."""
+        self._call(b"getMe", None)
+
+    def delete_webhook(self):
+        self._call(b"deleteWebhook", None)
+
+    def set_my_commands(self, commands):
+        """``commands`` is the JSON of the method's body."""
+        self._extra = commands
+        self._call(b"setMyCommands", None)
+
+    def send_chat_action(self, peer):
+        """Shows "typing…" for 5 s or until a message comes."""
+        self._call(b"sendChatAction", peer)
+
+    def send_message(self, peer, buf, off, end):
+        """Sends a text; ``message_id`` is then its id."""
+        self._text(b"sendMessage", peer, buf, off, end)
+
+    def edit_message(self, peer, buf, off, end):
+        """Replaces the text of the message ``message_id`` (set by the caller)."""
+        self._text(b"editMessageText", peer, buf, off, end)
+
+    def _text(self, method, peer, buf, off, end):
+        self._buf, self._off, self._end = buf, off, end
+        self._call(method, peer)
+
+    def _call(self, method, peer):
+        self._peer = peer
+        self._updates = None
+        # An edit may be repeated; a message sent twice is there twice.
+        self.repeatable = method != b"sendMessage"
+        self._begin(method, _ANSWER_MS)
+        while self.next() >= 0:
+            pass
+        self._extra = b""
+
+    def get_updates(self, updates, first_ms):
+        """Asks for updates, with ``updates.write_body`` for the parameters.
+
+        The caller goes on with next() until it is negative. ``first_ms`` bounds the wait for the
+        answer's first byte.
+        """
+        self._updates = updates
+        self.repeatable = True
+        self._begin(b"getUpdates", first_ms)
+
+    def scratch(self):
+        """What is scanned from here on is not of an update."""
+        self.scanner.out(self._scratch, 0, _SCRATCH)
+
+    def _begin(self, method, first_ms):
+        self._method = method
+        self._ok = False
+        self._code = self._retry_after = self._described = 0
+        self.scanner.start(self._scratch, 0, _SCRATCH)
+        self.http.request(self, first_ms)
+        if self.http.status >= 400 and not self.http.is_json:
+            status = self.http.status
+            self.http.drain()
+            raise ApiError(status, "Telegram answered %d without saying why" % status)
+
+    def next(self):
+        """The scanner's next event beyond the envelope; -1 once the whole answer is read.
+
+        Raises ApiError if the answer was an error, ParseError if it was no valid JSON.
+        """
+        scanner, http = self.scanner, self.http
+        while True:
+            event = scanner.next()
+            if event == VALUE or event == PIECE:
+                if scanner.path < FIRST:
+                    self._take(event)
+                    continue
+                return event
+            if event != MORE:
+                return event
+            count = http.read(_ANSWER_MS)
+            if count == 0:
+                scanner.finish()
+                if not self._ok:
+                    raise self._error()
+                return -1
+            if count > 0:
+                scanner.feed(http.buf, http.pos, http.pos + count)
+
+    def _take(self, event):
+        """Keeps one value of the envelope or of a simple result."""
+        scanner = self.scanner
+        path = scanner.path
+        scratch = self._scratch
+        if path == _DESCRIPTION:
+            if not self._described:
+                self._described = scanner.length
+                # What follows must not overwrite it.
+                scanner.out(scratch, 128, _SCRATCH - 128)
+        elif event == PIECE:
+            pass
+        elif path == _OK:
+            self._ok = scanner.kind == TRUE
+        elif path == _MESSAGE_ID:
+            self.message_id_len = min(scanner.length, 20)
+            octets.copy(self.message_id, 0, scratch, 0, self.message_id_len)
+        elif path == _USERNAME:
+            self.username_len = min(scanner.length, 32)
+            octets.copy(self.username, 0, scratch, 0, self.username_len)
+        elif scanner.kind == INTEGER:
+            start = 128 if self._described else 0
+            number = octets.get_int(scratch, start, start + scanner.length)
+            if path == _CODE:
+                self._code = number
+            else:
+                self._retry_after = max(number, 0)
+
+    def _error(self):
+        text = bytes(self._scratch[: min(self._described, 128)])
+        code = self._code or self.http.status
+        return ApiError(code, text.decode(), self._retry_after or self.http.retry_after)
+
+    # What Http asks for.
+
+    def write_head(self, w):
+        w.raw(b"POST ")
+        w.raw(self._path)
+        w.raw(self._method)
+        w.raw(b" HTTP/1.1\r\nContent-Type: application/json\r\n")
+
+    def write_body(self, w):
+        peer = self._peer
+        w.raw(b"{")
+        if self._updates is not None:
+            self._updates.write_body(w)
+        elif peer is None:
+            w.raw(self._extra)
+        else:
+            w.raw(b'"chat_id":')
+            w.view(peer.key, 0, peer.chat_len)
+            if self._method == b"editMessageText":
+                w.raw(b',"message_id":')
+                w.view(self.message_id, 0, self.message_id_len)
+            elif peer.key_len > peer.chat_len:
+                w.raw(b',"message_thread_id":')
+                w.view(peer.key, peer.chat_len + 1, peer.key_len)
+            if self._method == b"sendChatAction":
+                w.raw(b',"action":"typing"')
+            else:
+                w.raw(b',"link_preview_options":{"is_disabled":true},"text":"')
+                w.json(self._buf, self._off, self._end)
+                w.raw(b'"')
+        w.raw(b"}")

