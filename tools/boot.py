@@ -1,4 +1,4 @@
-"""What a board's boot does before Thimble: make the firmware's code importable. Runs in MicroPython.
+"""What a board's boot does before Thimble: makes its code importable. Runs in MicroPython.
 
     micropython -m boot CODE TARGET [ARG …]
 

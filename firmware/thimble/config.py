@@ -7,7 +7,8 @@ so that a mistyped key never passes for its default.
 import json
 import os
 
-from thimble.core.errors import ConfigError
+from thimble.core.errors import ConfigError, ParseError
+from thimble.core.scan import MORE, Scanner
 from thimble.net import url
 
 FILE = "thimble.json"
@@ -81,13 +82,50 @@ class Config:
 def load(path=FILE):
     """The configuration in the file ``path``. Raises ConfigError with what to do."""
     try:
-        with open(path) as file:
-            values = json.load(file)
+        with open(path, "rb") as file:
+            data = file.read()
     except OSError as error:
         raise ConfigError("%s cannot be read (error %d)" % (path, error.errno or 0))
-    except ValueError:
-        raise ConfigError("%s is not valid JSON" % path)
+    try:
+        _parse(data)
+        values = json.loads(data)
+    except (ParseError, ValueError) as error:
+        raise ConfigError("%s is not valid JSON: %s" % (path, error))
+    _join(values)
     return Config(values, path)
+
+
+def _parse(data):
+    """Raises ParseError naming the place of what is no JSON: MicroPython's json lets much pass."""
+    scanner = Scanner(())
+    scanner.start(bytearray(1), 0, 1)
+    scanner.feed(data, 0, len(data))
+    while scanner.next() != MORE:
+        pass
+    scanner.finish()
+
+
+def _join(values):
+    """Joins surrogate pairs in the texts below ``values``: MicroPython's json leaves them apart."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            if isinstance(value, str):
+                values[key] = _joined(value.encode())
+            else:
+                _join(value)
+
+
+def _joined(data):
+    # A surrogate is three bytes, ED A0..BF 80..BF; two of them are one character of four bytes.
+    at = data.find(b"\xed")
+    while 0 <= at <= len(data) - 6:
+        if data[at + 1] >= 0xA0 and data[at + 3] == 0xED:
+            high = (data[at + 1] & 0x0F) << 6 | data[at + 2] & 0x3F
+            low = (data[at + 4] & 0x0F) << 6 | data[at + 5] & 0x3F
+            point = chr(0x10000 + (high << 10 | low))
+            data = data[:at] + point.encode() + data[at + 6 :]
+        at = data.find(b"\xed", at + 1)
+    return data.decode()
 
 
 def save(values, path=FILE):

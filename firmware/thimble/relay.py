@@ -50,7 +50,7 @@ _THOUGHT = (
 
 
 class Relay:
-    """Relays until it is interrupted. ``config`` is complete; ``board`` is one of thimble.board."""
+    """Relays until it is interrupted. ``config`` is complete; ``board`` see thimble.board."""
 
     def __init__(self, config, board):
         sizes = board.profile
@@ -264,13 +264,14 @@ class Relay:
             except Gone as error:
                 self.log.fail(error)
             ring.drop(record)
+            self.answered += 1
 
     def _load(self, peer, buf, record):
         group = bool(buf[record] & updates.GROUP)
         peer.load(buf, record + updates.KEY, buf[record + 1], buf[record + 2], group)
 
     def _next(self):
-        """The record to answer: each chat's oldest, and of the chats the one served longest ago."""
+        """The record to answer: the oldest of the chat that was served longest ago."""
         ring = self.inbox
         found = record = ring.first()
         least = 0

@@ -217,6 +217,22 @@ def test_the_question_of_an_open_answer_is_never_dropped():
         assert read(c) == [(USER, b"q1"), (ASSISTANT, b"a1!" if started else b"!")]
 
 
+def test_pop_removes_the_newest_turn_if_it_has_that_role():
+    pool = Segments(32, 9)
+    c = Conversation(pool)
+    assert not c.pop(USER) and not c.pop(ASSISTANT)
+    exchange(c, b"q" * 60, b"a" * 60)
+    assert not c.pop(USER) and c.turns == 2
+    assert c.pop(ASSISTANT) and read(c) == [(USER, b"q" * 60)]
+    consistent(c, pool)
+    c.mark()
+    assert not c.pop(ASSISTANT) and c.pop(USER)
+    assert c.turns == 0 and pool.free == 9
+    exchange(c, b"q", b"a")
+    c.rollback()
+    assert c.turns == 0
+
+
 def test_a_turn_beyond_its_share_keeps_head_and_tail():
     random.seed(1)
     for size, share in ((16, 64), (32, 128), (32, 200), (64, 128), (64, 1000)):

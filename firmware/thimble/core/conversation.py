@@ -224,6 +224,7 @@ class Conversation:
         if last != role:
             return False
         self._truncate(self.turns - 1)
+        self._kept = min(self._kept, self.turns)
         return True
 
     def drop_oldest(self):

@@ -1,8 +1,15 @@
 """The errors that Thimble raises.
 
-`str()` of each is a sentence for a person. It never holds a secret: whoever raises one passes no URL
-with a token in it, no header and no key.
+`str()` of each is a sentence for a person. It never holds a secret: whoever raises one passes no
+URL with a token in it, no header and no key.
 """
+
+from micropython import const
+
+# Kinds of ApiError.
+FINAL = const(0)  # the same request fails again
+RETRY = const(1)  # it may pass: overload, a limit on requests, a failure of the server
+TOO_LONG = const(2)  # it passes when it is shorter
 
 
 class ThimbleError(Exception):
@@ -30,13 +37,20 @@ class NetError(ThimbleError):
 
 
 class ApiError(ThimbleError):
-    """A server answered with an error. retry_after: the seconds it asks us to wait, or 0."""
+    """A server answered with an error.
 
-    def __init__(self, status, text, retry_after=0):
+    retry_after: the seconds it asks us to wait, or 0. kind: FINAL, RETRY or TOO_LONG; what is not
+    given follows from the status.
+    """
+
+    def __init__(self, status, text, retry_after=0, kind=-1):
         super().__init__(status, text)
         self.status = status
         self.text = text
         self.retry_after = retry_after
+        if kind < 0:
+            kind = RETRY if status in (408, 429) or status >= 500 else FINAL
+        self.kind = kind
 
     def __str__(self):
         return "the server answered %d: %s" % (self.status, self.text)

@@ -1,8 +1,8 @@
 """Work on parts of byte buffers, without allocation.
 
-A part is (buffer, offset, length) or (buffer, offset, end). Decimals are ASCII. Update and chat ids
-do not fit a small int (30 bits) on a board, so they stay decimals: `increment` and `compare` do for
-them what + and < would do.
+A part is (buffer, offset, length) or (buffer, offset, end). Decimals are ASCII. Update and chat
+ids do not fit a small int on a board (31 bits with the sign), so they stay decimals: `increment`
+and `compare` do for them what + 1 and < would do.
 """
 
 import micropython

@@ -4,9 +4,9 @@
                                           ^ tail      ^ head
 
 A record is its payload's length (2 bytes, low byte first), its state (1 byte) and the payload, in
-one piece, so that it can be used where it lies. A record that does not fit between the tail and the
-end of the buffer begins at offset 0; the pad before it bears the state _WRAP, or is shorter than
-a header. A payload's offset names its record until it is dropped.
+one piece, so that it can be used where it lies. A record that does not fit between the tail and
+the end of the buffer begins at offset 0; the pad before it bears the state _WRAP, or is shorter
+than a header. A payload's offset names its record until it is dropped.
 """
 
 from micropython import const
@@ -40,7 +40,7 @@ class Ring:
         self._pend = -1
 
     def room(self):
-        """Bytes of the largest payload that pend() would grant now; -1 if not even an empty one."""
+        """Bytes of the largest payload that pend() would grant now; -1: not even an empty one."""
         if not self.used:
             n = self._size
         elif self._tail > self._head:

@@ -72,9 +72,7 @@ _POS = const(0)  # the next byte of the input
 _END = const(1)
 _STATE = const(2)
 _SINK = const(3)  # what becomes of the scalar that is being read
-_NODE = const(
-    4
-)  # of the value that comes or is being read; -1: of a key longer than any wanted one
+_NODE = const(4)  # of the value that comes or is read; -1: of a key longer than any wanted one
 _SUB = const(5)  # the node before the members or elements of the innermost container
 _INSIDE = const(6)  # the innermost container: 1 object, 0 array, _TOP none
 _DEPTH = const(7)  # open containers
@@ -151,7 +149,7 @@ class Scanner:
         """Begin a new document. Values go to out[off:off+size]; size at least 4."""
         st = self._state
         st[_STATE] = _START
-        st[_END] = 0
+        st[_USED] = st[_POS] = st[_END] = 0
         self._out = out
         st[_BEGIN] = off
         st[_LIMIT] = off + size
@@ -208,7 +206,6 @@ class Scanner:
             sub = 0
             inside = _TOP
             depth = 0
-            st[_USED] = 0
             st[_TRACKED] = 0
             st[_HIGH] = 0
         dst = tab if sink == _KEY else area
@@ -218,11 +215,10 @@ class Scanner:
             if s == _IN_STRING:
                 if sink & 1:
                     limit = st[_LIMIT + (sink >> 1)]
-                    while (
-                        o < limit
-                        and c < 0x80
-                        and (c > 0x5C or c >= 0x20 and c != 0x22 and c != 0x5C)
-                    ):
+                    # Most bytes are letters: > 0x5C decides at once.
+                    while c > 0x5C or c >= 0x20 and c != 0x22 and c != 0x5C:
+                        if c >= 0x80 or o == limit:
+                            break
                         dst[o] = c
                         o += 1
                         if i == end:

@@ -1,0 +1,385 @@
+"""One TCP or TLS connection whose every wait has an end.
+
+The socket never blocks; what waits is `poll.ipoll`, in slices of at most 250 ms with `tick()`
+between.
+
+TLS does not sit on the socket but on `_Wire`, a stream that notes what the socket said. So a
+socket's error never reaches the TLS library, which would lose the bytes it read just before; "no
+bytes yet" can be told from "a record without bytes for us" (a TLS 1.3 session ticket); and what is
+counted is what goes over the air. The library's own poll wakes every millisecond and is not used.
+
+The frames of `recv`, `send` and what they call are kept under 44 bytes: MicroPython puts larger
+ones into the heap for the time of the call.
+"""
+
+import errno
+import io
+import select
+import socket
+from micropython import const
+from time import ticks_diff, ticks_ms
+
+from thimble.core.errors import NetError
+
+_SLICE_MS = const(250)
+_TICKETS = const(4)  # records without bytes for us that one read passes over
+_COUNT_MASK = const(0x1FFFFFFF)
+_CLOSE = const(4)  # MP_STREAM_CLOSE
+_EOF = const(1)
+_BROKEN = const(2)
+
+
+class Tls:
+    """Makes the one TLS context, at first use. roots: an object with load(context)."""
+
+    def __init__(self, roots):
+        self._roots = roots
+        self._context = None
+
+    def context(self):
+        """The context, which verifies certificates. ConfigError if a root cannot be loaded."""
+        if self._context is None:
+            import tls
+
+            # A client context of the module tls begins with CERT_REQUIRED; it must stay so.
+            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+            self._roots.load(context)
+            self._context = context
+        return self._context
+
+
+class _Wire(io.IOBase):
+    """The socket below: reads and writes that return None instead of failing or waiting.
+
+    starved: the last read found nothing. ended: 0, _EOF or _BROKEN.
+    """
+
+    def __init__(self):
+        self.sock = None
+        self.starved = False
+        self.ended = 0
+        self.received = 0
+        self.sent = 0
+
+    def readinto(self, buf):
+        if self.ended:
+            return None
+        n = self._get(buf)
+        if n is None:
+            self.starved = True
+        elif n > 0:
+            self.received = (self.received + n) & _COUNT_MASK
+            return n
+        else:
+            self.ended = _BROKEN if n else _EOF
+
+    def write(self, buf):
+        """Called by the TLS library, with a buffer that lives for the call only."""
+        return self._wrote(self._put(buf))
+
+    def push(self, buf, off, n):
+        """write() for a plain connection: of buf[off:off+n]."""
+        try:
+            n = self.sock.write(buf, off, n)
+        except OSError:
+            n = -1
+        return self._wrote(n)
+
+    def _get(self, buf):
+        try:
+            return self.sock.readinto(buf)
+        except OSError:
+            return -1
+
+    def _put(self, buf):
+        try:
+            return self.sock.write(buf)
+        except OSError:
+            return -1
+
+    def _wrote(self, n):
+        if n is None:
+            return None
+        if n < 0:
+            self.ended = _BROKEN
+            return None
+        self.sent = (self.sent + n) & _COUNT_MASK
+        return n
+
+    def ioctl(self, request, arg):
+        # The TLS library closes what it sits on; Link closes the socket.
+        return 0 if request == _CLOSE else -errno.EINVAL
+
+
+class Link:
+    """One connection, opened and closed any number of times.
+
+    resolver: dns.Resolver; tick: called at least every 250 ms of any wait; tls: Tls, or None if
+    no connection will be secure; room: room.Room or None.
+
+    resolve_ms, connect_ms, handshake_ms: how long each of these may take. send_ms: the longest
+    time without progress while sending. connects, handshakes: counts of those that succeeded.
+    cut: the TLS connection ended without its closing alert, so what came may not be all.
+    """
+
+    def __init__(self, resolver, tick, tls, room=None):
+        self.resolve_ms = 12000
+        self.connect_ms = 12000
+        self.handshake_ms = 20000
+        self.send_ms = 20000
+        self.connects = 0
+        self.handshakes = 0
+        self.is_open = False
+        self.cut = False
+        self._resolver = resolver
+        self._tick = tick
+        self._tls = tls
+        self._room = room
+        self._wire = _Wire()
+        self._poll = select.poll()
+        self._stream = None
+        self._fresh = False  # the handshake is still to be made
+        self._since = 0
+        self._one = bytearray(1)
+
+    @property
+    def received(self):
+        """Bytes that came over the socket since boot, modulo 2**29."""
+        return self._wire.received
+
+    @property
+    def sent(self):
+        """Bytes that went over the socket since boot, modulo 2**29."""
+        return self._wire.sent
+
+    def open(self, host, port, secure):
+        """Connect; a secure link makes its handshake with the first send().
+
+        Raises NetError: "resolve", "connect", "handshake"; ConfigError from the roots.
+        """
+        self.close()
+        address = self._resolver.resolve(host, port, self.resolve_ms)
+        done = False
+        try:
+            self._connect(address, host, port)
+            if secure:
+                self._wrap(host)
+            self.connects += 1
+            self.is_open = done = True
+        except MemoryError:
+            raise NetError("handshake", "not enough memory to connect to %s" % host)
+        finally:
+            if not done:
+                self.close()
+
+    def close(self):
+        """Close, if open. Costs no time: nothing is waited for."""
+        wire = self._wire
+        secure = self._stream is not wire
+        if self._stream is not None and secure:
+            try:
+                self._stream.close()
+            except OSError:
+                pass
+        if wire.sock is not None:
+            self._poll.unregister(wire.sock)
+            wire.sock.close()
+            wire.sock = None
+            if self._room:
+                self._room.closed()
+        self._stream = None
+        self.is_open = self._fresh = False
+
+    def recv(self, buf, ms):
+        """n > 0 bytes at the start of buf; 0: the peer closed; -1: nothing within ms.
+
+        Raises NetError("closed") if the connection broke.
+        """
+        self._since = ticks_ms()
+        n = self._read(buf)
+        while n < 0:
+            n = ms - ticks_diff(ticks_ms(), self._since)
+            if n <= 0:
+                return -1
+            self._rest(n)
+            n = self._read(buf)
+        return n
+
+    def send(self, buf, off, end):
+        """Send buf[off:end], all of it.
+
+        Raises NetError: "certificate" or "handshake" (the first send of a secure link), "send".
+        """
+        if self._fresh:
+            off = self._shake(buf, off, end)
+        self._since = ticks_ms()
+        while off < end:
+            n = self._write(buf, off, end - off)
+            if n:
+                off += n
+                self._since = ticks_ms()
+            else:
+                self._clear()
+
+    def dead(self):
+        """Whether the peer has closed an idle connection, or sent bytes nobody asked for."""
+        try:
+            return self._read(self._one) >= 0
+        except NetError:
+            return True
+
+    def _rest(self, ms):
+        """Wait for bytes, one slice at most."""
+        self._poll.ipoll(ms if ms < _SLICE_MS else _SLICE_MS)
+        self._tick()
+
+    def _clear(self):
+        """Wait, one slice at most, until the socket takes bytes."""
+        if self._wire.ended == _BROKEN:
+            raise NetError("send", "the connection broke while it was written to")
+        if ticks_diff(ticks_ms(), self._since) >= self.send_ms:
+            raise NetError("send", "the server took no bytes for %d ms" % self.send_ms)
+        self._poll.modify(self._wire.sock, select.POLLOUT)
+        self._rest(_SLICE_MS)
+        self._poll.modify(self._wire.sock, select.POLLIN)
+
+    def _read(self, buf):
+        """What recv() returns, without waiting."""
+        wire = self._wire
+        for _ in range(_TICKETS):
+            wire.starved = False
+            n = self._take(buf)
+            if n is not None:
+                return n
+            if wire.ended:
+                return self._ended()
+            if wire.starved:
+                break
+        return -1
+
+    def _take(self, buf):
+        try:
+            return self._stream.readinto(buf)
+        except OSError:
+            return self._spoilt()
+
+    def _write(self, buf, off, n):
+        if self._stream is self._wire:
+            return self._wire.push(buf, off, n)
+        if self._wire.ended == _BROKEN:
+            return None
+        # No except clause: what TLS would raise here has been raised by a read, and is _BROKEN.
+        return self._stream.write(buf, off, n)
+
+    def _ended(self):
+        if self._wire.ended == _BROKEN:
+            raise NetError("closed", "the connection was reset or lost")
+        self.cut = self._stream is not self._wire
+        return 0
+
+    def _spoilt(self):
+        """The TLS library repeats its error when it is asked again."""
+        self._wire.ended = _BROKEN
+        try:
+            self._stream.readinto(self._one)
+        except OSError as error:
+            raise NetError("closed", "TLS broke off (%s)" % _said(error))
+        raise NetError("closed", "TLS broke off")
+
+    def _connect(self, address, host, port):
+        wire = self._wire
+        wire.ended = 0
+        self.cut = False
+        wire.sock = sock = socket.socket()
+        sock.setblocking(False)
+        self._poll.register(sock, select.POLLOUT)
+        self._since = ticks_ms()
+        failure = "no answer within %d ms" % self.connect_ms
+        try:
+            sock.connect(address)
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                failure = _said(error)
+                self._since -= self.connect_ms
+        while True:
+            for _, events in self._poll.ipoll(_SLICE_MS):
+                if not events & (select.POLLERR | select.POLLHUP):
+                    self._poll.modify(sock, select.POLLIN)
+                    self._stream = wire
+                    return
+                try:
+                    sock.readinto(self._one)  # a socket without getsockopt tells its error here
+                    failure = "refused"
+                except OSError as error:
+                    failure = _said(error)
+                self._since -= self.connect_ms
+            self._tick()
+            if ticks_diff(ticks_ms(), self._since) >= self.connect_ms:
+                self._resolver.doubt(host, port)
+                raise NetError("connect", "%s port %d: %s" % (host, port, failure))
+
+    def _wrap(self, host):
+        context = self._tls.context()
+        if self._room:
+            self._room.opened()
+        try:
+            self._stream = context.wrap_socket(
+                self._wire, server_hostname=host, do_handshake_on_connect=False
+            )
+        except OSError as error:
+            raise _refusal(error)
+        self._fresh = True
+
+    def _shake(self, buf, off, end):
+        """The first write makes the handshake. Returns the offset of what is still to be sent."""
+        wire = self._wire
+        start = ticks_ms()
+        while True:
+            wire.starved = False
+            try:
+                n = self._stream.write(buf, off, end - off)
+            except ValueError as error:
+                raise NetError("certificate", _reasons(str(error)))
+            except MemoryError:
+                raise NetError("handshake", "not enough memory for the TLS handshake")
+            except OSError as error:
+                raise _refusal(error)
+            if n is not None:
+                self._fresh = False
+                self.handshakes += 1
+                return off + n
+            if wire.ended:
+                raise NetError("handshake", "the server ended the connection during it")
+            if ticks_diff(ticks_ms(), start) >= self.handshake_ms:
+                raise NetError("handshake", "not done within %d ms" % self.handshake_ms)
+            self._since = ticks_ms()
+            if wire.starved:
+                self._rest(_SLICE_MS)
+            else:
+                self._clear()
+
+
+def _said(error):
+    """What an OSError means, in a few words."""
+    if error.errno == errno.ECONNREFUSED:
+        return "refused"
+    if error.errno == errno.EHOSTUNREACH:
+        return "unreachable"
+    name = errno.errorcode.get(error.errno)
+    return name or str(error.args[-1])
+
+
+def _refusal(error):
+    """NetError for an OSError of the TLS library; several of its errors mean "no memory"."""
+    said = _said(error)
+    if error.errno == errno.ENOMEM or "alloc" in said.lower():
+        said = "not enough memory for the TLS connection"
+    return NetError("handshake", said)
+
+
+def _reasons(text):
+    """The library's lines on a certificate, as one."""
+    said = "; ".join(line.strip() for line in text.split("\n") if line.strip())
+    if "expired" in text or "future" in text:
+        said += " (or the clock is wrong)"
+    return said

@@ -1,0 +1,63 @@
+"""Stand-ins for what is below the part under test."""
+
+import json
+
+from thimble.core import octets
+
+
+class Writer:
+    """What an Http request is written to; keeps everything."""
+
+    def __init__(self):
+        self.data = b""
+
+    def raw(self, data):
+        self.data += bytes(data)
+
+    def view(self, buf, off, end):
+        self.data += bytes(buf[off:end])
+
+    def json(self, buf, off, end):
+        self.data += json.dumps(bytes(buf[off:end]).decode()).encode()[1:-1]
+
+    def num(self, number):
+        self.data += b"%d" % number
+
+
+class Http:
+    """Answers each request with the next of ``answers`` (bytes, or (status, bytes), or an error
+    to raise), in pieces of ``step`` bytes. ``requests`` holds (head, body) of each."""
+
+    def __init__(self, answers=(), step=64):
+        self.answers = list(answers)
+        self.requests = []
+        self.step = step
+        self.retry_after = 0
+        self.is_json = True
+        self.buf = bytearray(step)
+        self.pos = 0
+
+    def request(self, req, first_ms):
+        head, body = Writer(), Writer()
+        req.write_head(head)
+        req.write_body(body)
+        self.requests.append((head.data, body.data))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        self.status, self._rest = answer if isinstance(answer, tuple) else (200, answer)
+        return self.status
+
+    def read(self, ms):
+        piece = self._rest[: self.step]
+        self._rest = self._rest[self.step :]
+        octets.copy(self.buf, 0, piece, 0, len(piece))
+        return len(piece)
+
+    def drain(self):
+        self._rest = b""
+
+    @property
+    def last(self):
+        """The last request's body, parsed."""
+        return json.loads(self.requests[-1][1])

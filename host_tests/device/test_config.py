@@ -1,0 +1,83 @@
+"""The configuration: defaults, refusals by name, atomic saving."""
+
+import os
+
+from kit import raises
+from thimble import config
+from thimble.core.errors import ConfigError
+from thimble.net import url
+
+FILE = "/tmp/thimble-test-config.json"
+
+
+def refused(**sections):
+    return str(raises(ConfigError, lambda: config.Config(sections)))
+
+
+def test_every_key_has_a_default():
+    it = config.Config({})
+    assert it.model.api == "openai" and it.model.max_tokens == 1024
+    assert it.memory.elevated == 80 and it.telegram.allow == []
+
+
+def test_an_unknown_section_or_key_is_refused_by_name():
+    assert "telegramm" in refused(telegramm={})
+    assert "model.nam " in refused(model={"nam": "x"})
+
+
+def test_a_wrong_type_is_refused_by_name():
+    assert refused(model={"max_tokens": "5"}) == "model.max_tokens must be a whole number"
+    assert "telegram.allow" in refused(telegram={"allow": ["42"]})
+    assert "telegram.allow" in refused(telegram={"allow": [True]})
+    assert "memory.critical" in refused(memory={"critical": 9.5})
+    assert "model must be" in refused(model=[])
+
+
+def test_numbers_out_of_range_are_refused_with_the_range():
+    assert "between 1 and 99" in refused(memory={"elevated": 0})
+    assert "less than memory.critical" in refused(memory={"elevated": 90, "critical": 90})
+
+
+def test_plain_http_is_only_for_the_local_network():
+    for good in (
+        "http://127.0.0.1:8080",
+        "http://192.168.1.5/v1",
+        "http://ollama:11434/v1",
+        "http://box.local",
+        "http://10.0.0.2",
+    ):
+        url.parse(good, "model.url")
+    for bad in ("http://api.openai.com/v1", "http://8.8.8.8", "http://172.32.0.1", "ftp://x", "x"):
+        raises(ConfigError, lambda: url.parse(bad, "model.url"))
+    assert url.parse("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
+
+
+def test_a_token_with_a_slash_is_refused_without_being_shown():
+    said = refused(telegram={"token": "12:ab/../cd"})
+    assert "telegram.token" in said and "12:ab" not in said
+
+
+def test_what_is_missing_is_named():
+    assert "telegram.token" in str(raises(ConfigError, config.Config({}).ready))
+
+
+def test_a_file_that_is_missing_or_no_json_is_said():
+    assert "cannot be read" in str(raises(ConfigError, lambda: config.load("/tmp/none.json")))
+    with open(FILE, "w") as file:
+        file.write("{")
+    assert "not valid JSON" in str(raises(ConfigError, lambda: config.load(FILE)))
+
+
+def test_emoji_written_as_surrogate_escapes_arrive_whole():
+    with open(FILE, "w") as file:
+        file.write('{"model": {"system": "be \\ud83d\\ude00 kind"}}')
+    assert config.load(FILE).model.system == "be 😀 kind"
+
+
+def test_saving_replaces_the_file_and_what_is_invalid_never_gets_there():
+    config.save({"model": {"name": "a"}}, FILE)
+    raises(ConfigError, lambda: config.save({"model": {"name": 5}}, FILE))
+    assert config.load(FILE).model.name == "a"
+    config.save({"model": {"name": "b"}}, FILE)
+    assert config.load(FILE).model.name == "b"
+    os.remove(FILE)

@@ -1,0 +1,91 @@
+"""Decimals and copies in byte buffers."""
+
+from kit import heap_locked, plain
+from thimble.core import octets
+
+_NUMBERS = (0, 1, 7, 9, 10, 99, 100, 12345, 1073741823, -1, -9, -10, -99, -100, -1073741823)
+
+
+def test_what_put_int_writes_get_int_reads_without_allocation():
+    buf = bytearray(20)
+
+    def trip():
+        for number in _NUMBERS:
+            end = octets.put_int(buf, 3, number)
+            assert end == 3 + octets.int_len(number)
+            assert octets.get_int(buf, 3, end) == (number if number >= 0 else -1)
+
+    heap_locked(trip)
+
+
+def test_put_int_writes_what_str_writes():
+    buf = bytearray(b"." * 20)
+    for number in _NUMBERS:
+        end = octets.put_int(buf, 2, number)
+        assert buf[2:end] == str(number).encode()
+        assert buf[:2] == b".."
+
+
+def test_the_least_small_int_is_written_without_allocation():
+    buf = bytearray(20)
+    least = -1073741823
+    least -= 1
+    assert heap_locked(lambda: octets.put_int(buf, 0, least)) == 11
+    assert buf[:11] == b"-1073741824"
+
+
+def test_get_int_refuses_what_is_no_small_decimal():
+    for text in (b"", b"-1", b"+1", b"1 ", b" 1", b"1.0", b"x", b"1073741824", b"9999999999999"):
+        assert octets.get_int(text, 0, len(text)) == -1, text
+    assert octets.get_int(b"1073741823", 0, 10) == 1073741823
+    assert octets.get_int(b"007", 0, 3) == 7
+    assert octets.get_int(b"x42x", 1, 3) == 42
+
+
+def test_increment_carries_through_nines_and_grows_by_a_digit():
+    for before, after in (
+        (b"0", b"1"),
+        (b"8", b"9"),
+        (b"9", b"10"),
+        (b"199", b"200"),
+        (b"9999", b"10000"),
+        (b"1073741823", b"1073741824"),
+        (b"9007199254740991", b"9007199254740992"),
+        (b"18446744073709551615", b"18446744073709551616"),
+    ):
+        buf = bytearray(b"<" + before + b"....")
+        length = heap_locked(lambda: octets.increment(buf, 1, len(before)))
+        assert buf[1 : 1 + length] == after
+        assert buf[0] == 0x3C and buf[1 + length] == 0x2E
+
+
+def test_compare_orders_decimals_beyond_an_int():
+    ordered = (b"0", b"7", b"10", b"99", b"100", b"123456789012", b"123456789013", b"9" * 20)
+    for i, a in enumerate(ordered):
+        for j, b in enumerate(ordered):
+            order = heap_locked(lambda: octets.compare(a, 0, len(a), b, 0, len(b)))
+            assert order == (i > j) - (i < j), (a, b)
+    assert octets.compare(b"xx12", 2, 2, b"y12", 1, 2) == 0
+
+
+def test_same_looks_at_n_bytes_only():
+    assert octets.same(b"abcd", 1, b"xbc", 1, 2)
+    assert not octets.same(b"abcd", 1, b"xbd", 1, 2)
+    assert octets.same(b"a", 1, b"b", 0, 0)
+
+
+def test_copy_moves_bytes_between_buffers_and_down_in_one():
+    for copy in (octets.copy, plain("thimble/core/octets.py")["copy"]):
+        target = bytearray(6)
+        copy(target, 1, b"abcdef", 2, 4)
+        assert target == b"\0cdef\0"
+        buf = bytearray(b"0123456789")
+        copy(buf, 0, buf, 3, 7)
+        assert buf == b"3456789789"
+        copy(buf, 0, b"", 0, 0)
+        assert buf == b"3456789789"
+
+
+def test_copy_does_not_allocate():
+    target = bytearray(100)
+    heap_locked(lambda: octets.copy(target, 0, target, 50, 50))

@@ -1,0 +1,278 @@
+"""What goes out: first words, edits, parts, limits, refusals."""
+
+import time
+
+from kit import raises
+from thimble.core.errors import ApiError, NetError
+from thimble.telegram.limits import Limits
+from thimble.telegram.reply import Gone, Reply
+
+
+HEAP = "512k"
+
+
+class Bot:
+    """Keeps the chat as Telegram would; ``errors`` are raised first, one a call."""
+
+    def __init__(self):
+        self.message_id = bytearray(20)
+        self.message_id_len = 0
+        self.shown = []
+        self.calls = []
+        self.errors = []
+
+    def _fail(self, name):
+        self.calls.append(name)
+        if self.errors:
+            error = self.errors.pop(0)
+            if error:
+                raise error
+
+    def send_chat_action(self, peer):
+        self._fail("typing")
+
+    def send_message(self, peer, buf, off, end):
+        self._fail("send")
+        self.shown.append(bytes(buf[off:end]).decode())
+        number = b"%d" % len(self.shown)
+        self.message_id[: len(number)] = number
+        self.message_id_len = len(number)
+
+    def edit_message(self, peer, buf, off, end):
+        self._fail("edit")
+        number = int(bytes(self.message_id[: self.message_id_len]))
+        self.shown[number - 1] = bytes(buf[off:end]).decode()
+
+
+class Pause:
+    def __init__(self):
+        self.waited = 0
+
+    def __call__(self, ms):
+        self.waited += max(ms, 0)
+        time.sleep_ms(min(max(ms, 0), 20))
+
+
+def make(parts=8, group=False):
+    bot = Bot()
+    reply = Reply(bot, FreeLimits(), bytearray(12288 + 1536), parts, Pause())
+    reply.peer.load(b"42", 0, 2, 2, group)
+    reply.begin()
+    return reply, bot
+
+
+class FreeLimits:
+    blocked = 0
+
+    def wait_ms(self, peer, now, spare):
+        wait, self.blocked = self.blocked, 0
+        return wait
+
+    def spend(self, peer, now):
+        pass
+
+    def block(self, peer, now, seconds):
+        self.blocked = seconds * 1000
+
+
+def write(reply, text):
+    data = text.encode()
+    step = 500
+    at = 0
+    while at < len(data):
+        end = min(at + step, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end += 1
+        reply.append(data, at, end)
+        at = end
+
+
+def test_the_first_words_are_sent_at_once_when_they_are_a_few():
+    reply, bot = make()
+    write(reply, "x" * 30)
+    reply.tick(time.ticks_ms())
+    assert bot.shown == ["x" * 30]
+
+
+def test_a_single_word_waits_half_a_second_for_more():
+    reply, bot = make()
+    write(reply, "Hi")
+    now = time.ticks_ms()
+    reply.tick(now)
+    assert bot.shown == []
+    reply.tick(time.ticks_add(now, 510))
+    assert bot.shown == ["Hi"]
+
+
+def test_edits_come_at_most_every_1500_ms_and_every_4000_in_groups():
+    for group, spacing in ((False, 1500), (True, 4000)):
+        reply, bot = make(group=group)
+        write(reply, "x" * 30)
+        reply.tick(time.ticks_ms())
+        write(reply, "y")
+        now = time.ticks_ms()
+        reply.tick(time.ticks_add(now, spacing - 50))
+        assert bot.calls == ["send"]
+        reply.tick(time.ticks_add(now, spacing + 50))
+        assert bot.calls == ["send", "edit"]
+
+
+def test_the_last_words_are_shown_whatever_happened_before():
+    reply, bot = make()
+    write(reply, "x" * 30)
+    reply.tick(time.ticks_ms())
+    write(reply, " end")
+    reply.finish(b"")
+    assert bot.shown == ["x" * 30 + " end"]
+
+
+def test_white_space_at_the_beginning_is_not_a_message():
+    reply, bot = make()
+    write(reply, "\n\n  ")
+    reply.tick(time.ticks_ms() + 1000)
+    reply.finish(b"")
+    assert bot.shown == [] and reply.empty
+
+
+def test_a_text_of_4096_units_is_one_message_and_one_more_makes_two():
+    reply, bot = make()
+    write(reply, "😀" * 2048)
+    reply.finish(b"")
+    assert bot.shown == ["😀" * 2048]
+    reply.begin()
+    bot.shown = []
+    write(reply, "a" * 4097)
+    reply.finish(b"")
+    assert bot.shown == ["a" * 4096, "a"]
+
+
+def test_a_long_text_is_split_at_a_paragraph_and_nothing_but_the_space_is_lost():
+    reply, bot = make()
+    text = "\n\n".join("%d " % n + "word " * 300 for n in range(10)).strip()
+    write(reply, text)
+    reply.finish(b"")
+    assert len(bot.shown) > 1
+    assert all(len(part) <= 4096 for part in bot.shown)
+    assert "".join("".join(bot.shown).split()) == "".join(text.split())
+    assert bot.shown[1][0].isdigit()
+
+
+def test_after_the_last_part_the_rest_is_refused_and_the_note_says_how_to_go_on():
+    reply, bot = make(parts=2)
+    write(reply, "word " * 3000)
+    assert reply.full
+    reply.finish(b"\n\n(/more goes on.)")
+    assert len(bot.shown) == 2
+    assert bot.shown[1].endswith("(/more goes on.)") and len(bot.shown[1]) <= 4096
+
+
+def test_a_note_that_does_not_fit_goes_into_a_further_message():
+    reply, bot = make()
+    write(reply, "a" * 4090)
+    reply.finish(b"\n\n(The answer was cut off here.)")
+    assert len(bot.shown) == 2 and bot.shown[1].endswith("cut off here.)")
+
+
+def test_429_is_waited_out_exactly_and_then_shown():
+    reply, bot = make()
+    bot.errors = [ApiError(429, "Too Many Requests: retry after 3", 3)]
+    write(reply, "hello")
+    reply.finish(b"")
+    assert bot.shown == ["hello"]
+    assert 3000 <= reply._pause.waited < 3100
+
+
+def test_not_modified_counts_as_shown():
+    reply, bot = make()
+    write(reply, "x" * 30)
+    reply.tick(time.ticks_ms())
+    bot.errors = [ApiError(400, "Bad Request: message is not modified: specified new …")]
+    write(reply, " ")
+    reply.finish(b"")
+    assert bot.calls == ["send", "edit"]
+
+
+def test_a_message_that_the_person_deleted_is_sent_anew():
+    reply, bot = make()
+    write(reply, "x" * 30)
+    reply.tick(time.ticks_ms())
+    bot.errors = [ApiError(400, "Bad Request: message to edit not found")]
+    write(reply, " more")
+    reply.finish(b"")
+    assert bot.calls == ["send", "edit", "send"]
+    assert bot.shown[-1] == "x" * 30 + " more"
+
+
+def test_a_blocked_bot_gives_up_at_once():
+    reply, bot = make()
+    bot.errors = [ApiError(403, "Forbidden: bot was blocked by the user")]
+    write(reply, "hello")
+    raises(Gone, lambda: reply.finish(b""))
+    assert bot.calls == ["send"]
+
+
+def test_a_broken_network_is_tried_again_until_it_is_shown():
+    reply, bot = make()
+    bot.errors = [NetError("closed", "reset"), ApiError(502, "bad gateway"), None]
+    write(reply, "hello")
+    reply.finish(b"")
+    assert bot.shown == ["hello"]
+
+
+def test_typing_is_shown_until_there_are_words_and_renewed_every_4_seconds():
+    reply, bot = make()
+    now = time.ticks_ms()
+    reply.tick(time.ticks_add(now, 100))
+    assert bot.calls == []
+    for after in (400, 1000, 4000, 4600):
+        reply.tick(time.ticks_add(now, after))
+    assert bot.calls == ["typing", "typing"]
+
+
+class Peer:
+    def __init__(self, key, group=False):
+        self.key = key
+        self.chat_len = self.key_len = len(key)
+        self.group = group
+
+
+def test_a_chat_has_a_burst_of_five_and_then_one_a_second():
+    limits, now, peer = Limits(4), 1000, Peer(b"42")
+    for _ in range(5):
+        assert limits.wait_ms(peer, now, 0) == 0
+        limits.spend(peer, now)
+    assert 900 <= limits.wait_ms(peer, now, 0) <= 1100
+    assert limits.wait_ms(peer, now + 1100, 0) == 0
+    assert limits.wait_ms(peer, now + 1100, 1) > 0
+
+
+def test_a_group_never_gets_more_than_twenty_in_any_minute():
+    limits, peer = Limits(4), Peer(b"-100", True)
+    sent = []
+    for now in range(0, 180000, 100):
+        if not limits.wait_ms(peer, now, 0):
+            limits.spend(peer, now)
+            sent.append(now)
+    worst = max(sum(1 for t in sent if at <= t < at + 60000) for at in sent)
+    assert 15 <= worst <= 20
+
+
+def test_all_chats_together_never_get_more_than_thirty_in_any_second():
+    limits = Limits(64)
+    peers = [Peer(b"%d" % (1000 + n)) for n in range(60)]
+    sent = []
+    for now in range(0, 4000, 5):
+        for peer in peers:
+            if not limits.wait_ms(peer, now, 0):
+                limits.spend(peer, now)
+                sent.append(now)
+    worst = max(sum(1 for t in sent if at <= t < at + 1000) for at in sent)
+    assert 20 <= worst <= 39
+
+
+def test_retry_after_blocks_only_that_chat_and_ends_on_time():
+    limits, now = Limits(4), 1000
+    limits.block(Peer(b"1"), now, 7)
+    assert limits.wait_ms(Peer(b"1"), now, 0) == 7000
+    assert limits.wait_ms(Peer(b"1"), now + 7000, 0) == 0
+    assert limits.wait_ms(Peer(b"2"), now, 0) == 0

@@ -1,0 +1,266 @@
+"""getUpdates: what passes, what is confirmed, what waits."""
+
+import json
+
+from fakes import Http
+from kit import raises
+from thimble.core.errors import ApiError, ParseError
+from thimble.core.ring import Ring
+from thimble.telegram import updates
+from thimble.telegram.bot import Bot
+
+HEAP = "512k"
+TOKEN = "1:fake"
+
+
+def message(number, text="hi", chat=42, sender=42, **more):
+    body = {
+        "message_id": 7,
+        "from": {"id": sender, "is_bot": False},
+        "chat": {"id": chat, "type": "private" if chat > 0 else "supergroup"},
+        "date": 1,
+    }
+    body.update(more)
+    if text is not None:
+        body["text"] = text
+    return {"update_id": number, "message": body}
+
+
+def answer(*items):
+    return json.dumps({"ok": True, "result": items}).encode()
+
+
+def make(*answers, size=40000, step=64, allow=(b"42",)):
+    http = Http(answers, step)
+    bot = Bot(http, TOKEN, "", updates.PATHS)
+    inbox = Ring(bytearray(size), updates.RECORD)
+    asides = Ring(bytearray(1024), updates.ASIDE)
+    return updates.Updates(bot, inbox, asides, list(allow)), http
+
+
+def texts(ring):
+    found, at = [], ring.first()
+    while at >= 0:
+        found.append(bytes(ring.buf[at + updates.TEXT : at + ring.size(at)]).decode())
+        at = ring.after(at)
+    return found
+
+
+def key(ring):
+    at = ring.first()
+    return bytes(ring.buf[at + updates.KEY : at + updates.KEY + ring.buf[at + 1]])
+
+
+def test_a_message_of_the_allowed_user_is_in_the_inbox_and_confirmed():
+    it, http = make(answer(message(100, "grüß dich 😀")), answer())
+    it.poll(0)
+    assert texts(it.inbox) == ["grüß dich 😀"]
+    assert key(it.inbox) == b"42"
+    it.poll(0)
+    assert http.last["offset"] == 101
+
+
+def test_any_chunking_gives_the_same_record():
+    for step in (1, 2, 3, 7, 1000):
+        it, _ = make(answer(message(9, 'a "b" \\ c', -1001234567890, 42)), step=step)
+        it.poll(0)
+        assert texts(it.inbox) == ['a "b" \\ c'], step
+        assert key(it.inbox) == b"-1001234567890"
+
+
+def test_the_order_of_the_fields_does_not_matter():
+    whole = (
+        b'{"result":[{"message":{"text":"x","reply_to_message":{"text":"not this","from":{"id":1}},'
+        b'"chat":{"type":"private","id":42},"from":{"id":42}},"update_id":5}],"ok":true}'
+    )
+    it, http = make(whole, answer())
+    it.poll(0)
+    assert texts(it.inbox) == ["x"]
+    it.poll(0)
+    assert http.last["offset"] == 6
+
+
+def test_a_stranger_is_counted_confirmed_and_nothing_else():
+    it, http = make(answer(message(5, sender=666, chat=666)), answer())
+    it.poll(0)
+    assert it.inbox.count == 0 and it.refused == 1
+    assert bytes(it.refused_id[: it.refused_len]) == b"666"
+    it.poll(0)
+    assert http.last["offset"] == 6
+
+
+def test_an_empty_allow_list_lets_nobody_in():
+    it, _ = make(answer(message(5)), allow=())
+    it.poll(0)
+    assert it.inbox.count == 0 and it.refused == 1
+
+
+def test_an_id_that_only_begins_like_an_allowed_one_is_refused():
+    it, _ = make(answer(message(5, sender=421, chat=421), message(6, sender=4, chat=4)))
+    it.poll(0)
+    assert it.inbox.count == 0 and it.refused == 2
+
+
+def test_a_listed_group_lets_its_members_in():
+    it, _ = make(answer(message(5, sender=7, chat=-100)), allow=(b"42", b"-100"))
+    it.poll(0)
+    at = it.inbox.first()
+    assert it.inbox.buf[at] & updates.GROUP and not it.inbox.buf[at] & updates.OWNER
+
+
+def test_a_topic_of_a_forum_is_a_conversation_of_its_own():
+    it, _ = make(answer(message(5, chat=-100, message_thread_id=33, is_topic_message=True)))
+    it.poll(0)
+    assert key(it.inbox) == b"-100:33"
+
+
+def test_a_thread_that_is_no_topic_is_not():
+    it, _ = make(answer(message(5, chat=-100, message_thread_id=33)))
+    it.poll(0)
+    assert key(it.inbox) == b"-100"
+
+
+def test_updates_without_text_are_confirmed_and_those_of_a_person_kept_to_be_answered():
+    it, http = make(
+        answer(
+            {"update_id": 1, "my_chat_member": {"chat": {"id": 42}}},
+            message(2, None, new_chat_members=[{"id": 3}]),
+            message(3, None, photo=[{"file_id": "x"}], caption="look"),
+        ),
+        answer(),
+    )
+    it.poll(0)
+    assert it.inbox.count == 1
+    assert it.inbox.buf[it.inbox.first()] & updates.ODD
+    it.poll(0)
+    assert http.last["offset"] == 4
+
+
+def test_ids_of_52_bits_keep_every_digit():
+    big = 4503599627370495
+    it, http = make(
+        answer(message(2147483646, chat=big, sender=big)), answer(), allow=(b"%d" % big,)
+    )
+    it.poll(0)
+    assert key(it.inbox) == b"4503599627370495"
+    it.poll(0)
+    assert http.last["offset"] == 2147483647
+
+
+def test_the_longest_message_of_telegram_fits():
+    it, _ = make(answer(message(1, "€" * 4096)))
+    it.poll(0)
+    assert texts(it.inbox) == ["€" * 4096]
+
+
+def test_a_text_that_can_never_fit_is_marked_as_too_long_and_confirmed():
+    it, http = make(answer(message(1, "x" * 13000)), answer())
+    it.poll(0)
+    assert it.inbox.buf[it.inbox.first()] & updates.LONG
+    it.poll(0)
+    assert http.last["offset"] == 2
+
+
+def test_a_full_inbox_confirms_nothing_more_and_loses_nothing():
+    items = [message(n, "%d" % n * 2000) for n in range(1, 8)]
+    it, http = make(answer(*items), answer(*items), answer(), size=updates.RECORD + 4000)
+    it.poll(0)
+    first = it.inbox.count
+    assert 0 < first < 7 and it.inbox.full
+    it.poll(0)
+    assert http.last["offset"] == first + 1
+    assert it.inbox.count == first
+    while it.inbox.count:
+        it.inbox.drop(it.inbox.first())
+    http.answers.insert(0, answer(*items[first:]))
+    it.poll(0)
+    assert http.last["offset"] == first + 1
+    assert texts(it.inbox)[0] == items[first]["message"]["text"]
+
+
+def test_stop_acts_once_though_a_full_inbox_cannot_confirm_it():
+    items = [message(1, "a" * 5000), message(2, "b" * 100), message(3, "/stop")]
+    it, http = make(*[answer(*items[n:]) for n in (0, 1, 1, 1)], size=updates.RECORD + 1000)
+    it.poll(0)
+    assert it.inbox.full and texts(it.asides) == ["/stop"]
+    it.asides.drop(it.asides.first())
+    it.poll(0)
+    assert it.asides.count == 0 and it.duplicates == 1
+    it.inbox.drop(it.inbox.first())
+    it.poll(0)
+    assert texts(it.inbox) == ["b" * 100] and it.asides.count == 0
+    it.inbox.drop(it.inbox.first())
+    http.answers = [answer()]
+    it.poll(0)
+    assert http.last["offset"] == 4
+
+
+def test_commands_that_act_at_once_pass_the_queue_and_the_others_keep_their_place():
+    it, _ = make(
+        answer(message(1, "/new"), message(2, "/help@Thimble_bot x"), message(3, "/stopp"))
+    )
+    it.poll(0)
+    assert texts(it.inbox) == ["/new", "/stopp"]
+    assert texts(it.asides) == ["/help@Thimble_bot x"]
+    at = it.asides.first()
+    assert it.asides.buf[at + 3] == updates.HELP
+    start, end = updates.argument(it.asides.buf, at, it.asides.size(at))
+    assert bytes(it.asides.buf[start:end]) == b"x"
+
+
+def test_a_command_for_another_bot_is_nobodys_business():
+    it, _ = make(b'{"ok":true,"result":{"username":"mine"}}', answer(message(1, "/help@other")))
+    it.bot.get_me()
+    it.poll(0)
+    assert it.asides.count == 0 and it.inbox.count == 0
+
+
+def test_a_repeated_update_is_dropped_and_a_new_sequence_far_below_is_answered():
+    it, http = make(answer(message(500000)), answer(message(499999)), answer(message(3)), answer())
+    it.poll(0)
+    it.poll(0)
+    assert it.duplicates == 1 and it.inbox.count == 1
+    it.poll(0)
+    assert it.inbox.count == 2
+    it.poll(0)
+    assert http.last["offset"] == 4
+
+
+def test_an_error_is_raised_with_its_code_text_and_wait():
+    it, _ = make(
+        (
+            429,
+            b'{"ok":false,"error_code":429,"description":"Too Many Requests: retry '
+            b'after 7","parameters":{"retry_after":7}}',
+        )
+    )
+    error = raises(ApiError, lambda: it.poll(0))
+    assert (error.status, error.retry_after) == (429, 7)
+    assert error.text == "Too Many Requests: retry after 7"
+
+
+def test_an_update_that_breaks_the_scanner_is_dropped_the_third_time_and_the_rest_goes_on():
+    bad = b'{"ok":true,"result":[{"update_id":8,"message":{"text":"\xff"}}]}'
+    it, http = make(bad, bad, answer(message(9)))
+    raises(ParseError, lambda: it.poll(0))
+    raises(ParseError, lambda: it.poll(0))
+    assert http.last["limit"] == 1 and it.dropped == 1
+    it.poll(0)
+    assert http.last["offset"] == 9
+    assert texts(it.inbox) == ["hi"]
+
+
+def test_a_truncated_answer_is_an_error_and_what_was_whole_is_kept():
+    whole = answer(message(1, "one"), message(2, "two"))
+    it, _ = make(whole[: whole.find(b"two")])
+    raises(ParseError, lambda: it.poll(0))
+    assert texts(it.inbox) == ["one"]
+
+
+def test_polls_at_an_unchanged_offset_keep_telegrams_distance():
+    it, _ = make(answer(), answer(message(1)))
+    it.poll(0)
+    at = it.polled_at
+    assert not it.due(at + 3100) and it.due(at + 3300)
+    it.poll(0)
+    assert it.due(it.polled_at)

@@ -1,0 +1,534 @@
+"""The simulated models take, refuse and stream as the real services."""
+
+import http.client
+import json
+import time
+
+import pytest
+from cloud_kit import raw
+
+from tools.cloud import KEY, Cloud
+from tools.cloud.script import CUTS
+from tools.cloud.stream import chunk_packets, pieces_of
+
+NAME = "simulated-1"
+USER = {"role": "user", "content": "hi"}
+
+
+@pytest.fixture(scope="module")
+def running():
+    with Cloud(tls=None) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(running):
+    running.models.clear()
+    running.clear_calls()
+    return running
+
+
+class Dialect:
+    """One service's way to be asked and to answer."""
+
+    def __init__(self, api):
+        self.api = api
+        self.path = "/v1/chat/completions" if api == "openai" else "/v1/messages"
+        self.body = {"model": NAME, "messages": [USER]}
+        self.headers = {"Content-Type": "application/json"}
+        if api == "openai":
+            self.headers["Authorization"] = f"Bearer {KEY}"
+        else:
+            self.headers.update({"x-api-key": KEY, "anthropic-version": "2023-06-01"})
+            self.body["max_tokens"] = 100
+
+    def ask(self, cloud, headers=None, **changes):
+        """(status, decoded body, headers)."""
+        body = {**self.body, **changes}
+        body = {name: value for name, value in body.items() if value is not ...}
+        return self.post(cloud, json.dumps(body).encode(), headers)
+
+    def post(self, cloud, data, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", cloud.plain.port, timeout=10)
+        sent = {**self.headers, **(headers or {})}
+        sent = {name: value for name, value in sent.items() if value is not None}
+        connection.request("POST", self.path, data, sent)
+        response = connection.getresponse()
+        try:
+            return response.status, json.loads(response.read()), response.headers
+        finally:
+            connection.close()
+
+    def bytes(self, cloud, **changes):
+        """The raw answer of a streamed request."""
+        body = json.dumps({**self.body, "stream": True, **changes}).encode()
+        lines = {**self.headers, "Host": "x", "Content-Length": len(body), "Connection": "close"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return raw(cloud, f"POST {self.path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+
+    def events(self, cloud, **changes):
+        """(name, data) of every event of a streamed answer."""
+        return events_of(unchunk(self.bytes(cloud, **changes).partition(b"\r\n\r\n")[2]))
+
+    def text(self, answer):
+        if self.api == "openai":
+            return answer["choices"][0]["message"]["content"]
+        return "".join(block.get("text", "") for block in answer["content"])
+
+    def streamed(self, events):
+        """The visible text of a streamed answer."""
+        if self.api == "openai":
+            chunks = [data for _, data in events if data != "[DONE]" and data["choices"]]
+            return "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
+        return "".join(
+            data["delta"].get("text", "") for name, data in events if name == "content_block_delta"
+        )
+
+
+@pytest.fixture(params=["openai", "anthropic"])
+def dialect(request):
+    return Dialect(request.param)
+
+
+@pytest.fixture
+def openai():
+    return Dialect("openai")
+
+
+@pytest.fixture
+def anthropic():
+    return Dialect("anthropic")
+
+
+def unchunk(data):
+    body = b""
+    while data:
+        size, _, data = data.partition(b"\r\n")
+        body += data[: int(size, 16)]
+        data = data[int(size, 16) + 2 :]
+    return body
+
+
+def events_of(body):
+    found = []
+    for block in body.decode().replace("\r\n", "\n").split("\n\n")[:-1]:
+        name = data = None
+        for line in block.split("\n"):
+            field, _, value = line.partition(": ")
+            if field == "event":
+                name = value
+            elif field == "data":
+                data = value if value == "[DONE]" else json.loads(value)
+        if data is not None:
+            found.append((name, data))
+    return found
+
+
+def error(answer):
+    return answer["error"]["message"]
+
+
+def test_echo_gives_the_last_user_text_back(cloud, dialect):
+    cloud.models.default(mode="echo")
+
+    status, answer, _ = dialect.ask(cloud)
+
+    assert status == 200 and dialect.text(answer) == "hi"
+    assert dialect.streamed(dialect.events(cloud)) == "hi"
+
+
+def test_the_default_is_friendly(cloud, dialect):
+    assert dialect.text(dialect.ask(cloud)[1]).startswith("You wrote: hi")
+
+
+def test_scripts_are_used_once_and_in_order(cloud, dialect):
+    cloud.models.default(mode="echo")
+    cloud.models.script(text="one")
+    cloud.models.script(times=2, text="two")
+
+    texts = [dialect.text(dialect.ask(cloud)[1]) for _ in range(4)]
+
+    assert texts == ["one", "two", "two", "hi"] and cloud.models.waiting() == 0
+
+
+def test_a_refused_request_uses_no_script(cloud, dialect):
+    cloud.models.script(text="one")
+
+    assert dialect.ask(cloud, messages=[])[0] == 400
+    assert cloud.models.waiting() == 1
+
+
+def test_length_is_exact(cloud, dialect):
+    cloud.models.script(length=5001)
+    cloud.models.script(length=7, unit="😀é")
+
+    assert len(dialect.text(dialect.ask(cloud)[1])) == 5001
+    assert dialect.text(dialect.ask(cloud)[1]) == "😀é😀é😀é😀"
+
+
+def test_deltas_are_as_many_as_wanted(cloud, dialect):
+    cloud.models.script(length=100, deltas=7)
+
+    events = dialect.events(cloud)
+
+    if dialect.api == "openai":
+        assert len([data for _, data in events if "delta" in str(data)]) == 7 + 2
+    else:
+        assert [name for name, _ in events].count("content_block_delta") == 7
+
+
+def test_a_directive_in_the_question_changes_one_answer(cloud, dialect):
+    question = {"role": "user", "content": "[[mode=echo think=a_b think_as=tags]] hello"}
+
+    text = dialect.text(dialect.ask(cloud, messages=[question])[1])
+
+    assert text == "<think>a b</think>\n\nhello"
+    assert "[[nonsense" in dialect.text(
+        dialect.ask(cloud, messages=[{"role": "user", "content": "[[nonsense=1]]"}])[1]
+    )
+
+
+def test_openai_streams_as_the_service(cloud, openai):
+    cloud.models.script(pieces=["a", "b"], usage=(3, 2))
+
+    events = openai.events(cloud, stream_options={"include_usage": True})
+
+    assert [name for name, _ in events] == [None] * 6
+    chunks = [data for _, data in events]
+    assert chunks[-1] == "[DONE]"
+    assert chunks[0]["choices"][0]["delta"] == {
+        "role": "assistant",
+        "content": "",
+        "refusal": None,
+    }
+    assert chunks[1]["choices"][0]["delta"] == {"content": "a"} and chunks[1]["usage"] is None
+    assert chunks[3]["choices"][0] == {
+        "index": 0,
+        "delta": {},
+        "logprobs": None,
+        "finish_reason": "stop",
+    }
+    assert chunks[4]["choices"] == [] and chunks[4]["usage"]["total_tokens"] == 5
+
+
+def test_openai_tells_usage_only_when_asked_unless_the_script_says_so(cloud, openai):
+    assert "usage" not in str(openai.events(cloud))
+    cloud.models.script(usage_always=True)
+    assert "prompt_tokens" in str(openai.events(cloud))
+
+
+def test_anthropic_streams_as_the_service(cloud, anthropic):
+    cloud.models.script(pieces=["a", "b"], usage=(3, 2))
+
+    events = anthropic.events(cloud)
+
+    assert [name for name, _ in events] == [
+        *("message_start", "ping", "content_block_start", "content_block_delta"),
+        *("content_block_delta", "content_block_stop", "message_delta", "message_stop"),
+    ]
+    assert all(name == data["type"] for name, data in events)
+    assert events[0][1]["message"]["usage"]["input_tokens"] == 3
+    assert events[6][1]["delta"]["stop_reason"] == "end_turn"
+    assert events[6][1]["usage"] == {"output_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    ("finish", "openai_word", "anthropic_word"),
+    [
+        ("length", "length", "max_tokens"),
+        ("content_filter", "content_filter", "refusal"),
+        ("refusal", "stop", "refusal"),
+    ],
+)
+def test_finish_reasons(cloud, finish, openai_word, anthropic_word):
+    cloud.models.script(times=2, text="x", finish=finish)
+
+    answer = Dialect("openai").ask(cloud)[1]
+    assert answer["choices"][0]["finish_reason"] == openai_word
+    assert Dialect("anthropic").ask(cloud)[1]["stop_reason"] == anthropic_word
+
+
+def test_an_empty_answer_that_reasoned_to_its_limit(cloud, dialect):
+    cloud.models.script(text="", think="long thoughts " * 10, finish="length")
+
+    events = dialect.events(cloud)
+
+    assert dialect.streamed(events) == "" and "thoughts" in str(events)
+    assert "length" in str(events) or "max_tokens" in str(events)
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_openai_reasoning_has_a_field(cloud, openai, field):
+    cloud.models.script(
+        text="x", think="hm hm", think_as="field" if field == "reasoning_content" else field
+    )
+    chunks = [data for _, data in openai.events(cloud) if data != "[DONE]"]
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+
+    assert "".join(delta.get(field) or "" for delta in deltas) == "hm hm"
+
+
+def test_anthropic_reasoning_is_a_thinking_block(cloud, anthropic):
+    cloud.models.script(text="x", think="hm hm")
+
+    events = anthropic.events(cloud)
+
+    assert "signature_delta" in str(events)
+    starts = [data for name, data in events if name == "content_block_start"]
+    assert [start["content_block"]["type"] for start in starts] == ["thinking", "text"]
+    assert [start["index"] for start in starts] == [0, 1]
+
+
+def test_think_tags_stand_in_the_content(cloud, dialect):
+    cloud.models.script(text="x", think="hm", think_as="tags")
+
+    assert dialect.streamed(dialect.events(cloud)) == "<think>hm</think>\n\nx"
+
+
+def test_keepalives_come_before_the_first_delta(cloud):
+    cloud.models.script(times=2, text="x", keepalives=3, first=0.03)
+
+    comments = Dialect("openai").bytes(cloud)
+    assert comments.count(b": OPENROUTER PROCESSING\n\n") == 3
+    assert [name for name, _ in Dialect("anthropic").events(cloud)].count("ping") == 4
+
+
+def test_delays_are_kept(cloud, dialect):
+    cloud.models.script(pieces=["a", "b", "c"], first=0.05, delay=0.05)
+    started = time.monotonic()
+    dialect.events(cloud)
+
+    assert time.monotonic() - started >= 0.15
+
+
+@pytest.mark.parametrize("cuts", [*CUTS, 1, 5])
+def test_a_cut_stream_says_the_same(cloud, dialect, cuts):
+    text = 'a "quoted" line\nwith 😀, é and \\'
+    cloud.models.script(times=2, text=text, cuts=cuts, cut_pause=0)
+    cloud.models.script(text=text, cuts=cuts, cut_pause=0, ascii=True, newline="\r\n")
+
+    assert dialect.streamed(dialect.events(cloud)) == text
+    assert dialect.streamed(dialect.events(cloud)) == text
+    assert dialect.streamed(dialect.events(cloud)) == text
+
+
+def test_cuts_fall_where_they_should():
+    data = "x\\n\\ud83d é".encode()
+
+    assert pieces_of(data, "escape") == [b"x\\", b"n\\", b"ud8", "3d é".encode()]
+    assert pieces_of(data, "utf8") == [b"x\\n\\ud83d \xc3", b"\xa9"]
+    assert pieces_of(data, 4) == [b"x\\n\\", b"ud83", b"d \xc3\xa9"]
+    assert chunk_packets(b"x" * 31, "header")[:2] == [b"1", b"f\r"]
+
+
+def test_other_framings(cloud, dialect):
+    for framing in ("close", "length"):
+        cloud.models.script(text="hello", framing=framing)
+        head, _, body = dialect.bytes(cloud).partition(b"\r\n\r\n")
+        assert dialect.streamed(events_of(body)) == "hello"
+        assert (b"Content-Length" in head) == (framing == "length")
+
+
+def test_a_cut_off_stream_ends_in_the_middle(cloud, dialect):
+    cloud.models.script(pieces=["one", "two", "three"], cut_after=2)
+
+    answer = dialect.bytes(cloud)
+
+    assert b"two" in answer and b"three" not in answer and not answer.endswith(b"0\r\n\r\n")
+
+
+def test_a_reset_stream_ends_with_a_reset(cloud, dialect):
+    cloud.models.script(pieces=["one", "two"], cut_after=1, cut_how="reset")
+
+    with pytest.raises(ConnectionResetError):
+        dialect.bytes(cloud)
+
+
+def test_an_error_inside_the_stream(cloud):
+    cloud.models.script(times=2, pieces=["one", "two"], error_after=1)
+
+    name, data = Dialect("openai").events(cloud)[-1]
+    assert name is None and data == {
+        "error": {"message": "Provider returned an error", "code": 502}
+    }
+    name, data = Dialect("anthropic").events(cloud)[-1]
+    assert name == "error" and data["error"] == {
+        "type": "overloaded_error",
+        "message": "Overloaded",
+    }
+
+
+def test_a_stream_without_its_end(cloud, dialect):
+    cloud.models.script(text="x", no_end=True)
+
+    answer = str(dialect.events(cloud))
+    assert "DONE" not in answer and "message_stop" not in answer
+
+
+@pytest.mark.parametrize(
+    ("status", "openai_kind", "anthropic_kind"),
+    [
+        (400, "invalid_request_error", "invalid_request_error"),
+        (401, "invalid_request_error", "authentication_error"),
+        (403, "request_forbidden", "permission_error"),
+        (404, "invalid_request_error", "not_found_error"),
+        (429, "requests", "rate_limit_error"),
+        (500, "server_error", "api_error"),
+        (503, "service_unavailable_error", "api_error"),
+        (529, "server_error", "overloaded_error"),
+    ],
+)
+def test_failures_have_the_services_own_bodies(cloud, status, openai_kind, anthropic_kind):
+    cloud.models.script(times=2, status=status, retry_after=7)
+
+    found, answer, headers = Dialect("openai").ask(cloud)
+    assert (found, answer["error"]["type"]) == (status, openai_kind)
+    assert headers["Retry-After"] == "7"
+    found, answer, _ = Dialect("anthropic").ask(cloud, stream=True)
+    assert (found, answer["error"]["type"]) == (status, anthropic_kind)
+    assert answer["type"] == "error" and answer["request_id"].startswith("req_")
+
+
+def test_a_prompt_that_is_too_long(cloud):
+    cloud.models.script(times=2, context=10)
+    long = [{"role": "user", "content": "x" * 100}]
+
+    status, answer, _ = Dialect("openai").ask(cloud, messages=long)
+    assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
+    status, answer, _ = Dialect("anthropic").ask(cloud, messages=long)
+    assert status == 400 and error(answer) == "prompt is too long: 33 tokens > 10 maximum"
+
+
+def test_models_that_refuse_parameters(cloud, openai):
+    cloud.models.default(refuse_max_tokens=True, refuse_stream_options=True)
+
+    answer = openai.ask(cloud, max_tokens=5)[1]
+    assert answer["error"]["code"] == "unsupported_parameter"
+    assert "'max_completion_tokens'" in error(answer)
+    assert openai.ask(cloud, max_completion_tokens=5)[0] == 200
+    answer = openai.ask(cloud, stream=True, stream_options={})[1]
+    assert error(answer) == "Unrecognized request argument supplied: stream_options"
+
+
+def test_the_limit_is_obeyed_when_the_script_says_so(cloud, dialect):
+    cloud.models.script(length=1000, obey_limit=True)
+
+    answer = dialect.ask(cloud, max_tokens=10)[1]
+
+    assert len(dialect.text(answer)) == 40
+    assert "length" in str(answer) or "max_tokens" in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": ...}, "you must provide a model parameter"),
+        ({"model": "nobody"}, "The model `nobody` does not exist"),
+        ({"messages": ...}, "Missing required parameter: 'messages'."),
+        ({"messages": []}, "Invalid 'messages': empty array."),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "Invalid value: 'robot'."),
+        ({"messages": [{"role": "user"}]}, "Invalid value for 'content'"),
+        ({"messages": [{"content": "x"}]}, "Missing required parameter: 'messages[0].role'."),
+        ({"max_tokens": "5"}, "Invalid type for 'max_tokens': expected an integer, but got a str"),
+        ({"max_tokens": 0}, "Invalid 'max_tokens': integer below minimum value."),
+        ({"max_tokens": 5, "max_completion_tokens": 5}, "Setting 'max_tokens' and"),
+        ({"temperature": 3}, "Invalid 'temperature': decimal above maximum value."),
+        ({"stream": "yes"}, "Invalid type for 'stream'"),
+        ({"stream_options": {"include_usage": True}}, "The 'stream_options' parameter is only"),
+        ({"colour": 1}, "Unrecognized request argument supplied: colour"),
+    ],
+)
+def test_openai_refuses(cloud, openai, changes, message):
+    status, answer, _ = openai.ask(cloud, **changes)
+
+    assert status == (404 if changes.get("model") == "nobody" else 400)
+    assert error(answer).startswith(message)
+    assert set(answer["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": ...}, "model: Field required"),
+        ({"model": "nobody"}, "model: nobody"),
+        ({"max_tokens": ...}, "max_tokens: Field required"),
+        ({"max_tokens": 0}, "max_tokens: must be greater than or equal to 1"),
+        ({"max_tokens": "5"}, "max_tokens: Input should be a valid integer"),
+        ({"messages": []}, "messages: at least one message is required"),
+        ({"messages": [{"role": "system", "content": "x"}]}, "messages: Unexpected role"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role: Input should be"),
+        (
+            {"messages": [{"role": "assistant", "content": "x"}, USER]},
+            'messages: first message must use the "user" role',
+        ),
+        ({"messages": [USER, USER]}, "messages: roles must alternate"),
+        ({"messages": [{"role": "user", "content": ""}]}, "messages.0: all messages must have"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]},
+            "messages: text content blocks must be non-empty",
+        ),
+        (
+            {"messages": [USER, {"role": "assistant", "content": "x "}]},
+            "messages: final assistant content cannot end with trailing whitespace",
+        ),
+        ({"stream_options": {}}, "stream_options: Extra inputs are not permitted"),
+        ({"temperature": 1.5}, "temperature: range: 0..1"),
+        ({"system": [{"type": "text", "text": ""}]}, "system: text content blocks must be"),
+    ],
+)
+def test_anthropic_refuses(cloud, anthropic, changes, message):
+    status, answer, _ = anthropic.ask(cloud, **changes)
+
+    assert status == (404 if changes.get("model") == "nobody" else 400)
+    assert error(answer).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("api", "headers", "status", "message"),
+    [
+        ("openai", {"Authorization": None}, 401, "You didn't provide an API key."),
+        ("openai", {"Authorization": "Bearer x"}, 401, "Incorrect API key provided"),
+        ("openai", {"Content-Type": "text/plain"}, 400, "We could not parse the JSON body"),
+        ("anthropic", {"x-api-key": None}, 401, "x-api-key header is required"),
+        ("anthropic", {"x-api-key": "x"}, 401, "invalid x-api-key"),
+        ("anthropic", {"anthropic-version": None}, 400, "anthropic-version: header is required"),
+        ("anthropic", {"anthropic-version": "9"}, 400, 'anthropic-version: "9" is not a valid'),
+    ],
+)
+def test_headers_are_checked(cloud, api, headers, status, message):
+    found, answer, _ = Dialect(api).ask(cloud, headers)
+
+    assert found == status and error(answer).startswith(message)
+
+
+def test_a_body_that_is_not_json(cloud, dialect):
+    assert dialect.post(cloud, b'{"model":')[0] == 400
+
+
+def test_other_paths_and_verbs(cloud, openai):
+    openai.path = "/v1/nothing"
+    assert openai.ask(cloud)[0] == 404
+    answer = raw(cloud, b"GET /v1/messages HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    key = f"Authorization: Bearer {KEY}\r\n".encode()
+    head = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    assert b"simulated-1" in raw(cloud, head + key + b"\r\n")
+
+
+def test_calls_are_recorded_with_their_bodies(cloud, dialect):
+    dialect.ask(cloud)
+    dialect.events(cloud)
+    call = cloud.models.calls()[-1]
+
+    assert call.params["messages"] == [USER] and call.status == 200
+    assert call.method == ("chat" if dialect.api == "openai" else "messages")
+    assert cloud.models.count() == 2
+
+
+def test_scripts_with_mistakes_are_refused(cloud):
+    with pytest.raises(ValueError, match="no such mode"):
+        cloud.models.script(mode="loud")
+    with pytest.raises(ValueError, match="no such cuts"):
+        cloud.models.default(cuts="everywhere")
+    with pytest.raises(TypeError):
+        cloud.models.script(colour=1)

@@ -1,0 +1,404 @@
+"""The simulated Bot API refuses and answers as the real one."""
+
+import time
+
+import pytest
+from cloud_kit import Api
+
+from tools.cloud import TOKEN, Cloud
+
+
+@pytest.fixture(scope="module")
+def running():
+    with Cloud(tls=None) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(running):
+    running.telegram.flood_limits(enabled=False)
+    running.clear_calls()
+    return running
+
+
+@pytest.fixture
+def api(cloud):
+    api = Api(cloud)
+    yield api
+    api.close()
+
+
+def send(api, text, **params):
+    answer = api("sendMessage", chat_id=42, text=text, **params)
+    assert answer["ok"], answer
+    return answer["result"]
+
+
+def test_get_me_says_who_the_bot_is(api):
+    me = api("getMe")["result"]
+
+    assert me["is_bot"] and me["id"] == int(TOKEN.split(":")[0])
+
+
+def test_a_message_comes_back_as_it_was_sent(api, cloud):
+    message = send(api, "<b>x</b> & y", parse_mode="HTML")
+
+    assert message["text"] == "x & y"
+    assert message["entities"] == [{"offset": 0, "length": 1, "type": "bold"}]
+    assert message["chat"]["id"] == 42 and message["from"]["is_bot"]
+    assert cloud.telegram.messages(42)[-1].html == "<b>x</b> & y"
+
+
+def test_message_ids_count_up_in_each_chat(api):
+    first, second = send(api, "a"), send(api, "b")
+
+    assert second["message_id"] == first["message_id"] + 1
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_parameters_come_by_query_string(api, verb):
+    answer = api.send(verb, f"/bot{TOKEN}/sendMessage?chat_id=42&text=a%20%2B+b%C3%BC")
+
+    assert answer["result"]["text"] == "a + bü"
+
+
+def test_parameters_come_as_a_form(api):
+    kind = "application/x-www-form-urlencoded"
+    answer = api.send("POST", f"/bot{TOKEN}/sendMessage", b"chat_id=42&text=%F0%9F%98%80", kind)
+
+    assert answer["result"]["text"] == "😀"
+
+
+def test_parameters_come_as_json_with_surrogate_escapes(api):
+    body = rb'{"chat_id":42,"text":"\ud83d\ude00","disable_notification":true}'
+    answer = api.send("POST", f"/bot{TOKEN}/sendMessage", body, "application/json")
+
+    assert answer["result"]["text"] == "😀"
+
+
+def test_parameters_come_as_multipart(api):
+    body = (
+        b'--B\r\nContent-Disposition: form-data; name="chat_id"\r\n\r\n42\r\n'
+        b'--B\r\nContent-Disposition: form-data; name="text"\r\n\r\nhi\r\n--B--\r\n'
+    )
+    answer = api.send("POST", f"/bot{TOKEN}/sendMessage", body, "multipart/form-data; boundary=B")
+
+    assert answer["result"]["text"] == "hi"
+
+
+def test_the_first_of_two_values_counts(api):
+    body = b"text=second&chat_id=42"
+    kind = "application/x-www-form-urlencoded"
+    answer = api.send("POST", f"/bot{TOKEN}/sendMessage?text=first", body, kind)
+
+    assert answer["result"]["text"] == "first"
+
+
+def test_a_body_that_is_not_json_is_400_without_a_body(api):
+    assert api.send("POST", f"/bot{TOKEN}/getMe", b'{"a"', "application/json") is None
+    assert api.status == 400
+
+
+def test_method_names_ignore_case(api):
+    assert api("GETME")["ok"]
+
+
+def test_an_unknown_method_is_404(api):
+    assert api.error("sendMassage") == "Not Found: method not found"
+    assert api.status == 404
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "description"),
+    [
+        ("123456789:wrong", 401, "Unauthorized"),
+        ("1:FAKE", 401, "Unauthorized"),
+        ("nonsense", 404, "Not Found"),
+    ],
+)
+def test_a_wrong_token_is_refused(cloud, token, status, description):
+    api = Api(cloud, token)
+
+    assert api.error("getMe") == description
+    assert api.status == status
+    api.close()
+
+
+@pytest.mark.parametrize(
+    ("params", "description"),
+    [
+        ({"text": ""}, "message text is empty"),
+        ({"chat_id": 42}, "message text is empty"),
+        ({"text": " \n "}, "text must be non-empty"),
+        ({"text": "<b></b>", "parse_mode": "HTML"}, "text must be non-empty"),
+        ({"text": "x" * 4097}, "message is too long"),
+        ({"text": "x" * 40000}, "text is too long"),
+        ({"text": "<b>x", "parse_mode": "HTML"}, None),
+        ({"text": "x", "parse_mode": "BB"}, "unsupported parse_mode"),
+        ({"text": "x", "chat_id": ""}, "chat_id is empty"),
+        ({"text": "x", "chat_id": 43}, "chat not found"),
+        ({"text": "x", "chat_id": "@nobody"}, "chat not found"),
+        ({"text": "x", "reply_to_message_id": 99999}, "message to be replied not found"),
+        ({"text": "x", "message_thread_id": 7}, "message thread not found"),
+        ({"text": "\ud83d"}, "strings must be encoded in UTF-8"),
+    ],
+)
+def test_a_message_that_cannot_be_sent_is_refused(api, params, description):
+    given = {"chat_id": 42, **params}
+
+    found = api.error("sendMessage", **given)
+
+    assert api.status == 400
+    if description is not None:
+        assert found == "Bad Request: " + description
+    else:
+        assert found.startswith("Bad Request: can't parse entities: Can't find end tag")
+
+
+def test_utf8_is_checked_in_raw_bytes(api):
+    body = b'{"chat_id":42,"text":"\xed\xa0\xbd\xed\xb8\x80"}'
+    answer = api.send("POST", f"/bot{TOKEN}/sendMessage", body, "application/json")
+
+    assert answer["description"] == "Bad Request: strings must be encoded in UTF-8"
+
+
+def test_length_is_counted_in_utf16_units_after_entities(api):
+    assert send(api, "<b>" + "x" * 4096 + "</b>", parse_mode="HTML")
+    assert send(api, "😀" * 2048)
+    assert api.error("sendMessage", chat_id=42, text="😀" * 2048 + "x") == (
+        "Bad Request: message is too long"
+    )
+
+
+def test_control_characters_become_spaces_and_ends_are_trimmed(api):
+    message = send(api, "\n a\tb\r\x00<i>c</i> \n", parse_mode="HTML")
+
+    assert message["text"] == "a b c"
+    assert message["entities"] == [{"offset": 4, "length": 1, "type": "italic"}]
+
+
+def test_entities_are_taken_from_their_parameter(api):
+    given = [{"offset": 0, "length": 2, "type": "bold"}]
+
+    assert send(api, "ab", entities=given)["entities"] == given
+
+
+def test_an_edit_changes_the_text_and_is_remembered(api, cloud):
+    number = send(api, "one")["message_id"]
+    answer = api("editMessageText", chat_id=42, message_id=number, text="two")
+
+    assert answer["result"]["text"] == "two" and "edit_date" in answer["result"]
+    message = cloud.telegram.messages(42)[-1]
+    assert [text for _, text in message.versions] == ["one", "two"]
+    assert message.versions[0][0] <= message.versions[1][0]
+
+
+def test_an_edit_without_a_change_is_refused(api):
+    number = send(api, "<b>a</b>", parse_mode="HTML")["message_id"]
+    same = {"chat_id": 42, "message_id": number}
+
+    assert api.error("editMessageText", text="<strong>a</strong> ", parse_mode="HTML", **same) == (
+        "Bad Request: message is not modified: specified new message content and reply markup are "
+        "exactly the same as a current content and reply markup of the message"
+    )
+    assert api("editMessageText", text="a", **same)["ok"]
+
+
+@pytest.mark.parametrize(
+    ("params", "description"),
+    [
+        ({"message_id": 99999}, "message to edit not found"),
+        ({"message_id": "x"}, "message to edit not found"),
+        ({}, "message to edit not found"),
+        ({"chat_id": None}, "message identifier is not specified"),
+        ({"message_id": 99999, "text": ""}, "message text is empty"),
+    ],
+)
+def test_an_edit_of_nothing_is_refused(api, params, description):
+    given = {"chat_id": 42, "text": "x", **params}
+
+    assert api.error("editMessageText", **given) == "Bad Request: " + description
+
+
+def test_a_users_message_cannot_be_edited(api, cloud):
+    number = cloud.telegram.say(42, "mine")
+
+    assert api.error("editMessageText", chat_id=42, message_id=number, text="x") == (
+        "Bad Request: message can't be edited"
+    )
+
+
+def test_a_deleted_message_is_gone(api, cloud):
+    number = send(api, "x")["message_id"]
+
+    assert api("deleteMessage", chat_id=42, message_id=number)["result"] is True
+    assert api.error("deleteMessage", chat_id=42, message_id=number) == (
+        "Bad Request: message to delete not found"
+    )
+    assert api.error("editMessageText", chat_id=42, message_id=number, text="y") == (
+        "Bad Request: message to edit not found"
+    )
+    assert number not in [message.id for message in cloud.telegram.messages(42)]
+    assert number in [message.id for message in cloud.telegram.messages(42, deleted=True)]
+
+
+def test_an_old_message_cannot_be_deleted(api, cloud):
+    number = send(api, "x")["message_id"]
+    cloud.advance(48 * 3600 + 1)
+
+    assert api.error("deleteMessage", chat_id=42, message_id=number) == (
+        "Bad Request: message can't be deleted for everyone"
+    )
+
+
+def test_who_blocked_the_bot_gets_nothing(api, cloud):
+    cloud.telegram.chat(77)
+    cloud.telegram.block(77)
+
+    assert api.error("sendMessage", chat_id=77, text="x") == (
+        "Forbidden: bot was blocked by the user"
+    )
+    assert api.status == 403
+    cloud.telegram.unblock(77)
+    assert api("sendMessage", chat_id=77, text="x")["ok"]
+
+
+def test_a_group_that_became_a_supergroup_says_so(api, cloud):
+    cloud.telegram.chat(-500)
+    cloud.telegram.migrate(-500, -1001234567890)
+    answer = api("sendMessage", chat_id=-500, text="x")
+
+    assert answer["description"] == ("Bad Request: group chat was upgraded to a supergroup chat")
+    assert answer["parameters"] == {"migrate_to_chat_id": -1001234567890}
+
+
+def test_a_topic_must_exist(api, cloud):
+    chat = cloud.telegram.chat(-1000000000555, forum=True, topics=[9])
+
+    message = api("sendMessage", chat_id=chat, text="x", message_thread_id=9)["result"]
+
+    assert message["message_thread_id"] == 9 and message["is_topic_message"]
+    assert api.error("sendMessage", chat_id=chat, text="x", message_thread_id=8) == (
+        "Bad Request: message thread not found"
+    )
+
+
+def test_a_reply_shows_what_it_answers(api, cloud):
+    number = cloud.telegram.say(42, "question")
+    message = send(api, "answer", reply_parameters={"message_id": number})
+
+    assert message["reply_to_message"]["text"] == "question"
+    lost = {"message_id": 99999, "allow_sending_without_reply": True}
+    assert "reply_to_message" not in send(api, "answer", reply_parameters=lost)
+
+
+def test_chat_actions_are_checked_and_recorded(api, cloud):
+    assert api("sendChatAction", chat_id=42, action="typing")["result"] is True
+    assert api.error("sendChatAction", chat_id=42, action="dancing") == (
+        "Bad Request: wrong parameter action in request"
+    )
+    assert [call.status for call in cloud.telegram.calls("sendChatAction")] == [200, 400]
+
+
+def test_commands_are_kept(api, cloud):
+    given = [{"command": "/stop", "description": "Stops"}]
+
+    assert api("setMyCommands", commands=given)["result"] is True
+    assert cloud.telegram.commands() == [{"command": "stop", "description": "Stops"}]
+    assert api.error("setMyCommands", commands=[{"command": "x"}]) == (
+        "Bad Request: can't parse BotCommand: Can't find field \"description\""
+    )
+    assert api.error("setMyCommands", commands=[{"command": "Ä", "description": "x"}]) == (
+        "Bad Request: BOT_COMMAND_INVALID"
+    )
+
+
+def test_webhooks_are_set_and_deleted(api):
+    assert api("deleteWebhook")["description"] == "Webhook is already deleted"
+    assert api("setWebhook", url="https://x.invalid/")["result"] is True
+    assert api("getWebhookInfo")["result"]["url"] == "https://x.invalid/"
+    assert api.error("getUpdates").startswith("Conflict: can't use getUpdates method while")
+    assert api("deleteWebhook")["description"] == "Webhook was deleted"
+
+
+def test_a_burst_is_refused_and_waiting_helps(api, cloud):
+    cloud.telegram.flood.reset()
+    cloud.telegram.flood_limits(enabled=True)
+    number = send(api, "0")["message_id"]
+    for count in range(4):
+        assert api("editMessageText", chat_id=42, message_id=number, text=f"{count} x")["ok"]
+
+    answer = api("sendMessage", chat_id=42, text="too many")
+
+    assert api.status == 429 and api.headers["Retry-After"] == "1"
+    assert answer == {
+        "ok": False,
+        "error_code": 429,
+        "description": "Too Many Requests: retry after 1",
+        "parameters": {"retry_after": 1},
+    }
+    cloud.advance(1.01)
+    assert api("sendMessage", chat_id=42, text="now")["ok"]
+
+
+def test_a_group_takes_twenty_a_minute(api, cloud):
+    group = cloud.telegram.chat(-600)
+    cloud.telegram.flood.reset()
+    cloud.telegram.flood_limits(enabled=True)
+    for _ in range(20):
+        assert api("sendMessage", chat_id=group, text="x")["ok"]
+        cloud.advance(1)
+
+    answer = api("sendMessage", chat_id=group, text="x")
+
+    assert 30 <= answer["parameters"]["retry_after"] <= 40
+
+
+def test_thirty_a_second_in_all(api, cloud):
+    cloud.telegram.flood.reset()
+    cloud.telegram.flood_limits(enabled=True, burst=100)
+    chats = [cloud.telegram.chat(1000 + number) for number in range(31)]
+    started = time.monotonic()
+    statuses = []
+    for chat in chats:
+        api("sendMessage", chat_id=chat, text="x")
+        statuses.append(api.status)
+
+    if time.monotonic() - started < 1:
+        assert statuses == [200] * 30 + [429]
+    cloud.telegram.flood_limits(burst=5)
+
+
+def test_a_refused_call_costs_nothing(api, cloud):
+    cloud.telegram.flood.reset()
+    cloud.telegram.flood_limits(enabled=True)
+    for _ in range(10):
+        assert api.error("sendMessage", chat_id=42, text="<b>", parse_mode="HTML")
+    assert api("sendMessage", chat_id=42, text="x")["ok"]
+
+
+def test_calls_are_recorded_with_the_token_masked(api, cloud):
+    before = time.time()
+    send(api, "secret?")
+    call = cloud.telegram.calls("sendmessage")[-1]
+
+    assert call.verb == "POST" and call.path == "/bot***/sendMessage"
+    assert call.params == {"chat_id": "42", "text": "secret?"}
+    assert call.status == 200 and call.ms < 1000 and call.time >= before
+    assert cloud.telegram.count("sendMessage") == 1
+    assert TOKEN not in repr(call.to_json())
+
+
+def test_changes_tell_what_the_bot_did_in_order(api, cloud):
+    since = (cloud.telegram.changes() or [{"seq": 0}])[-1]["seq"]
+    number = send(api, "a")["message_id"]
+    api("editMessageText", chat_id=42, message_id=number, text="b")
+    api("deleteMessage", chat_id=42, message_id=number)
+
+    changes = cloud.telegram.changes(since)
+
+    assert [(change["kind"], change["text"]) for change in changes] == [
+        ("sent", "a"),
+        ("edited", "b"),
+        ("deleted", "b"),
+    ]

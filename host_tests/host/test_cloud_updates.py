@@ -1,0 +1,317 @@
+"""getUpdates keeps the Bot API server's rules; time passes by the cloud's clock."""
+
+import http.client
+import json
+import threading
+import time
+
+import pytest
+from cloud_kit import Api, raw
+
+from tools.cloud import TOKEN, Cloud
+
+DAY = 24 * 3600
+
+
+@pytest.fixture(scope="module")
+def running():
+    with Cloud(tls=None) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(running):
+    running.telegram.restart_ids(1000)
+    running.telegram.thread.call(lambda: setattr(running.telegram.updates, "allowed", None))
+    running.advance(10)  # no poll of another test is recent, no conflict either
+    return running
+
+
+@pytest.fixture
+def api(cloud):
+    api = Api(cloud)
+    yield api
+    api.close()
+
+
+class Waiting:
+    """A getUpdates under way in a thread."""
+
+    def __init__(self, cloud, **params):
+        self.api = Api(cloud)
+        self.answer = None
+        self.seconds = 0.0
+        self._thread = threading.Thread(target=self._run, args=(params,))
+        polls = cloud.telegram.count("getUpdates")
+        self._thread.start()
+        cloud.wait_for(lambda: cloud.telegram.count("getUpdates") > polls)
+
+    def _run(self, params):
+        started = time.monotonic()
+        self.answer = self.api("getUpdates", **params)
+        self.seconds = time.monotonic() - started
+
+    def join(self):
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        self.api.close()
+        return self.answer
+
+
+def ids(answer):
+    return [update["update_id"] for update in answer["result"]]
+
+
+def say(cloud, count):
+    cloud.telegram.say_many([str(number) for number in range(count)])
+
+
+def test_an_offset_confirms_what_is_older(api, cloud):
+    say(cloud, 3)
+
+    assert ids(api("getUpdates")) == [1000, 1001, 1002]
+    assert ids(api("getUpdates", offset=1001)) == [1001, 1002]
+    assert cloud.telegram.pending() == 2
+    cloud.advance(5)
+    assert ids(api("getUpdates")) == [1001, 1002]
+
+
+def test_limit_is_kept_within_1_and_100(api, cloud):
+    say(cloud, 102)
+
+    assert len(ids(api("getUpdates", limit=2))) == 2
+    cloud.advance(5)
+    assert len(ids(api("getUpdates", limit=0))) == 1
+    cloud.advance(5)
+    assert len(ids(api("getUpdates", limit=1000))) == 100
+
+
+def test_a_negative_offset_keeps_the_last_ones(api, cloud):
+    say(cloud, 5)
+
+    assert ids(api("getUpdates", offset=-2)) == [1003, 1004]
+    assert cloud.telegram.pending() == 2
+
+
+def test_an_offset_far_past_the_end_means_the_head(api, cloud):
+    say(cloud, 2)
+
+    assert ids(api("getUpdates", offset=1002 + 11)) == [1000, 1001]
+    assert ids(api("getUpdates", offset=1002 + 10)) == []
+    assert cloud.telegram.pending() == 0
+
+
+def test_ids_may_start_anew_and_lower(api, cloud):
+    say(cloud, 2)
+    api("getUpdates", offset=1002)
+    cloud.telegram.restart_ids(7)
+    say(cloud, 1)
+
+    assert ids(api("getUpdates", offset=1002)) == [7]
+
+
+def test_an_unconfirmed_update_waits_a_day(api, cloud):
+    say(cloud, 1)
+    cloud.advance(DAY - 5)
+    say(cloud, 1)
+    cloud.advance(10)
+
+    assert ids(api("getUpdates")) == [1001]
+
+
+def test_a_long_poll_ends_with_the_first_update(cloud):
+    poll = Waiting(cloud, timeout=30)
+    assert cloud.telegram.polling()
+    cloud.telegram.say(42, "wake up")
+
+    assert poll.join()["result"][0]["message"]["text"] == "wake up"
+    assert poll.seconds < 2
+
+
+def test_updates_of_one_moment_come_together(cloud):
+    poll = Waiting(cloud, timeout=30)
+    say(cloud, 5)
+
+    assert len(ids(poll.join())) == 5
+
+
+def test_a_long_poll_lasts_50_seconds_at_most(cloud):
+    poll = Waiting(cloud, timeout=600)
+    cloud.advance(49)
+    time.sleep(0.05)
+    assert cloud.telegram.polling()
+    cloud.advance(2)
+
+    assert poll.join() == {"ok": True, "result": []}
+
+
+def test_a_short_poll_does_not_wait(api):
+    started = time.monotonic()
+
+    assert ids(api("getUpdates")) == []
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("timeout", [0, 2])
+def test_the_same_offset_again_within_3_seconds_waits_3_seconds(api, cloud, timeout):
+    api("getUpdates", offset=5)
+    cloud.advance(2)
+    poll = Waiting(cloud, offset=5, timeout=timeout)
+    cloud.advance(2.5)
+    time.sleep(0.05)
+    assert cloud.telegram.polling()
+    cloud.advance(0.6)
+
+    assert ids(poll.join()) == []
+
+
+def test_the_same_offset_after_3_seconds_does_not_wait(api, cloud):
+    api("getUpdates", offset=5)
+    cloud.advance(3.1)
+    started = time.monotonic()
+
+    assert ids(api("getUpdates", offset=5)) == []
+    assert time.monotonic() - started < 1
+
+
+def test_the_same_offset_again_at_once_gives_one_update(api, cloud):
+    say(cloud, 3)
+
+    assert len(ids(api("getUpdates"))) == 3
+    assert len(ids(api("getUpdates"))) == 1
+    cloud.advance(0.6)
+    assert len(ids(api("getUpdates"))) == 3
+
+
+def test_the_older_of_two_pollers_gets_409(cloud):
+    older = Waiting(cloud, timeout=30)
+    newer = Waiting(cloud, timeout=30)
+    answer = older.join()
+
+    assert answer == {
+        "ok": False,
+        "error_code": 409,
+        "description": "Conflict: terminated by other getUpdates request; make sure that only one "
+        "bot instance is running",
+    }
+    cloud.telegram.say(42, "for the newer")
+    assert len(ids(newer.join())) == 1
+
+
+def test_a_second_conflict_within_3_seconds_is_told_3_seconds_later(cloud):
+    first, second = Waiting(cloud, timeout=30), Waiting(cloud, timeout=30)
+    first.join()
+    third = Waiting(cloud, timeout=30)
+    time.sleep(0.1)
+    assert second.answer is None
+    cloud.advance(3.1)
+
+    assert second.join()["error_code"] == 409
+    cloud.telegram.say(42, "x")
+    third.join()
+
+
+def test_a_poll_that_gets_updates_at_once_does_not_end_the_waiting_one(api, cloud):
+    poll = Waiting(cloud, timeout=30)
+    assert ids(api("getUpdates", offset=1)) == []
+    assert cloud.telegram.polling()
+    cloud.telegram.say(42, "x")
+
+    assert len(ids(poll.join())) == 1
+
+
+def test_a_poller_that_goes_away_confirms_nothing(cloud):
+    connection = http.client.HTTPConnection("127.0.0.1", cloud.plain.port)
+    connection.request("GET", f"/bot{TOKEN}/getUpdates?timeout=30")
+    cloud.wait_for(cloud.telegram.polling)
+    connection.close()
+    cloud.wait_for(lambda: not cloud.telegram.polling())
+    say(cloud, 1)
+
+    assert cloud.telegram.pending() == 1
+
+
+def test_allowed_updates_are_remembered(api, cloud):
+    api("getUpdates", allowed_updates=["callback_query"])
+
+    assert cloud.telegram.say(42, "unwanted") > 0
+    cloud.telegram.callback(42, data="wanted")
+    cloud.advance(5)
+    updates = api("getUpdates", timeout=0)["result"]
+    assert [list(update)[1] for update in updates] == ["callback_query"]
+    api("getUpdates", allowed_updates=[])
+    assert cloud.telegram.updates.allowed is None
+
+
+def test_optional_kinds_do_not_come_unasked(cloud):
+    assert cloud.telegram.push("message_reaction", {"chat": {"id": 42}}) is None
+    assert cloud.telegram.push("poll", '{"id":"1"}') == 1000
+
+
+def test_updates_of_all_kinds_arrive(api, cloud):
+    people, group = cloud.telegram, cloud.telegram.chat(-(2**52))
+    question = people.say(42, "hello /start@thimble_test_bot now")
+    people.edit(42, question, "hello again")
+    people.photo(42, "look")
+    people.sticker(42)
+    people.voice(42, 5)
+    people.join(group, 2**52 - 1)
+    people.leave(group, 2**52 - 1)
+    people.channel_post()
+    people.callback(42, data="button")
+    people.block(42)
+    people.unblock(42)
+    people.say(-1000000000777, "in a topic", user=2**52, thread=5)
+
+    updates = api("getUpdates")["result"]
+
+    kinds = [list(update)[1] for update in updates]
+    assert kinds == [
+        *("message", "edited_message", "message", "message", "message", "message", "message"),
+        *("channel_post", "callback_query", "my_chat_member", "my_chat_member", "message"),
+    ]
+    first, edited, photo, sticker, voice, joined, left = (u[list(u)[1]] for u in updates[:7])
+    assert first["entities"] == [{"offset": 6, "length": 23, "type": "bot_command"}]
+    assert edited["message_id"] == first["message_id"] and edited["text"] == "hello again"
+    assert photo["caption"] == "look" and photo["photo"][0]["width"] == 90
+    assert sticker["sticker"]["emoji"] == "😀" and voice["voice"]["duration"] == 5
+    assert joined["new_chat_members"][0]["id"] == 2**52 - 1 and joined["chat"]["id"] == -(2**52)
+    assert left["left_chat_member"]["id"] == 2**52 - 1
+    member = updates[9]["my_chat_member"]
+    assert member["new_chat_member"]["status"] == "kicked"
+    topic = updates[11]["message"]
+    assert topic["message_thread_id"] == 5 and topic["is_topic_message"]
+    assert topic["from"]["id"] == 2**52 and topic["chat"]["is_forum"]
+
+
+def test_what_is_answered_stands_before_the_text_or_behind_it(cloud):
+    cloud.telegram.say(42, "now", reply_to="before")
+    cloud.telegram.say(42, "now", reply_to="before", reply_last=True)
+    query = b"GET /bot%s/getUpdates HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    body = raw(cloud, query % TOKEN.encode()).partition(b"\r\n\r\n")[2]
+    first, second = json.loads(body)["result"]
+
+    assert first["message"]["text"] == second["message"]["text"] == "now"
+    assert list(first["message"]).index("reply_to_message") < list(first["message"]).index("text")
+    assert list(second["message"])[-1] == "reply_to_message"
+    assert first["message"]["reply_to_message"]["text"] == "before"
+
+
+def test_text_comes_in_escapes_or_in_raw_utf8(cloud):
+    cloud.telegram.say(42, "😀é")
+    cloud.telegram.say(42, "😀é", raw=True)
+    query = b"GET /bot%s/getUpdates HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    body = raw(cloud, query % TOKEN.encode()).partition(b"\r\n\r\n")[2]
+
+    assert rb'"text":"\ud83d\ude00\u00e9"' in body
+    assert '"text":"😀é"'.encode() in body
+    assert b'{"update_id":1000,\n"message":{' in body
+
+
+def test_extra_fields_and_dates_are_put_in(api, cloud):
+    cloud.telegram.say(42, "x", date=1, extra={"via_bot": {"id": 5}})
+
+    message = api("getUpdates")["result"][0]["message"]
+    assert message["date"] == 1 and message["via_bot"] == {"id": 5}
+    with pytest.raises(TypeError, match="unknown options: rww"):
+        cloud.telegram.say(42, "x", rww=True)

@@ -1,0 +1,101 @@
+"""The relay with gauges, for the benchmarks. Runs in MicroPython, in place of `thimble.run()`.
+
+    PROBE_ROOM=0    the connections' blocks are not held
+    PROBE_FREE=1    our own flood limits are off (the cloud's must be too)
+    PROBE_LIVE=1    the live heap is sampled while an answer streams
+
+Prints a line of JSON after boot, every PROBE_EVERY messages and at the end: messages answered,
+bytes of heap ever allocated, live bytes after a collection, the most live bytes seen.
+"""
+
+import gc
+import json
+import micropython
+import os
+
+gc.collect()
+_base = gc.mem_alloc()
+
+from thimble import config  # noqa: E402
+from thimble.board.unix import Board  # noqa: E402
+from thimble.relay import Relay  # noqa: E402
+
+gc.collect()
+_code = gc.mem_alloc() - _base
+
+_EVERY = int(os.getenv("PROBE_EVERY") or "100")
+_LIVE = os.getenv("PROBE_LIVE") == "1"
+
+
+class Free:
+    """No flood limits."""
+
+    def wait_ms(self, peer, now, spare):
+        return 0
+
+    def spend(self, peer, now):
+        pass
+
+    def block(self, peer, now, seconds):
+        pass
+
+
+class Probe(Relay):
+    """A relay that tells its memory."""
+
+    most = 0
+    reported = -1
+    steps = 0
+
+    def _turn(self):
+        if self.answered != self.reported and self.answered % _EVERY == 0:
+            self.report()
+        super()._turn()
+
+    def _meanwhile(self):
+        if _LIVE:
+            self.steps += 1
+            if self.steps % 64 == 0:
+                self.sample()
+        return super()._meanwhile()
+
+    def sample(self):
+        gc.collect()
+        live = gc.mem_alloc()
+        self.most = max(self.most, live)
+        return live
+
+    def report(self):
+        self.reported = self.answered
+        total = micropython.mem_total()
+        live = self.sample()
+        print(
+            json.dumps(
+                {
+                    "answered": self.answered,
+                    "total": total,
+                    "live": live,
+                    "most": self.most,
+                    "free": gc.mem_free(),
+                    "code": _code,
+                    "segments": self.segments.count,
+                }
+            )
+        )
+
+
+def main():
+    board = Board()
+    if os.getenv("PROBE_ROOM") == "0":
+        board.profile.room = ()
+    relay = Probe(config.load(board.config_path), board)
+    if os.getenv("PROBE_FREE") == "1":
+        relay.reply.limits = relay.aside.limits = Free()
+    try:
+        relay.run()
+    except KeyboardInterrupt:
+        pass
+    board.close()
+
+
+main()

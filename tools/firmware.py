@@ -1,0 +1,122 @@
+"""The firmware as a process here: the 32-bit runtime, a heap, a profile, a flash image."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from tools import build, runtime
+
+HEAP = "176k"
+PROFILE = "pico_w"
+STOP_S = 5
+
+
+class FirmwareError(Exception):
+    """The firmware did not do what was asked within its time, or ended."""
+
+
+def command(
+    config: Path, root: Path, heap: str = HEAP, profile: str = PROFILE, code: str = "rom"
+) -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment that run the firmware; ``code`` is rom or mpy."""
+    argv, env = build.command(runtime.find(), "thimble", heap=heap, mode=code)
+    root.mkdir(parents=True, exist_ok=True)
+    return argv, {
+        **os.environ,
+        **env,
+        "THIMBLE_CONFIG": str(config.absolute()),
+        "THIMBLE_ROOT": str(root.absolute()),
+        "THIMBLE_PROFILE": profile,
+    }
+
+
+def die_with_parent() -> None:
+    """For ``preexec_fn``: the child is interrupted when this process ends, however it ends."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGINT)
+
+
+class Firmware:
+    """A running firmware whose console is driven by this object.
+
+    ``log`` holds what it wrote to standard error. Use as a context manager.
+    """
+
+    def __init__(self, config: Path, root: Path, **options: str):
+        self._command = command(config, root, **options)
+        self.log: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self) -> Firmware:
+        argv, env = self._command
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            argv, env=env, stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=die_with_parent
+        )
+        for stream, sink in (
+            (self.process.stdout, self._lines.put),
+            (self.process.stderr, self.log.append),
+        ):
+            threading.Thread(target=self._read, args=(stream, sink), daemon=True).start()
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.stop()
+
+    @staticmethod
+    def _read(stream, sink) -> None:
+        for line in stream:
+            sink(line.decode(errors="replace").rstrip("\n"))
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def tell(self, line: str) -> None:
+        """Writes one line to the console."""
+        try:
+            self.process.stdin.write(line.encode() + b"\n")
+            self.process.stdin.flush()
+        except OSError as error:
+            raise FirmwareError(self.why()) from error
+
+    def ask(self, line: str, timeout: float = 10) -> str:
+        """The console's answer (one line) to a command."""
+        self.tell(line)
+        try:
+            return self._lines.get(timeout=timeout)
+        except queue.Empty:
+            raise FirmwareError(f"no answer to {line!r}: {self.why()}") from None
+
+    def status(self, timeout: float = 10) -> dict:
+        """The console's ``status``."""
+        return json.loads(self.ask("status", timeout))
+
+    def why(self) -> str:
+        """What is known about a firmware that does not answer."""
+        state = self.process.poll()
+        said = " | ".join(self.log[-8:])
+        return f"the firmware {'runs' if state is None else f'ended ({state})'}: {said}"
+
+    def stop(self) -> int:
+        """Stops it cleanly (or at last by force); its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.close()
+        return self.process.returncode

@@ -1,0 +1,54 @@
+"""The naive bot: what most people write first. Runs in MicroPython, as a peer to measure against.
+
+The loop of micropython-utelegram with the `requests` that MicroPython ships: every call is a new
+connection (a new TLS handshake, unverified) and a JSON document held whole; an answer is one
+completion, not streamed, and one sendMessage.
+
+    NAIVE_TELEGRAM, NAIVE_MODEL, NAIVE_TOKEN, NAIVE_KEY, NAIVE_NAME, NAIVE_COUNT (messages to answer)
+
+Prints one line of JSON a message: messages answered, bytes of heap ever allocated, live bytes.
+"""
+
+import gc
+import json
+import micropython
+import os
+import requests
+
+_TELEGRAM = os.getenv("NAIVE_TELEGRAM") + "/bot" + os.getenv("NAIVE_TOKEN")
+_MODEL = os.getenv("NAIVE_MODEL") + "/chat/completions"
+_HEADERS = {"Authorization": "Bearer " + os.getenv("NAIVE_KEY")}
+
+
+def report(answered):
+    total = micropython.mem_total()
+    gc.collect()
+    print(json.dumps({"answered": answered, "total": total, "live": gc.mem_alloc()}))
+
+
+def main():
+    offset = answered = 0
+    count = int(os.getenv("NAIVE_COUNT"))
+    report(0)
+    while answered < count:
+        got = requests.get(_TELEGRAM + "/getUpdates?limit=10&timeout=1&offset=%d" % offset)
+        updates = got.json()["result"]
+        got.close()
+        for update in updates:
+            offset = update["update_id"] + 1
+            message = update["message"]
+            body = {
+                "model": os.getenv("NAIVE_NAME"),
+                "messages": [{"role": "user", "content": message["text"]}],
+            }
+            # A new dict each time: requests writes into the one it is given.
+            got = requests.post(_MODEL, json=body, headers=dict(_HEADERS))
+            text = got.json()["choices"][0]["message"]["content"]
+            got.close()
+            body = {"chat_id": message["chat"]["id"], "text": text}
+            requests.post(_TELEGRAM + "/sendMessage", json=body).close()
+            answered += 1
+            report(answered)
+
+
+main()

@@ -1,0 +1,94 @@
+"""``make run``: the firmware against a simulated cloud, or against what a configuration names.
+
+python -m tools.run                      a chat in this terminal
+python -m tools.run --ask                asks the question in $ASK, prints the answer alone
+python -m tools.run --config FILE        in the foreground against FILE's endpoints
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tools import firmware
+from tools.runtime import RuntimeMissing
+
+CHAT = 42
+ANSWER_S = 120
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make run")
+    parser.add_argument("--ask", action="store_true", help="ask the question in $ASK")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--root", type=Path, help="where flash.img is kept")
+    parser.add_argument("--heap", default=firmware.HEAP)
+    parser.add_argument("--profile", default=firmware.PROFILE)
+    parser.add_argument("--code", default="rom", choices=("rom", "mpy"))
+    options = parser.parse_args()
+    sizes = {"heap": options.heap, "profile": options.profile, "code": options.code}
+    try:
+        if options.config:
+            return foreground(options.config, options.root or Path("build/root"), sizes)
+        with tempfile.TemporaryDirectory(prefix="thimble-") as folder:
+            root = options.root or Path(folder)
+            return simulated(Path(folder), root, sizes, options.ask)
+    except (RuntimeMissing, firmware.FirmwareError, TimeoutError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
+    """Runs the firmware on this terminal; SIGTERM stops it as Ctrl-C does. Its exit code."""
+    argv, env = firmware.command(config, root, **sizes)
+    process = subprocess.Popen(argv, env=env, preexec_fn=firmware.die_with_parent)
+    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child as well
+    return process.wait()
+
+
+def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int:
+    """Starts the cloud and the firmware, and asks one question or opens a chat."""
+    from tools.cloud.cloud import Cloud
+
+    with Cloud(folder=folder) as cloud:
+        cloud.models.default(delay=0.03, first=0.3)
+        config = folder / "thimble.json"
+        config.write_text(json.dumps(cloud.config()))
+        with firmware.Firmware(config, root, **sizes) as board:
+            if ask:
+                return once(cloud, board, os.environ.get("ASK", ""))
+            from tools.chat import Chat
+
+            return Chat(cloud, board, CHAT).run()
+
+
+def once(cloud, board: firmware.Firmware, question: str) -> int:
+    """Asks one question; prints the answer alone. 0, or 1 with the reason on standard error."""
+    if not question.strip():
+        print('nothing to ask: make run ASK="text"', file=sys.stderr)
+        return 1
+    cloud.telegram.say(chat=CHAT, text=question)
+    deadline = time.monotonic() + ANSWER_S
+    while time.monotonic() < deadline:
+        status = board.status()
+        if status["answered"]:
+            texts = cloud.telegram.texts(CHAT)
+            if not texts:
+                break
+            print("\n".join(texts))
+            return 0
+        time.sleep(0.1)
+    print(board.status()["error"] or f"no answer within {ANSWER_S} s", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
