@@ -10,7 +10,7 @@ ifdef ASK
 override export ASK := $(value ASK)
 endif
 
-.PHONY: help run test lint clean
+.PHONY: help run figures test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -26,6 +26,9 @@ run: $(STAMP) ## talk to the firmware [ASK="text"] [CONFIG=file] [ROOT=dir] [HEA
 	@exec $(BIN)/python -m tools.run $(if $(value ASK),--ask) \
 	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(ROOT),--root '$(ROOT)') \
 	  $(if $(HEAP),--heap $(HEAP)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CODE),--code $(CODE))
+
+figures: $(STAMP) ## the figures of the README, beside the naive bot [ARGS="heap rom mpy long scan start"]
+	@$(BIN)/python -m tools.bench.figures $(ARGS)
 
 test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
 	@$(BIN)/python -m pytest $(ARGS)

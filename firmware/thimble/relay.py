@@ -32,6 +32,7 @@ from thimble.telegram.reply import Gone, Reply
 _SLICE_MS = const(250)
 _LONG_POLL_S = const(50)
 _IDLE_POLL_S = const(20)
+_SHORT_POLL_MS = const(3200)  # between two looks for commands while an answer streams
 _ASIDES = const(1024)
 _TRIES = const(4)
 _LONGEST_WAIT_MS = const(60_000)
@@ -72,7 +73,7 @@ class Relay:
 
         secure, host, port, path = url.parse(config.telegram.url, "telegram.url")
         model_host = url.parse(config.model.url, "model.url")[1]
-        tls = Tls(roots.load(board.roots, (host, model_host), _ca(config)))
+        tls = Tls(roots.Roots((host, model_host), board.roots, ca_path(config)))
         resolver = Resolver(self._tick, board.servers)
         self.telegram_link = Link(resolver, self._tick, tls, rooms[0])
         self.model_link = Link(resolver, self._tick, tls, rooms[1])
@@ -443,11 +444,10 @@ class Relay:
         return False
 
 
-_SHORT_POLL_MS = const(3200)
 _NOTES = {model.STOP: b"", model.LENGTH: _LENGTH, model.CUT: _CUT, model.OTHER: _WITHHELD}
 
 
-def _ca(config):
+def ca_path(config):
     """The path of tls.ca, relative to the configuration's file; "" if there is none."""
     path = config.tls.ca
     if path and not path.startswith("/") and "/" in config.path:

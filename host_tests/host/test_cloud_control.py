@@ -47,7 +47,8 @@ def test_tls_speaks_the_versions_it_should(running, tls, version):
     listener = running.listen(tls)
     found, cipher = handshake(listener, trusting(running))
 
-    assert found == version and listener.handshakes == 1
+    assert found == version
+    assert running.wait_for(lambda: listener.handshakes == 1)
     if tls == "rp2":
         assert cipher == "ECDHE-ECDSA-AES128-GCM-SHA256"
         new = trusting(running)
@@ -100,7 +101,7 @@ def test_connections_can_be_dropped_and_ports_go_down_and_up(running):
     api = Api(running)
     api("getMe")
     assert running.drop("telegram", idle_only=True) == 1
-    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
         api("getMe")
     listener = running.listen(None)
     running.unlisten(listener)
@@ -224,9 +225,7 @@ def test_alone_it_tells_changes_when_they_come(alone):
 def test_alone_it_refuses_what_it_does_not_offer(alone):
     assert control(alone, "/telegram/nothing")["ok"] is False
     assert control(alone, "/cloud/stop")["ok"] is False
-    assert (
-        "unexpected keyword" in control(alone, "/telegram/say", loud=1, chat=42)["error"] or True
-    )
+    assert "unknown options: loud" in control(alone, "/telegram/say", loud=1)["error"]
     assert (
         "no such fault"
         in control(alone, "/cloud/fault", service=None, method=None, name="fire")["error"]

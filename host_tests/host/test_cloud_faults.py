@@ -39,13 +39,12 @@ def test_a_fault_strikes_its_method_as_often_as_armed(cloud):
     cloud.fault("telegram", "sendMessage", "status", times=2, skip=1, status=502)
 
     statuses = []
-    for _ in range(4):
+    for _ in range(5):
         assert api("getMe")["ok"]
-        api.send("POST", f"/bot{TOKEN}/sendMessage?chat_id=42&text=x") if not statuses else None
         answer = raw(cloud, send_message())
         statuses.append(int(answer.split()[1]))
 
-    assert statuses == [502, 502, 200, 200]
+    assert statuses == [200, 502, 502, 200, 200]
     struck = [call for call in cloud.telegram.calls("sendMessage") if call.fault]
     assert [(call.fault, call.status) for call in struck] == [("status", 502)] * 2
     api.close()
@@ -199,9 +198,19 @@ def test_a_stream_can_be_struck_too(cloud):
     assert answer.startswith(b"HTTP/1.1 529 Overloaded")
 
 
+def test_what_was_cut_off_is_on_record(cloud):
+    cloud.fault("telegram", "getMe", "close")
+    raw(cloud, get_me())
+
+    call = cloud.telegram.calls("getMe")[-1]
+    assert (call.status, call.fault) == (-1, "close")
+
+
 def test_unknown_faults_are_refused(cloud):
     with pytest.raises(ValueError, match="no such fault: fire"):
         cloud.fault(None, None, "fire")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        cloud.fault(None, None, "gzip", colour=1)
     assert {"status", "close", "garbage", "gzip", "endless_headers"} <= set(KINDS)
 
 

@@ -110,7 +110,7 @@ def test_nothing_but_an_entity_error_comes_out(source):
     except html.EntityError:
         return
     for found in entities:
-        assert 0 < found["length"] and found["offset"] + found["length"] <= html.units(text)
+        assert found["length"] > 0 and found["offset"] + found["length"] <= html.units(text)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))

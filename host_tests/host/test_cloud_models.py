@@ -491,6 +491,12 @@ def test_anthropic_refuses(cloud, anthropic, changes, message):
         ("openai", {"Content-Type": "text/plain"}, 400, "We could not parse the JSON body"),
         ("anthropic", {"x-api-key": None}, 401, "x-api-key header is required"),
         ("anthropic", {"x-api-key": "x"}, 401, "invalid x-api-key"),
+        (
+            "anthropic",
+            {"x-api-key": None, "Authorization": "Bearer x"},
+            401,
+            "Invalid bearer token",
+        ),
         ("anthropic", {"anthropic-version": None}, 400, "anthropic-version: header is required"),
         ("anthropic", {"anthropic-version": "9"}, 400, 'anthropic-version: "9" is not a valid'),
     ],
@@ -499,6 +505,16 @@ def test_headers_are_checked(cloud, api, headers, status, message):
     found, answer, _ = Dialect(api).ask(cloud, headers)
 
     assert found == status and error(answer).startswith(message)
+
+
+def test_the_newest_anthropic_version_takes_a_bearer_and_no_temperature(cloud, anthropic):
+    headers = {"anthropic-version": "2026-10-21", "Authorization": f"Bearer {KEY}"}
+    headers["x-api-key"] = None
+
+    assert anthropic.ask(cloud, headers)[0] == 200
+    status, answer, _ = anthropic.ask(cloud, headers, temperature=1)
+    assert status == 400 and error(answer) == "temperature: Extra inputs are not permitted"
+    assert anthropic.ask(cloud, temperature=1)[0] == 200
 
 
 def test_a_body_that_is_not_json(cloud, dialect):

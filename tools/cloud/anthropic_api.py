@@ -1,7 +1,9 @@
 """The Anthropic messages dialect: POST /v1/messages.
 
-Bodies, errors and events as in the API reference (version 2023-06-01). Two user turns in a row are
-refused, as the service did at first and compatible ones still do.
+Bodies, errors and events as in the API reference, versions 2023-06-01 and 2026-10-21. The newer
+one takes no sampling parameters; its clients send the key as a bearer token, which counts in both.
+Two turns of one role in a row are refused, as the service did at first and compatible ones still
+do (today it joins them).
 """
 
 from .errors import ModelError
@@ -9,7 +11,9 @@ from .errors import ModelError
 NAME = "messages"
 PATH = "/messages"
 
-_VERSIONS = ("2023-01-01", "2023-06-01")
+_NEWEST = "2026-10-21"
+_VERSIONS = ("2023-01-01", "2023-06-01", _NEWEST)
+_SAMPLING = ("temperature", "top_k", "top_p")
 _KNOWN = frozenset(
     (
         *("max_tokens", "messages", "metadata", "model", "service_tier", "stop_sequences"),
@@ -29,10 +33,13 @@ _MAX_OUTPUT = 1 << 20
 
 def check_key(headers, key):
     """Raises ModelError 401, or 400 without a version."""
-    if not headers.get("x-api-key"):
+    bearer = headers.get("authorization", "").removeprefix("Bearer ")
+    if not headers.get("x-api-key") and not bearer:
         raise ModelError(401, "authentication_error", "x-api-key header is required")
-    if headers["x-api-key"] != key:
+    if headers.get("x-api-key", key) != key:
         raise ModelError(401, "authentication_error", "invalid x-api-key")
+    if bearer and bearer != key:
+        raise ModelError(401, "authentication_error", "Invalid bearer token")
     version = headers.get("anthropic-version")
     if version is None:
         raise _bad("anthropic-version: header is required")
@@ -51,6 +58,8 @@ def check(headers, body):
             raise _bad(f"{name}: Field required")
     for name in body:
         if name not in _KNOWN:
+            raise _bad(f"{name}: Extra inputs are not permitted")
+        if name in _SAMPLING and headers["anthropic-version"] == _NEWEST:
             raise _bad(f"{name}: Extra inputs are not permitted")
     if not isinstance(body["model"], str):
         raise _bad("model: Input should be a valid string")
@@ -146,7 +155,7 @@ def whole(answer) -> dict:
         **_frame(answer),
         "content": content,
         "stop_reason": _FINISH.get(answer.finish, answer.finish),
-        "usage": {"input_tokens": answer.tokens_in, "output_tokens": answer.tokens_out},
+        "usage": _usage(answer, answer.tokens_out),
     }
 
 
@@ -160,8 +169,7 @@ class Events:
         self.keepalive = None
 
     def start(self):
-        usage = {"input_tokens": self._answer.tokens_in, "output_tokens": 1}
-        message = {**_frame(self._answer), "usage": usage}
+        message = {**_frame(self._answer), "usage": _usage(self._answer, 1)}
         return [_event("message_start", message=message), _event("ping")]
 
     def thought(self, text):
@@ -225,6 +233,15 @@ def _frame(answer):
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
+    }
+
+
+def _usage(answer, tokens_out):
+    return {
+        "input_tokens": answer.tokens_in,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": tokens_out,
     }
 
 

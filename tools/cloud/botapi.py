@@ -7,6 +7,7 @@ documentation.
 
 import json
 import re
+import urllib.parse
 
 from . import text as text_rules
 from .errors import ApiError
@@ -82,7 +83,7 @@ class BotApi:
 
     def identify(self, request):
         """(method's name, path with the token masked, parameters) for the record."""
-        match = _PATH.fullmatch(request.path)
+        match = _path(request)
         if match is None:
             return request.path, request.path, {}
         try:
@@ -98,7 +99,7 @@ class BotApi:
         try:
             if isinstance(params, BadRequest):
                 return Response(params.status, b"", "text/plain")
-            match = _PATH.fullmatch(request.path)
+            match = _path(request)
             if match is None or not re.fullmatch(r"[1-9][0-9]{0,16}:[A-Za-z0-9_-]+", match[1]):
                 raise ApiError(404, "Not Found")
             if match[1] != self.token:
@@ -276,6 +277,10 @@ class BotApi:
                 f"Too Many Requests: retry after {seconds}",
                 {"retry_after": seconds},
             )
+
+
+def _path(request):
+    return _PATH.fullmatch(urllib.parse.unquote(request.path))
 
 
 def refusal(error: ApiError) -> Response:

@@ -273,13 +273,16 @@ class Cloud:
         if isinstance(answer, Response):
             self.recorder.close(call, answer.status, answer)
             return answer
-        return self._later(answer, call)
+        return self._later(request, answer, call)
 
-    async def _later(self, answer, call):
+    async def _later(self, request, answer, call):
         status, response = -1, None
         try:
             response = await answer
-            status = 200 if response is None else response.status
+            if response is not None:
+                status = response.status
+            elif not request.connection.was_cut:
+                status = 200
         except Gone:
             raise
         except Exception:
@@ -295,7 +298,7 @@ class Cloud:
             answer = service.handle(request, params)
             return answer if isinstance(answer, Response) else await answer
 
-        return await self._later(fault.apply(request, proceed), call)
+        return await self._later(request, fault.apply(request, proceed), call)
 
 
 def _source(predicate):

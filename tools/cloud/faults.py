@@ -5,11 +5,13 @@ coroutine here, registered under its name by `kind`. It gets the request, `proce
 function that lets the cloud handle the request and gives the Response, or None if the answer was
 streamed) and its options, and returns the Response to send, or None once it has dealt with the
 connection by itself. `proceed` before a cut means that the call took effect but its answer was
-lost; without it, the cloud never heard of the call.
+lost; without it, the cloud never heard of the call. A streamed answer passes unharmed where the
+kind needs a whole one: what happens inside a stream is for scripts (script.py).
 """
 
 import asyncio
 import gzip as gzip_module
+import inspect
 import itertools
 import json
 import random
@@ -24,12 +26,17 @@ _HTML = (
 )
 
 
+class _Streamed(Exception):
+    """The answer that a fault waited for was streamed and is out."""
+
+
 class Fault:
     """One armed fault. `times` None means for ever; `skip` calls pass unharmed first."""
 
     def __init__(self, service, method, name, times, skip, options):
         if name not in KINDS:
             raise ValueError(f"no such fault: {name} (there are {', '.join(sorted(KINDS))})")
+        inspect.signature(KINDS[name]).bind(None, None, **options)
         self.service = service
         self.method = method.lower() if method else None
         self.name = name
@@ -51,7 +58,16 @@ class Fault:
         return True
 
     async def apply(self, request, proceed):
-        return await KINDS[self.name](request, proceed, **self.options)
+        async def whole():
+            response = await proceed()
+            if response is None:
+                raise _Streamed()
+            return response
+
+        try:
+            return await KINDS[self.name](request, whole, **self.options)
+        except _Streamed:
+            return None
 
 
 class Faults:
@@ -155,7 +171,7 @@ async def close(request, proceed, effect=False, reset=False):
 async def close_in_head(request, proceed, effect=False, reset=False):
     """The connection ends in the middle of the headers."""
     response = await proceed() if effect else Response(200, b"{}")
-    data = response.bytes() if response is not None else b"HTTP/1.1 200 OK\r\nContent-Ty"
+    data = response.bytes()
     await _write_part(request.connection, data[: data.index(b"\r\n\r\n") // 2 + 1], reset)
 
 
@@ -163,9 +179,6 @@ async def close_in_head(request, proceed, effect=False, reset=False):
 async def close_in_body(request, proceed, at=None, reset=False):
     """The connection ends after `at` bytes of the body (half of it by default)."""
     response = await proceed()
-    if response is None:
-        request.connection.cut(reset)
-        return
     data = response.bytes()
     start = len(data) - len(response.body)
     end = start + (len(response.body) // 2 if at is None else at)

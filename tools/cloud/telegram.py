@@ -14,6 +14,7 @@ from .updates import Updates
 from .world import World
 
 _KEEP_CHANGES = 100_000
+_KEEP_INCOMING = 20_000
 
 
 class Telegram:
@@ -304,7 +305,10 @@ class Telegram:
             message["is_topic_message"] = True
         message.update(how.pop("extra", {}))
         stored = {name: value for name, value in message.items() if name != "reply_to_message"}
-        self.world.chat(message["chat"]["id"]).incoming[message["message_id"]] = stored
+        incoming = self.world.chat(message["chat"]["id"]).incoming
+        incoming[message["message_id"]] = stored
+        if len(incoming) > _KEEP_INCOMING:
+            del incoming[next(iter(incoming))]
         self._push(kind, message, how)
         return message["message_id"]
 

@@ -7,9 +7,12 @@ closed, so that a careless client is found out.
 """
 
 import asyncio
+import email.utils
+import functools
 import re
 import socket
 import struct
+import time
 import urllib.parse
 
 _MAX_HEAD = 256 * 1024
@@ -141,9 +144,13 @@ def head(status: int, headers, keep_alive=True) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     reason = REASONS.get(status, "Unknown")
     option = "keep-alive" if keep_alive else "close"
-    return (
-        f"HTTP/1.1 {status} {reason}\r\nServer: nginx\r\n{lines}Connection: {option}\r\n\r\n"
-    ).encode("latin-1")
+    first = f"HTTP/1.1 {status} {reason}\r\nServer: nginx\r\nDate: {_date(int(time.time()))}\r\n"
+    return f"{first}{lines}Connection: {option}\r\n\r\n".encode("latin-1")
+
+
+@functools.lru_cache(maxsize=2)
+def _date(second):
+    return email.utils.formatdate(second, usegmt=True)
 
 
 def dechunk(data, start: int):
@@ -243,6 +250,7 @@ class Connection(asyncio.Protocol):
         "secure",
         "service",
         "transport",
+        "was_cut",
     )
 
     def __init__(self, app, on_event, listener, number: int, secure: bool):
@@ -260,6 +268,7 @@ class Connection(asyncio.Protocol):
         self.secure = secure
         self.service = ""
         self.transport = None
+        self.was_cut = False
 
     @property
     def busy(self) -> bool:
@@ -321,7 +330,7 @@ class Connection(asyncio.Protocol):
     def cut(self, reset=False):
         """Ends the connection as a failing network would: no TLS close_notify, and with `reset`
         an RST instead of a FIN. What was written before goes out first, unless `reset`."""
-        self.closed = True
+        self.closed = self.was_cut = True
         if reset:
             sock = self.inner.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

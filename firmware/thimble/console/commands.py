@@ -54,6 +54,7 @@ def _model(relay, buf, off, size):
     if not buf[off] & updates.OWNER:
         return NOT_OWNER
     settings.name = bytes(buf[start:end]).decode().strip()
+    relay.model.name = settings.name.encode()
     return ("From now on %s answers, until the next restart." % settings.name).encode()
 
 

@@ -103,7 +103,7 @@ class Fault:
             text = "The model's service has failed (%d). Try again later." % status
         else:
             text = "The model's service refused the request (%d)." % status
-            if not said:
+            if not said or status < 400:
                 text += " Check model.url and model.name."
         if said:
             text += " It says: " + said

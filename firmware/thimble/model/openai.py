@@ -16,6 +16,8 @@ def wanted():
     """Pairs of a path in the answer and what it means."""
     return (
         (b"choices[].delta.content", SHOWN),
+        (b"choices[].delta.content[].text", SHOWN),
+        (b"choices[].delta.content[].thinking[].text", THOUGHT),
         (b"choices[].delta.refusal", REFUSED),
         (b"choices[].delta.reasoning", THOUGHT),
         (b"choices[].delta.reasoning_content", THOUGHT),

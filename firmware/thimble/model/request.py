@@ -10,7 +10,7 @@ from time import ticks_diff, ticks_ms
 from thimble.core import sse
 from thimble.core.errors import FINAL, RETRY, TOO_LONG, NetError, ParseError  # noqa: F401
 from thimble.core.octets import get_int, same
-from thimble.core.scan import INTEGER, OPEN, PIECE, STRING, VALUE, Scanner
+from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, VALUE, Scanner
 from thimble.core.text import boundary
 from thimble.model import CODE, EVENT, REASON, REFUSED, SAID, THOUGHT, TOKENS_IN, TOKENS_OUT
 from thimble.model.faults import Fault
@@ -172,8 +172,9 @@ class Model:
         http = self.http
         http.silence_ms = _FAULT_MS
         left = _FAULT_BYTES
+        start = ticks_ms()
         try:
-            while left > 0 and ticks_diff(ticks_ms(), self._began) < self.silence_ms + _FAULT_MS:
+            while left > 0 and ticks_diff(ticks_ms(), start) < _FAULT_MS:
                 n = http.read(250)
                 if n == 0:
                     self._done = True
@@ -240,7 +241,7 @@ class Model:
             if event == VALUE or event == PIECE:
                 if self._value(self._meanings[scanner.path]):
                     return TEXT
-            elif event == OPEN:
+            elif event == OPEN or event == CLOSE:
                 if self._meanings[scanner.path] == SAID:
                     self._failed = True
             else:
@@ -259,7 +260,8 @@ class Model:
         if event == sse.DATA:
             self._scanner.feed(stream.buf, stream.pos, stream.end)
         elif event == sse.EVENT:
-            self._scanner.finish()
+            if self._scanner.offset:
+                self._scanner.finish()
             if self._failed:
                 raise self._error(0)
             if self._last:

@@ -318,10 +318,9 @@ class Http:
 
     def _look(self):
         """Refuses what does not begin like HTTP/1, as soon as that is seen."""
-        n = self._length if self._length < 7 else 7
-        if octets.same(self._line, 0, b"HTTP/1.", 0, n):
-            return
-        self._no_http()
+        for i in range(min(self._length, 7)):
+            if self._line[i] != b"HTTP/1."[i]:
+                self._no_http()
 
     def _no_http(self):
         n = min(self._length, 24)

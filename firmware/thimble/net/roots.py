@@ -13,8 +13,8 @@ _LETS_ENCRYPT = ("isrg-root-x1", "isrg-root-x2")
 _AMAZON = ("amazon-root-ca-1", "starfield-services-root-certificate-authority-g2")
 _DIGICERT = ("digicert-global-root-g2",)
 _GODADDY = ("go-daddy-root-certificate-authority-g2",)
-# Cloudflare, before most of the model hosts, takes certificates from Google, from Let's Encrypt and
-# from SSL.com, and changes between them without notice.
+# Cloudflare, before most of the model hosts, takes certificates from Google, from Let's Encrypt
+# and from SSL.com, and changes between them without notice.
 _CLOUDFLARE = _GOOGLE + _LETS_ENCRYPT + ("ssl-com-tls-ecc-root-ca-2022",)
 _MICROSOFT = _DIGICERT + ("microsoft-rsa-root-certificate-authority-2017",)
 
@@ -117,7 +117,7 @@ def _load(context, der, path):
     try:
         if der[:1] != b"\x30":
             raise ValueError
-        context.load_verify_locations(cadata=der)
+        context.load_verify_locations(der)
     except ValueError:
         raise ConfigError("%s is not a certificate in DER or PEM" % path)
     except (OSError, MemoryError):

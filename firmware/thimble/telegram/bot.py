@@ -162,7 +162,7 @@ class Bot:
                     raise self._error()
                 return -1
             if count > 0:
-                scanner.feed(http.buf, http.pos, http.pos + count)
+                scanner.feed(http.inbuf, http.pos, http.pos + count)
 
     def _take(self, event):
         """Keeps one value of the envelope or of a simple result."""

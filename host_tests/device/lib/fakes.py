@@ -34,7 +34,7 @@ class Http:
         self.step = step
         self.retry_after = 0
         self.is_json = True
-        self.buf = bytearray(step)
+        self.inbuf = bytearray(step)
         self.pos = 0
 
     def request(self, req, first_ms):
@@ -51,7 +51,7 @@ class Http:
     def read(self, ms):
         piece = self._rest[: self.step]
         self._rest = self._rest[self.step :]
-        octets.copy(self.buf, 0, piece, 0, len(piece))
+        octets.copy(self.inbuf, 0, piece, 0, len(piece))
         return len(piece)
 
     def drain(self):

@@ -1,0 +1,531 @@
+"""HTTP/1.1 over a link that is a script: every framing, cut at every byte."""
+
+import gc
+import micropython
+
+from kit import raises
+
+from thimble.core.errors import NetError
+from thimble.net.http import Http
+
+HEAP = "256k"
+END = b""  # in a script: the peer closes
+NOTHING = None  # in a script: no bytes within the time
+
+
+class Link:
+    """A link whose peer sends the pieces of `script`, connection by connection."""
+
+    def __init__(self, *scripts):
+        self.scripts = list(scripts)
+        self.script = None
+        self.used = 0  # bytes of the first piece
+        self.is_open = False
+        self.cut = False
+        self.opens = 0
+        self.sent = bytearray()
+        self.stale = False
+        self.fail_send = None
+
+    def open(self, host, port, secure):
+        self.opens += 1
+        self.is_open = True
+        if self.scripts:
+            self.script = list(self.scripts.pop(0))
+            self.used = 0
+
+    def close(self):
+        self.is_open = False
+
+    def dead(self):
+        return self.stale
+
+    def send(self, buf, off, end):
+        assert self.is_open
+        if self.fail_send:
+            self.fail_send, error = None, self.fail_send
+            raise error
+        self.sent.extend(buf[off:end])
+
+    def recv(self, buf, ms):
+        if not self.script:
+            return -1
+        piece = self.script[0]
+        if piece is NOTHING:
+            self.script.pop(0)
+            return -1
+        if piece == END:
+            return 0
+        n = min(len(piece) - self.used, len(buf))
+        buf[:n] = memoryview(piece)[self.used : self.used + n]
+        self.used += n
+        if self.used == len(piece):
+            self.script.pop(0)
+            self.used = 0
+        return n
+
+
+class Request:
+    """`text` is the body; None sends none."""
+
+    def __init__(self, text=None, repeatable=True, method=b"POST"):
+        self.text = text
+        self.has_body = text is not None
+        self.repeatable = repeatable
+        self.method = method
+
+    def write_head(self, w):
+        w.raw(self.method)
+        w.raw(b" /x HTTP/1.1\r\nAccept: */*\r\n")
+
+    def write_body(self, w):
+        w.raw(b'{"n":')
+        w.num(-42)
+        w.raw(b',"t":"')
+        w.json(self.text, 0, len(self.text))
+        w.raw(b'","v":"')
+        w.view(self.text, 1, 3)
+        w.raw(b'"}')
+
+
+def client(*scripts, size=512, out=128):
+    http = Http(Link(*scripts), bytearray(size), bytearray(out))
+    http.origin("example.org", 443, True)
+    return http
+
+
+def body(http):
+    """All of the body."""
+    text = bytearray()
+    while True:
+        n = http.read(100)
+        if n == 0:
+            return bytes(text)
+        if n > 0:
+            text.extend(http.inbuf[http.pos : http.pos + n])
+
+
+def fetch(http, request=None):
+    status = http.request(request or Request(), 1000)
+    return status, body(http)
+
+
+def fails(http, request=None):
+    """The NetError of a request."""
+    return raises(NetError, lambda: fetch(http, request))
+
+
+def failure(*script, size=512):
+    """(stage, detail) of what a request to a scripted peer raises, or its reading."""
+    http = client(script, size=size)
+    error = fails(http)
+    assert not http.link.is_open
+    return error.stage, error.detail
+
+
+PLAIN = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\nhello world"
+)
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\ntransfer-ENCODING:  chunked \r\nServer: x\r\n\r\n"
+    b'4\r\nhell\r\n07;a=b;c="d;e"\r\no world\r\n00 \r\nTrailer: 1\r\nX: y\r\n\r\n'
+)
+TO_END = b"HTTP/1.0 200 OK\nContent-Type: text/plain\n\nhello world"
+ANSWERS = (PLAIN, CHUNKED, TO_END)
+
+
+def pieces(data, *cuts):
+    last = 0
+    for cut in cuts:
+        yield data[last:cut]
+        last = cut
+    yield data[last:]
+    if data is TO_END:
+        yield END
+
+
+def test_every_framing_survives_every_cut_into_two():
+    for data in ANSWERS:
+        for cut in range(1, len(data)):
+            http = client(pieces(data, cut))
+            assert fetch(http) == (200, b"hello world"), cut
+            assert http.is_json == (data is PLAIN)
+            assert http.link.is_open == (data is not TO_END)
+
+
+def test_every_framing_survives_one_byte_at_a_time():
+    for data in ANSWERS:
+        http = client(pieces(data, *range(1, len(data))))
+        assert fetch(http) == (200, b"hello world")
+
+
+def test_every_framing_survives_waits_without_bytes():
+    for data in ANSWERS:
+        script = []
+        for piece in pieces(data, *range(1, len(data))):
+            script.append(piece)
+            if b"\r\n\r\n" in data[: len(script)] and piece:
+                script.append(NOTHING)
+        http = client(script)
+        if data is not TO_END:
+            assert fetch(http) == (200, b"hello world")
+
+
+def test_an_inbuf_of_one_byte_is_enough_for_any_answer():
+    for data in ANSWERS:
+        assert fetch(client(pieces(data), size=1)) == (200, b"hello world")
+
+
+def test_an_answer_that_breaks_off_is_an_error_at_every_byte():
+    for data in (PLAIN, CHUNKED):
+        for cut in range(len(data)):
+            http = client((data[:cut], END) if cut else (END,))
+            error = fails(http)
+            if cut > data.find(b"\r\n\r\n") + 3:
+                assert error.stage == "body", (cut, error)
+            else:
+                assert error.stage == "closed", (cut, error)
+            assert not http.link.is_open
+
+
+def test_a_body_to_the_end_of_a_cut_tls_connection_is_an_error():
+    http = client((TO_END, END))
+    http.request(Request(), 1000)
+    http.link.cut = True
+    assert raises(NetError, lambda: body(http)).stage == "body"
+
+
+def test_a_request_states_its_length_and_its_host():
+    http = client((PLAIN,))
+    fetch(http, Request('ü"\n\x01x'.encode()))
+    expected = '{"n":-42,"t":"ü\\"\\n\\u0001x","v":"'.encode() + b'\xbc""}'
+    head, _, sent = bytes(http.link.sent).partition(b"\r\n\r\n")
+    assert sent == expected
+    assert head == (
+        b"POST /x HTTP/1.1\r\nAccept: */*\r\nHost: example.org\r\nContent-Length: %d" % len(sent)
+    )
+
+
+def test_a_request_larger_than_the_outbuf_is_streamed():
+    for size in range(90, 400, 7):
+        text = bytes([33 + i % 90 for i in range(size)])
+        for out in (64, 65, 77, 256):
+            http = client((PLAIN,), out=out)
+            fetch(http, Request(text))
+            head, _, sent = bytes(http.link.sent).partition(b"\r\n\r\n")
+            assert head.endswith(b"Content-Length: %d" % len(sent))
+            said = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+            assert sent == b'{"n":-42,"t":"' + said + b'","v":"' + text[1:3] + b'"}'
+
+
+def test_a_request_without_a_body_states_no_length():
+    http = client((PLAIN,))
+    http.origin("10.0.0.1", 8080, False)
+    fetch(http, Request(method=b"GET"))
+    assert http.link.sent == b"GET /x HTTP/1.1\r\nAccept: */*\r\nHost: 10.0.0.1:8080\r\n\r\n"
+
+
+class Growing(Request):
+    """Its two passes disagree."""
+
+    def __init__(self, first, second):
+        super().__init__(b"")
+        self.lengths = [first, second]
+
+    def write_body(self, w):
+        text = b"a" * self.lengths.pop(0)
+        w.view(text, 0, len(text))
+
+
+def test_a_body_that_changes_between_its_passes_is_never_sent_wrong():
+    for first, second in ((10, 11), (10, 9), (500, 501), (500, 499), (0, 1), (100, 5000)):
+        http = client((PLAIN,))
+        assert fails(http, Growing(first, second)).stage == "body"
+        assert not http.link.is_open
+        assert len(bytes(http.link.sent).partition(b"\r\n\r\n")[2]) <= first
+
+
+def test_interim_answers_are_passed_over():
+    http = client((b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" + PLAIN,))
+    assert fetch(http) == (200, b"hello world")
+
+
+def test_interim_answers_without_end_are_refused():
+    assert failure(b"HTTP/1.1 100 Continue\r\n\r\n" * 9)[0] == "http"
+    assert failure(b"HTTP/1.1 101 Switching\r\n\r\n")[0] == "http"
+
+
+def test_204_and_304_have_no_body_whatever_they_say():
+    for line in (b"204 No Content\r\n", b"304 Not Modified\r\nContent-Length: 5\r\n"):
+        http = client((b"HTTP/1.1 " + line + b"\r\n",))
+        assert fetch(http)[1] == b""
+        assert http.link.is_open
+
+
+def test_a_redirect_is_an_answer_and_is_not_followed():
+    http = client((b"HTTP/1.1 302 Found\r\nLocation: https://x/\r\nContent-Length: 0\r\n\r\n",))
+    assert fetch(http) == (302, b"")
+    assert http.link.opens == 1
+
+
+def test_retry_after_is_read_in_seconds_and_a_date_is_not_read():
+    for value, seconds in ((b"17", 17), (b" 0 ", 0), (b"Fri, 1 Jan 2027 00:00:00 GMT", 0)):
+        answer = b"HTTP/1.1 429 No\r\nRetry-After:" + value + b"\r\nContent-Length: 0\r\n\r\n"
+        http = client((answer, PLAIN))
+        assert fetch(http) == (429, b"")
+        assert http.retry_after == seconds
+        fetch(http)
+        assert http.retry_after == 0
+
+
+def test_a_page_of_html_with_502_is_read_like_any_answer():
+    page = b"<html>" + b"x" * 2000 + b"</html>"
+    head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n"
+    http = client((head + page, END))
+    assert fetch(http) == (502, page)
+    assert not http.is_json and not http.link.is_open
+
+
+def test_what_does_not_speak_http_is_named():
+    for text in (
+        b"SSH-2.0-OpenSSH_9\r\n",
+        b"\x15\x03\x01\x00\x02",
+        b"HTTP/2 200\r\n\r\n",
+        b"\r\n",
+    ):
+        stage, detail = failure(text, END)
+        assert stage == "http" and "does not speak HTTP" in detail, text
+    for line in (
+        b"HTTP/1.1",
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 2000 OK",
+        b"HTTP/1.1 abc",
+        b"HTTP/1.1_200",
+    ):
+        assert failure(line + b"\r\n\r\n")[0] == "http", line
+    assert "SSH-2.0-OpenSSH_9" in failure(b"SSH-2.0-OpenSSH_9\r\n")[1]
+
+
+def test_long_header_lines_pass_and_headers_without_end_do_not():
+    long = b"HTTP/1.1 200 OK\r\nX: " + b"y" * 7000 + b"\r\nContent-Length: 2\r\n\r\nok"
+    assert fetch(client((long,), size=100)) == (200, b"ok")
+    assert failure(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 9000)[0] == "http"
+    assert failure(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 11000)[0] == "http"
+    assert failure(b"HTTP/1.1 200 " + b"O" * 65536)[0] == "http"
+
+
+def test_lengths_that_lie_are_refused():
+    for value in (b"-1", b"+5", b"5x", b"", b"5, 5", b"99999999999", b"0x5", b"1" * 80):
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: " + value + b"\r\n\r\nhello"
+        assert failure(head, END)[0] == "http", value
+    two = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"
+    assert failure(two)[0] == "http"
+    same = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"
+    assert fetch(client((same,))) == (200, b"hello")
+
+
+def test_a_length_beside_chunks_is_ignored_and_the_connection_closed():
+    http = client((CHUNKED.replace(b"Server: x", b"Content-Length: 3"),))
+    assert fetch(http) == (200, b"hello world")
+    assert not http.link.is_open
+
+
+def test_codings_that_were_not_asked_for_are_refused():
+    for field in (b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: chunked\r\n" * 2):
+        assert failure(b"HTTP/1.1 200 OK\r\n" + field + b"\r\n\r\n")[0] == "http"
+    stage, detail = failure(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
+    assert stage == "http" and "compressed" in detail
+    same = PLAIN.replace(b"OK\r\n", b"OK\r\nContent-Encoding: Identity\r\n")
+    assert fetch(client((same,))) == (200, b"hello world")
+
+
+def test_bytes_behind_an_answer_end_the_connection():
+    http = client((PLAIN + b"more",))
+    assert fetch(http) == (200, b"hello world")
+    assert not http.link.is_open
+
+
+def test_bad_chunks_are_refused():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for chunks in (
+        b"g\r\n",
+        b"\r\n",
+        b"-5\r\nhello\r\n",
+        b"5g\r\nhello\r\n",
+        b" 5\r\nhello\r\n",
+        b"\x15\r\nhello",
+        b"5\r\nhellox\r\n",
+        b"5\r\nhello5\r\n",
+        b"fffffffff\r\n",
+        b"0x5\r\nhello\r\n",
+        b"5;" + b"x" * 9000,
+        b"0\r\n" + b"X: y\r\n" * 2000,
+    ):
+        assert failure(head + chunks)[0] in ("body", "http"), chunks
+
+
+def test_a_kept_connection_serves_many_requests():
+    http = client((PLAIN, CHUNKED, PLAIN))
+    for _ in range(3):
+        assert fetch(http) == (200, b"hello world")
+    assert http.link.opens == 1
+
+
+def test_connection_close_is_obeyed_and_http_1_0_closes():
+    http = client((PLAIN.replace(b"OK\r\n", b"OK\r\nConnection: Close\r\n"),), (PLAIN,))
+    fetch(http)
+    assert not http.link.is_open
+    assert fetch(http) == (200, b"hello world")
+    old = PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0")
+    http = client((old,))
+    fetch(http)
+    assert not http.link.is_open
+    http = client((old.replace(b"OK\r\n", b"OK\r\nConnection: Keep-Alive\r\n"),))
+    fetch(http)
+    assert http.link.is_open
+
+
+def test_a_connection_found_dead_is_opened_anew_before_anything_is_sent():
+    http = client((PLAIN,), (PLAIN,))
+    fetch(http)
+    http.link.stale = True
+    assert fetch(http, Request(repeatable=False)) == (200, b"hello world")
+    assert http.link.opens == 2
+
+
+def test_a_kept_connection_that_ends_unanswered_is_tried_once_more():
+    http = client((PLAIN, END), (PLAIN,))
+    fetch(http)
+    assert fetch(http) == (200, b"hello world")
+    assert http.link.opens == 2
+    http = client((PLAIN, END), (END,), (PLAIN,))
+    fetch(http)
+    assert raises(NetError, lambda: fetch(http)).stage == "closed"
+    assert http.link.opens == 2
+
+
+def test_a_kept_connection_that_fails_while_it_is_written_to_is_tried_once_more():
+    http = client((PLAIN, END), (PLAIN,))
+    fetch(http)
+    http.link.fail_send = NetError("send", "broken")
+    assert fetch(http) == (200, b"hello world")
+
+
+def test_no_second_attempt_for_what_is_not_repeatable_or_was_answered_or_timed_out():
+    http = client((PLAIN, END), (PLAIN,))
+    fetch(http)
+    raises(NetError, lambda: fetch(http, Request(repeatable=False)))
+    http = client((PLAIN, b"HTTP/1.1", END), (PLAIN,))
+    fetch(http)
+    raises(NetError, lambda: fetch(http))
+    http = client((PLAIN, NOTHING), (PLAIN,))
+    fetch(http)
+    assert raises(NetError, lambda: fetch(http)).stage == "first byte"
+    http = client((END,), (PLAIN,))
+    raises(NetError, lambda: fetch(http))
+    assert http.link.opens == 1
+
+
+def test_what_is_left_of_an_answer_is_drained_before_the_next_request():
+    big = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60000
+    http = client((big, PLAIN))
+    http.request(Request(), 1000)
+    assert http.read(100) > 0
+    assert fetch(http) == (200, b"hello world")
+    assert http.link.opens == 1
+
+
+def test_what_is_too_much_to_drain_closes_the_connection():
+    big = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 70000
+    http = client((big,), (PLAIN,))
+    http.request(Request(), 1000)
+    http.drain()
+    assert not http.link.is_open
+    assert fetch(http) == (200, b"hello world")
+
+
+def test_a_new_origin_closes_the_connection_and_the_same_one_keeps_it():
+    http = client((PLAIN,))
+    fetch(http)
+    http.origin("example.org", 443, True)
+    assert http.link.is_open
+    http.origin("example.com", 443, True)
+    assert not http.link.is_open
+
+
+def test_an_exception_in_the_request_leaves_no_half_written_connection():
+    class Bad(Request):
+        def write_body(self, w):
+            w.raw(b"x" * 300)
+            if len(http.link.sent):
+                raise ValueError
+
+    http = client((PLAIN,), (PLAIN,))
+    raises(ValueError, lambda: http.request(Bad(b"a"), 1000))
+    assert fetch(http) == (200, b"hello world")
+    assert http.link.opens == 2
+    assert http.link.sent.endswith(b"Host: example.org\r\n\r\n")
+
+
+def test_a_header_or_body_that_stalls_is_told_from_a_silent_server():
+    assert failure(NOTHING)[0] == "first byte"
+    assert failure(b"HTTP/1.1 200 OK\r\n", NOTHING)[0] == "deadline"
+    http = client((PLAIN[:-3], NOTHING, NOTHING))
+    http.silence_ms = 0
+    http.request(Request(), 1000)
+    assert http.read(100) == 8
+    assert raises(NetError, lambda: http.read(100)).stage == "silence"
+
+
+def test_reading_nothing_within_the_time_is_minus_one_and_goes_on():
+    http = client((PLAIN[:-3], NOTHING, PLAIN[-3:]))
+    http.request(Request(), 1000)
+    assert http.read(100) == 8
+    assert http.read(100) == -1
+    assert http.read(100) == 3
+    assert http.read(100) == 0
+    assert http.read(100) == 0
+
+
+class Ready:
+    """A link without allocations of its own: always the same answer."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.is_open = self.cut = False
+
+    def open(self, host, port, secure):
+        self.is_open = True
+
+    def close(self):
+        self.is_open = False
+
+    def dead(self):
+        return False
+
+    def send(self, buf, off, end):
+        pass
+
+    def recv(self, buf, ms):
+        for i in range(len(self.answer)):
+            buf[i] = self.answer[i]
+        return len(self.answer)
+
+
+def exchange(http, request):
+    http.request(request, 1000)
+    while http.read(100):
+        pass
+
+
+def test_a_request_and_its_answer_allocate_nothing():
+    request = Request(b'what is the "matter"?' * 20)
+    gc.disable()
+    for answer in (PLAIN, CHUNKED):
+        http = Http(Ready(answer), bytearray(512), bytearray(256))
+        http.origin("example.org", 443, True)
+        exchange(http, request)
+        before = micropython.mem_total()
+        exchange(http, request)
+        assert micropython.mem_total() - before == 0, micropython.mem_total() - before
+    gc.enable()

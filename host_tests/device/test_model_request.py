@@ -1,0 +1,583 @@
+import json
+
+from fake_http import Http
+from kit import raises
+from thimble.core.conversation import ASSISTANT, USER, Conversation
+from thimble.core.errors import ApiError, ConfigError, NetError
+from thimble.core.segments import Segments
+from thimble.model.request import CUT, DONE, LENGTH, NOTHING, OTHER, STOP, TEXT, Model
+
+HEAP = "2m"
+TEST_S = 30
+
+
+class Settings:
+    def __init__(self, **given):
+        self.api = "openai"
+        self.url = "https://api.example.com/v1"
+        self.key = "sk-test-0123456789"
+        self.name = "small-model"
+        self.system = ""
+        self.max_tokens = 256
+        for name, value in given.items():
+            setattr(self, name, value)
+
+
+def model_of(http, **given):
+    return Model(http, Settings(**given), bytearray(320))
+
+
+def talk(*turns):
+    c = Conversation(Segments(32, 40))
+    for role, text in turns:
+        c.begin(role)
+        assert c.append(text, 0, len(text))
+        c.end()
+    return c
+
+
+def ask(model, text=b"hi", conversation=None):
+    model.ask(conversation, text, 0, len(text))
+    return read(model)
+
+
+def read(model):
+    """The text of an answer, read to its end."""
+    text = b""
+    for _ in range(100000):
+        event = model.poll(100)
+        if event == DONE:
+            text.decode()
+            return text
+        if event == TEXT:
+            assert model.pos < model.end
+            piece = bytes(model.out[model.pos : model.end])
+            piece.decode()
+            text += piece
+    raise AssertionError("no end")
+
+
+def chunk(**delta):
+    choice = {"index": 0, "delta": delta, "finish_reason": None}
+    return sse({"id": "1", "choices": [choice], "usage": None})
+
+
+def finish(reason="stop"):
+    return sse({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}], "usage": None})
+
+
+def sse(data, event=None):
+    head = b"event: %s\n" % event if event else b""
+    return head + b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+def claude(kind, **fields):
+    fields["type"] = kind
+    return sse(fields, kind.encode())
+
+
+USAGE = sse({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 7}})
+END = b"data: [DONE]\n\n"
+HELLO = chunk(role="assistant", content="") + chunk(content="Hällo ") + chunk(content="wörld 😀")
+OPENAI = b": comment\n\n" + HELLO + finish() + USAGE + END
+OPENAI_TEXT = "Hällo wörld 😀".encode()
+CLAUDE = (
+    claude("message_start", message={"usage": {"input_tokens": 12, "output_tokens": 1}})
+    + claude("ping")
+    + claude("content_block_start", index=0, content_block={"type": "thinking", "thinking": ""})
+    + claude("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "hm"})
+    + claude("content_block_delta", index=0, delta={"type": "signature_delta", "signature": "x"})
+    + claude("content_block_stop", index=0)
+    + claude("content_block_start", index=1, content_block={"type": "text", "text": ""})
+    + claude("content_block_delta", index=1, delta={"type": "text_delta", "text": "Hällo "})
+    + claude("content_block_delta", index=1, delta={"type": "text_delta", "text": "wörld 😀"})
+    + claude("content_block_stop", index=1)
+    + claude("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 7})
+    + claude("message_stop")
+)
+
+
+# Requests.
+
+
+def test_openai_request():
+    http = Http((200, OPENAI))
+    model = model_of(http, system='Be "brief".')
+    past = talk((USER, b"a\nb"), (ASSISTANT, "c – d".encode()))
+    ask(model, "now € \\".encode(), past)
+    assert http.at == ("api.example.com", 443, True)
+    lines = http.heads[0].split(b"\r\n")
+    assert lines[0] == b"POST /v1/chat/completions HTTP/1.1" and lines[-1] == b""
+    assert b"Authorization: Bearer sk-test-0123456789" in lines
+    assert b"Content-Type: application/json" in lines
+    assert json.loads(http.bodies[0]) == {
+        "model": "small-model",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 256,
+        "messages": [
+            {"role": "system", "content": 'Be "brief".'},
+            {"role": "user", "content": "a\nb"},
+            {"role": "assistant", "content": "c – d"},
+            {"role": "user", "content": "now € \\"},
+        ],
+    }
+
+
+def test_anthropic_request():
+    http = Http((200, CLAUDE))
+    model = model_of(http, api="anthropic", system="Be brief.", url="http://127.0.0.1:8080/v1/")
+    ask(model, b"now", talk((USER, b"a"), (ASSISTANT, b"b")))
+    assert http.at == ("127.0.0.1", 8080, False)
+    lines = http.heads[0].split(b"\r\n")
+    assert lines[0] == b"POST /v1/messages HTTP/1.1" and lines[-1] == b""
+    assert b"x-api-key: sk-test-0123456789" in lines and b"anthropic-version: 2023-06-01" in lines
+    assert json.loads(http.bodies[0]) == {
+        "model": "small-model",
+        "stream": True,
+        "max_tokens": 256,
+        "system": "Be brief.",
+        "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": "b"},
+            {"role": "user", "content": "now"},
+        ],
+    }
+
+
+def test_without_a_key_there_is_no_key_header():
+    for api, answer in (("openai", OPENAI), ("anthropic", CLAUDE)):
+        http = Http((200, answer))
+        ask(model_of(http, api=api, key=""))
+        head = http.heads[0].lower()
+        assert b"authorization" not in head and b"x-api-key" not in head
+        body = json.loads(http.bodies[0])
+        assert body["messages"] == [{"role": "user", "content": "hi"}] and "system" not in body
+
+
+def test_the_messages_alternate_whatever_the_conversation_holds():
+    cases = (
+        (((USER, b"a"), (USER, b"b")), b"c", ["a\n\nb\n\nc"]),
+        (((ASSISTANT, b"x"), (USER, b"a"), (ASSISTANT, b"b")), b"c", ["a", "b", "c"]),
+        (((ASSISTANT, b"x"),), b"c", ["c"]),
+        (((USER, b"a"), (ASSISTANT, b"b"), (ASSISTANT, b"c")), b"d", ["a", "b\n\nc", "d"]),
+        (((USER, b"a"),), b"", ["a"]),
+        ((), b"c", ["c"]),
+    )
+    for api, answer in (("openai", OPENAI), ("anthropic", CLAUDE)):
+        for turns, text, contents in cases:
+            http = Http((200, answer))
+            ask(model_of(http, api=api), text, talk(*turns))
+            messages = json.loads(http.bodies[0])["messages"]
+            assert [m["content"] for m in messages] == contents
+            for i, message in enumerate(messages):
+                assert message["role"] == ("assistant" if i % 2 else "user")
+
+
+def test_a_turn_without_its_middle_is_sent_as_valid_text():
+    c = Conversation(Segments(32, 8))
+    c.share = 128
+    text = "€uro ".encode() * 200
+    c.begin(USER)
+    assert c.append(text, 0, len(text))
+    c.end()
+    http = Http((200, OPENAI))
+    ask(model_of(http), b"go on", c)
+    assert " [...] " in json.loads(http.bodies[0])["messages"][0]["content"]
+
+
+def test_a_bad_url_is_refused_at_construction():
+    raises(ConfigError, lambda: model_of(Http(), url="http://example.com/v1"))
+
+
+# Answers.
+
+
+def test_a_stream_in_both_dialects_cut_anywhere():
+    for api, answer, thought in (("openai", OPENAI, False), ("anthropic", CLAUDE, True)):
+        for step in (1, 2, 3, 7, 50, 4096):
+            http = Http((200, answer), step=step)
+            model = model_of(http, api=api)
+            assert ask(model) == OPENAI_TEXT, step
+            assert model.reason == STOP and model.thought == thought
+            assert (model.tokens_in, model.tokens_out) == (12, 7)
+            assert http.drained and not http.closed
+            model.stop()  # complete: the connection stays
+            assert not http.closed
+            assert model.poll(0) == DONE
+            model.close()
+            assert http.closed
+
+
+def test_poll_returns_each_piece_as_it_comes():
+    http = Http((200, [-1, chunk(content="a") + chunk(content="b"), -1, chunk(content="c"), END]))
+    model = model_of(http)
+    model.ask(None, b"hi", 0, 2)
+    assert model.poll(9) == NOTHING
+    assert model.poll(9) == TEXT and model.out[model.pos : model.end] == b"a"
+    assert model.poll(9) == TEXT and model.out[model.pos : model.end] == b"b"
+    assert model.poll(9) == NOTHING
+    assert model.poll(9) == TEXT and model.out[model.pos : model.end] == b"c"
+    assert model.poll(9) == DONE and model.reason == STOP
+
+
+def test_poll_reads_once_at_most_so_that_pings_do_not_hold_it():
+    http = Http((200, [b": ping\n\n"] * 9 + [chunk(content="a"), END]))
+    model = model_of(http)
+    model.ask(None, b"hi", 0, 2)
+    for _ in range(9):
+        assert model.poll(9) == NOTHING
+    assert model.poll(9) == TEXT
+
+
+def test_a_long_delta_comes_in_whole_characters():
+    text = 'zwölf € 😀 \\"\n' * 900
+    for body in (chunk(content=text) + finish() + END, chunk(content=text) + END):
+        assert ask(model_of(Http((200, body), step=1000))) == text.encode()
+
+
+def test_reasoning_is_not_shown():
+    for name in ("reasoning", "reasoning_content"):
+        body = chunk(**{name: "hm", "content": None}) + chunk(**{name: "so", "content": ""})
+        model = model_of(Http((200, body + HELLO + finish() + END)))
+        assert ask(model) == OPENAI_TEXT and model.thought
+    body = b"".join(chunk(content=c) for c in "\n<think>\nhm</think>\n\n") + HELLO + finish() + END
+    model = model_of(Http((200, body)))
+    assert ask(model) == OPENAI_TEXT and model.thought
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+    body = chunk(content=parts) + chunk(content=[{"type": "text", "text": "yes"}]) + finish() + END
+    model = model_of(Http((200, body)))
+    assert ask(model) == b"yes" and model.thought
+    model = model_of(Http((200, OPENAI)))
+    assert ask(model) == OPENAI_TEXT and not model.thought
+
+
+def test_text_that_looked_like_a_tag_is_shown_at_the_end():
+    model = model_of(Http((200, chunk(content=" <thi") + finish() + END)))
+    assert ask(model) == b"<thi" and model.reason == STOP
+
+
+def test_reasons():
+    cases = (
+        ("stop", STOP),
+        ("length", LENGTH),
+        ("content_filter", OTHER),
+        ("tool_calls", OTHER),
+        ("error", OTHER),
+    )
+    for said, reason in cases:
+        model = model_of(Http((200, HELLO + finish(said) + END)))
+        ask(model)
+        assert model.reason == reason
+    cases = (
+        ("end_turn", STOP),
+        ("stop_sequence", STOP),
+        ("max_tokens", LENGTH),
+        ("model_context_window_exceeded", LENGTH),
+        ("refusal", OTHER),
+    )
+    for said, reason in cases:
+        body = claude("content_block_delta", index=0, delta={"type": "text_delta", "text": "x"})
+        body += claude("message_delta", delta={"stop_reason": said}) + claude("message_stop")
+        model = model_of(Http((200, body)), api="anthropic")
+        assert ask(model) == b"x" and model.reason == reason
+
+
+def test_a_refusal_is_shown_and_told():
+    body = chunk(content=None, refusal="I will") + chunk(refusal=" not.") + finish() + END
+    model = model_of(Http((200, body)))
+    assert ask(model) == b"I will not." and model.reason == OTHER
+
+
+def test_reasoning_that_uses_up_the_budget_leaves_an_empty_answer():
+    model = model_of(Http((200, chunk(reasoning="hm") + finish("length") + END)))
+    assert ask(model) == b"" and model.thought and model.reason == LENGTH
+
+
+def test_an_answer_without_usage_tells_no_tokens():
+    model = model_of(Http((200, OPENAI), (200, HELLO + finish() + END)))
+    ask(model)
+    ask(model)
+    assert (model.tokens_in, model.tokens_out) == (0, 0)
+
+
+def test_an_answer_in_one_piece():
+    message = {"role": "assistant", "content": "Hällo wörld 😀", "reasoning_content": "hm"}
+    whole = {
+        "choices": [{"message": message, "finish_reason": "length"}],
+        "usage": {"prompt_tokens": 12, "completion_tokens": 7},
+    }
+    other = {
+        "type": "message",
+        "content": [
+            {"type": "thinking", "thinking": "hm"},
+            {"type": "text", "text": "Hällo wörld 😀"},
+        ],
+        "stop_reason": "max_tokens",
+        "usage": {"input_tokens": 12, "output_tokens": 7},
+    }
+    for api, body in (("openai", whole), ("anthropic", other)):
+        for step in (1, 9, 4096):
+            text = json.dumps(body).encode() + b"\r\n"
+            model = model_of(Http((200, text), step=step, is_json=True), api=api)
+            assert ask(model) == OPENAI_TEXT
+            assert model.reason == LENGTH and model.thought
+            assert (model.tokens_in, model.tokens_out) == (12, 7)
+
+
+def test_an_answer_without_done_ends_with_its_body():
+    model = model_of(Http((200, HELLO + finish())))
+    assert ask(model) == OPENAI_TEXT and model.reason == STOP
+    model = model_of(Http((200, (HELLO + finish("length"))[:-2])))  # nor with a blank line
+    assert ask(model) == OPENAI_TEXT and model.reason == LENGTH
+
+
+def test_a_finished_answer_is_not_waited_for_for_long():
+    from thimble.model import request
+
+    http = Http((200, [HELLO + finish()] + [-1] * 9))
+    model = model_of(http)
+    model.ask(None, b"hi", 0, 2)
+    while model.poll(9) != NOTHING:
+        pass
+    real = request.ticks_ms
+    request.ticks_ms = lambda: real() + 4000
+    try:
+        assert model.poll(9) == DONE
+    finally:
+        request.ticks_ms = real
+    assert model.reason == STOP and http.closed
+
+
+def test_a_connection_that_ends_early_cuts_the_answer():
+    lost = NetError("body", "gone")
+    for rest in (
+        [],
+        [lost],
+        [-1, lost],
+        [b'data: {"choices":[{"delta":{"con'],
+        [b"data: oops\n\n"],
+    ):
+        http = Http((200, [HELLO] + rest))
+        model = model_of(http)
+        assert ask(model) == OPENAI_TEXT, rest
+        assert model.reason == CUT and http.closed
+
+
+def test_a_connection_that_ends_before_any_text_is_an_error():
+    for rest in ([], [b": ping\n\n"], [chunk(reasoning="hm")], [b"data: oops\n\n"], [b"<html>"]):
+        http = Http((200, rest))
+        error = raises(NetError, lambda http=http: ask(model_of(http)))
+        assert error.stage in ("closed", "body") and http.closed
+    error = raises(NetError, lambda: ask(model_of(Http((200, b'{"choi'), is_json=True))))
+    assert error.stage == "body" and "ends too early" in error.detail
+
+
+def test_silence_progress_and_length_are_bounded():
+    http = Http((200, [-1] * 99))
+    model = model_of(http)
+    model.ask(None, b"hi", 0, 2)
+    assert http.silence_ms == model.silence_ms == 120_000
+    assert model.poll(0) == NOTHING
+    model.progress_ms = -1
+    assert raises(NetError, lambda: model.poll(0)).stage == "silence"
+    assert http.closed and model.poll(0) == DONE
+    http = Http((200, [HELLO] + [-1] * 99))
+    model = model_of(http)
+    model.ask(None, b"hi", 0, 2)
+    model.answer_ms = -1
+    assert raises(NetError, lambda: model.poll(0)).stage == "deadline"
+
+
+def test_stop_abandons_the_answer():
+    http = Http((200, [HELLO, HELLO]), (200, OPENAI))
+    model = model_of(http)
+    model.ask(None, b"hi", 0, 2)
+    assert model.poll(9) == TEXT
+    model.stop()
+    assert http.closed and model.poll(9) == DONE
+    assert ask(model) == OPENAI_TEXT
+
+
+# Errors.
+
+
+def refuse(status, body=b"", **given):
+    http = Http((status, body), step=given.pop("step", 4096), is_json=True)
+    http.retry_after = given.pop("retry_after", 0)
+    model = model_of(http, **given)
+    return raises(ApiError, lambda: ask(model))
+
+
+def error_of(message, **fields):
+    fields["message"] = message
+    return json.dumps({"error": fields}).encode()
+
+
+def test_every_status_becomes_a_sentence_for_the_owner():
+    from thimble.model.request import FINAL, RETRY
+
+    cases = (
+        (401, "model.key", FINAL),
+        (402, "credit", FINAL),
+        (403, "model.key", FINAL),
+        (404, "model.name", FINAL),
+        (301, "model.url", FINAL),
+        (408, "later", RETRY),
+        (429, "later", RETRY),
+        (500, "later", RETRY),
+        (503, "later", RETRY),
+        (529, "overloaded", RETRY),
+    )
+    for status, word, kind in cases:
+        for body in (
+            b"",
+            b"<html><body>Nope</body></html>" * 99,
+            b'{"error":"x"}',
+            b'{"err',
+            b"[]",
+        ):
+            error = refuse(status, body)
+            assert error.status == status and error.kind == kind, (status, body)
+            assert word in error.text and "(%d)" % status in error.text, error.text
+    assert '"small-model"' in refuse(404).text
+    error = refuse(429, retry_after=17)
+    assert error.retry_after == 17 and "17 s" in error.text
+
+
+def test_the_services_words_are_passed_on_cut_at_a_character():
+    cases = (
+        (error_of("No such thing: ä"), "No such thing: ä"),
+        (b'{"error":"plain\\n words"}', "plain words"),
+        (b'{"object":"error","message":"vLLM says"}', "vLLM says"),
+        (b'{"detail":"a detail"}', "a detail"),
+        (b'{"detail":[{"loc":["body","x"],"msg":"Extra inputs"}]}', "Extra inputs"),
+        (b'[{"error":{"code":400,"message":"in a list"}}]', "in a list"),
+        (error_of("first") + b"  ", "first"),
+        (error_of("€" * 2000), "€" * 66),
+    )
+    for body, words in cases:
+        for step in (1, 5, 4096):
+            error = refuse(400, body, step=step)
+            assert error.text.endswith(" It says: " + words), error.text
+            assert error.kind == 0
+    error = refuse(400, error_of("Bad", type="invalid_request_error"), api="anthropic")
+    assert error.text.endswith(" It says: Bad")
+
+
+def test_the_key_never_appears():
+    key = "sk-test-0123456789"
+    for status in (400, 401, 403, 404, 422, 429, 500):
+        for words in ("Key " + key, "x" * 190 + key, key):
+            error = refuse(status, error_of(words))
+            assert "sk-test" not in str(error) and "sk-test" not in error.text
+
+
+def test_a_quota_that_is_used_up_is_final_whatever_the_status():
+    body = error_of("You exceeded your quota", type="insufficient_quota")
+    error = refuse(429, body)
+    assert error.kind == 0 and "credit" in error.text and "(429)" in error.text
+
+
+def test_a_prompt_that_is_too_long_is_told_apart():
+    from thimble.model.request import TOO_LONG
+
+    cases = (
+        (400, error_of("This model's maximum context length is 4097 tokens.")),
+        (400, error_of("'max_tokens' is too large: 1024. This model's maximum context length is")),
+        (400, error_of("the request exceeds the available context size")),
+        (400, error_of("prompt is too long: 208310 tokens > 200000 maximum")),
+        (500, error_of("Context size has been exceeded.")),
+        (413, b""),
+        (413, error_of("Request too large")),
+    )
+    for status, body in cases:
+        for api in ("openai", "anthropic"):
+            error = refuse(status, body, api=api)
+            assert error.kind == TOO_LONG and "too long" in error.text, (status, body)
+    body = error_of("Too many", type="invalid_request_error", code="context_length_exceeded")
+    assert refuse(400, body).kind == TOO_LONG
+    assert refuse(429, error_of("maximum context length")).kind != TOO_LONG
+
+
+MAX_TOKENS = error_of(
+    "Unsupported parameter: 'max_tokens' is not supported with this model. "
+    "Use 'max_completion_tokens' instead.",
+    param="max_tokens",
+)
+
+
+def test_max_completion_tokens_is_used_where_max_tokens_is_refused_and_remembered():
+    http = Http((400, MAX_TOKENS), (200, OPENAI), (200, OPENAI))
+    model = model_of(http)
+    assert ask(model) == OPENAI_TEXT and ask(model) == OPENAI_TEXT
+    bodies = [json.loads(body) for body in http.bodies]
+    assert [body.get("max_tokens") for body in bodies] == [256, None, None]
+    assert [body.get("max_completion_tokens") for body in bodies] == [None, 256, 256]
+
+
+def test_stream_options_are_left_out_where_they_are_refused_and_remembered():
+    refusals = (
+        (400, error_of("Unrecognized request argument supplied: stream_options")),
+        (422, b'{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs"}]}'),
+    )
+    for refusal in refusals:
+        http = Http(refusal, (200, OPENAI), (200, OPENAI))
+        model = model_of(http)
+        assert ask(model) == OPENAI_TEXT and ask(model) == OPENAI_TEXT
+        assert ["stream_options" in json.loads(body) for body in http.bodies] == [1, 0, 0]
+
+
+def test_both_may_be_refused_one_after_the_other():
+    http = Http((400, MAX_TOKENS), (400, error_of("stream_options?")), (200, OPENAI))
+    assert ask(model_of(http)) == OPENAI_TEXT
+    body = json.loads(http.bodies[2])
+    assert "stream_options" not in body and body["max_completion_tokens"] == 256
+
+
+def test_a_limit_that_is_refused_under_both_names_is_an_error_and_not_remembered():
+    large = error_of("max_tokens is too large: 256")
+    http = Http((400, large), (400, large), (200, OPENAI))
+    model = model_of(http)
+    error = raises(ApiError, lambda: ask(model))
+    assert "too large: 256" in error.text and len(http.bodies) == 2
+    ask(model)
+    assert "max_tokens" in json.loads(http.bodies[2])
+
+
+def test_anthropic_is_not_asked_twice():
+    error = refuse(400, error_of("max_tokens: 256 > 64, stream_options"), api="anthropic")
+    assert "256 > 64" in error.text
+
+
+def test_an_error_inside_the_stream():
+    cases = (
+        ("openai", sse({"error": {"message": "Down", "code": 502}}), 502, 1),
+        ("openai", sse({"error": {"message": "Slow", "code": "rate_limit_exceeded"}}), 429, 1),
+        ("openai", sse({"error": "what now"}), 500, 1),
+        ("openai", sse({"error": {"code": "context_length_exceeded", "message": ""}}), 500, 2),
+        ("anthropic", claude("error", error={"type": "overloaded_error", "message": "O"}), 529, 1),
+        ("anthropic", claude("error", error={"type": "api_error", "message": "Oops"}), 500, 1),
+        ("anthropic", claude("error", error={"message": "No", "type": "not_found_error"}), 404, 0),
+    )
+    for api, event, status, kind in cases:
+        for step in (1, 4096):
+            model = model_of(Http((200, event), step=step), api=api)
+            error = raises(ApiError, lambda model=model: ask(model))
+            assert (error.status, error.kind) == (status, kind), (event, error.status, error.kind)
+            assert model.poll(0) == DONE
+    model = model_of(Http((200, HELLO + sse({"error": {"message": "Down", "code": 502}}))))
+    model.ask(None, b"hi", 0, 2)
+    assert model.poll(0) == TEXT and model.poll(0) == TEXT
+    assert "It says: Down" in raises(ApiError, lambda: model.poll(0)).text
+
+
+def test_an_error_in_place_of_an_answer_with_status_200():
+    http = Http((200, error_of("Nope", code=503)), is_json=True)
+    assert raises(ApiError, lambda: ask(model_of(http))).status == 503
+
+
+def test_an_error_body_of_any_length_is_read_no_further_than_needed():
+    http = Http((500, [b'{"x":"' + b"y" * 4000] + [b"y" * 4000] * 1000))
+    error = raises(ApiError, lambda: ask(model_of(http)))
+    assert error.status == 500 and http.closed

@@ -1,0 +1,49 @@
+"""A bare verified handshake and one request, with the relay's modules loaded. Runs in MicroPython.
+
+What the instructions from the relay's start to its first getUpdates are compared with.
+"""
+
+import os
+
+from thimble import config, relay  # noqa: F401
+from thimble.net import roots, url
+from thimble.net.dns import Resolver
+from thimble.net.http import Http
+from thimble.net.link import Link, Tls
+
+
+class Request:
+    """getUpdates, with nothing in it."""
+
+    has_body = False
+    repeatable = True
+
+    def __init__(self, path):
+        self._path = path
+
+    def write_head(self, w):
+        w.raw(b"GET ")
+        w.raw(self._path)
+        w.raw(b" HTTP/1.1\r\n")
+
+    def write_body(self, w):
+        pass
+
+
+def tick():
+    pass
+
+
+def main():
+    settings = config.load(os.getenv("THIMBLE_CONFIG"))
+    secure, host, port, path = url.parse(settings.telegram.url, "telegram.url")
+    tls = Tls(roots.Roots((host,), "/rom/roots", relay.ca_path(settings)))
+    http = Http(Link(Resolver(tick), tick, tls), bytearray(1536), bytearray(512))
+    http.origin(host, port, secure)
+    path = "%s/bot%s/getUpdates" % (path, settings.telegram.token)
+    http.request(Request(path.encode()), 10000)
+    while http.read(1000):
+        pass
+
+
+main()
