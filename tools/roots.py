@@ -18,20 +18,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-TABLE = Path(__file__).resolve().parent.parent / "firmware" / "thimble" / "net" / "roots.py"
+MODULE = Path(__file__).resolve().parent.parent / "firmware" / "thimble" / "net" / "roots.py"
 
 
-def names(table: Path = TABLE) -> list[str]:
-    """Every root that ``table`` names, sorted.
+def names(module: Path = MODULE) -> list[str]:
+    """Every root that TABLE in the firmware's ``module`` names, sorted.
 
-    They are its string literals of this form that stand in a tuple: the module itself runs in
-    MicroPython only.
+    The module runs in MicroPython only, so it is read, not imported.
     """
-    tuples = (
-        node for node in ast.walk(ast.parse(table.read_text())) if isinstance(node, ast.Tuple)
-    )
-    texts = (item.value for node in tuples for item in node.elts if isinstance(item, ast.Constant))
-    return sorted({text for text in texts if isinstance(text, str)})
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "TABLE":
+            rows = [line.split()[1:] for line in ast.literal_eval(node.value).splitlines()]
+            return sorted({word for row in rows for word in row if not word.startswith("@")})
+    raise KeyError(f"{module} has no TABLE")
 
 
 def bundle() -> dict[str, bytes]:
@@ -55,7 +54,7 @@ def write_roots(folder: Path) -> list[Path]:
     have = bundle()
     missing = [name for name in names() if name not in have]
     if missing:
-        raise KeyError(f"certifi {certifi.__version__} has no {', '.join(missing)}: see {TABLE}")
+        raise KeyError(f"certifi {certifi.__version__} has no {', '.join(missing)}: see {MODULE}")
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name in names():

@@ -7,6 +7,7 @@ at a time; while its answer streams, the connection to Telegram sends, edits and
 import gc
 import time
 
+import micropython
 from micropython import const
 
 from thimble.console import commands
@@ -187,6 +188,7 @@ class Relay:
 
     # Telegram.
 
+    @micropython.native
     def _poll(self, timeout_s):
         """One getUpdates; a failure is waited out. Whether it went well."""
         refused = self.updates.refused
@@ -267,10 +269,12 @@ class Relay:
             ring.drop(record)
             self.answered += 1
 
+    @micropython.native
     def _load(self, peer, buf, record):
         group = bool(buf[record] & updates.GROUP)
         peer.load(buf, record + updates.KEY, buf[record + 1], buf[record + 2], group)
 
+    @micropython.native
     def _next(self):
         """The record to answer: the oldest of the chat that was served longest ago."""
         ring = self.inbox
@@ -288,6 +292,7 @@ class Relay:
 
     # One answer.
 
+    @micropython.native
     def _answer(self, record):
         buf = self.inbox.buf
         reply = self.reply
@@ -326,6 +331,7 @@ class Relay:
             self.log.fail(error)
         self.chats.busy = None
 
+    @micropython.native
     def _exchange(self, chat, buf, off, size):
         """Asks the model and streams the answer; what fails is said to the person."""
         reply = self.reply
@@ -377,6 +383,7 @@ class Relay:
             self.chats.append(chat, buf, off, size)
             chat.end()
 
+    @micropython.native
     def _stream(self, chat, buf, off, size):
         """Reads the answer to its end; the note for behind it. What breaks before the first
 
@@ -404,7 +411,7 @@ class Relay:
                 chat.abort()
                 if size:
                     chat.pop(USER)
-                raise
+                raise error
             self.log.fail(error)
             note = _CUT
         if note:

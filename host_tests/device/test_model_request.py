@@ -3,7 +3,7 @@ import json
 from fake_http import Http
 from kit import raises
 from thimble.core.conversation import ASSISTANT, USER, Conversation
-from thimble.core.errors import ApiError, ConfigError, NetError
+from thimble.core.errors import ApiError, ConfigError, NetError, ParseError, ThimbleError
 from thimble.core.segments import Segments
 from thimble.model.request import CUT, DONE, LENGTH, NOTHING, OTHER, STOP, TEXT, Model
 
@@ -367,10 +367,11 @@ def test_a_connection_that_ends_early_cuts_the_answer():
 def test_a_connection_that_ends_before_any_text_is_an_error():
     for rest in ([], [b": ping\n\n"], [chunk(reasoning="hm")], [b"data: oops\n\n"], [b"<html>"]):
         http = Http((200, rest))
-        error = raises(NetError, lambda http=http: ask(model_of(http)))
-        assert error.stage in ("closed", "body") and http.closed
-    error = raises(NetError, lambda: ask(model_of(Http((200, b'{"choi'), is_json=True))))
-    assert error.stage == "body" and "ends too early" in error.detail
+        error = raises(ThimbleError, lambda http=http: ask(model_of(http)))
+        assert isinstance(error, ParseError) or error.stage == "closed"
+        assert http.closed
+    error = raises(ParseError, lambda: ask(model_of(Http((200, b'{"choi'), is_json=True))))
+    assert "ends too early" in str(error)
 
 
 def test_silence_progress_and_length_are_bounded():

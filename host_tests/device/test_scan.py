@@ -657,7 +657,8 @@ def test_a_whole_run_with_every_kind_of_event_allocates_nothing():
     scanner = Scanner((b"ok", b"r[]", b"r[].text", b"r[].id", b"r[].n", b"r[].x"))
     document = (
         b'{"ok":true,"r":[{"text":"a\\n\\ud83d\\ude00 long enough for pieces \xc3\xa9",'
-        b'"id":9007199254740993,"n":-1.5e-7,"x":null,"y":[{},[],"\\u0041",1e9]},{"x":false,"x":"","y":"z"}]} '
+        b'"id":9007199254740993,"n":-1.5e-7,"x":null,"y":[{},[],"\\u0041",1e9]},'
+        b'{"x":false,"x":"","y":"z"}]} '
     )
     first = bytearray(32)
     second = bytearray(32)
@@ -802,7 +803,7 @@ def _expect(value, where, events):
 def test_the_values_of_random_documents_are_those_that_json_wrote():
     random.seed(11)
     scanner = Scanner(_PATHS)
-    for _ in range(800):
+    for _ in range(1500):
         value = {random.choice(_WORDS): _make(4) for _ in range(4)}
         events = []
         _expect(value, None, events)
@@ -825,7 +826,7 @@ def test_plain_bytecode_gives_the_same_events_and_errors_on_random_broken_docume
     same = plain("thimble/core/scan.py")["Scanner"](_PATHS)
     refused = 0
     bytes_of_interest = b'{}[]",:\\/0-+.eEutfn \x00\x80\xc3\xed\xf0\xff'
-    for _ in range(1500):
+    for _ in range(4000):
         document = bytearray(json.dumps(_make(4)).encode())
         if random.randrange(4) == 0:
             document = bytearray(random.choice(_TRICKY))
@@ -843,4 +844,4 @@ def test_plain_bytecode_gives_the_same_events_and_errors_on_random_broken_docume
         verdict = _verdict(native, document, chunk)
         assert verdict == _verdict(same, document, chunk), document
         refused += isinstance(verdict, str)
-    assert 300 < refused < 1300, refused
+    assert 800 < refused < 3500, refused

@@ -103,12 +103,15 @@ def test_connections_can_be_dropped_and_ports_go_down_and_up(running):
     assert running.drop("telegram", idle_only=True) == 1
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
         api("getMe")
+    api.close()
     listener = running.listen(None)
     running.unlisten(listener)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", listener.port))
     running.relisten(listener)
+    connections = listener.connections
     socket.create_connection(("127.0.0.1", listener.port)).close()
+    running.wait_for(lambda: listener.connections > connections)
     running.unlisten(listener)
 
 

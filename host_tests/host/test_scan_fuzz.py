@@ -221,6 +221,8 @@ def documents(draw):
 @example(b'{"\\ud83d":1}', 1, 24)
 @example(b'{"a":"\xed\xa0\x80"}', 1, 24)
 @example(b'{"b":"\xed\xa0\x80"}', 1, 24)
+@example(b'{"a":"x\x80"}', 5, 24)
+@example(b'{"a":"x\x81"}', 5, 24)
 @example(b'{"a":{"\\u0062":1}}', 1, 24)
 @example(b'{"a.b":1,"a":{"b":2}}', 1, 24)
 @example(b'\xef\xbb\xbf{"a":1}', 1, 24)

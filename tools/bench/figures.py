@@ -96,7 +96,7 @@ class Run:
 def relay(cloud: Cloud, folder: Path, heap="176k", code="rom", **env: str):
     """A probed relay against ``cloud``."""
     config = folder / "thimble.json"
-    values = cloud.config()
+    values = cloud.config(ca=str(cloud.ca_der))
     values["telegram"]["allow"] = [42, *CHATS]
     values["telegram"]["max_parts"] = 1_000_000
     config.write_text(json.dumps(values))
@@ -239,7 +239,7 @@ def start() -> dict:
     with Cloud() as cloud, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = folder / "thimble.json"
-        config.write_text(json.dumps(cloud.config()))
+        config.write_text(json.dumps(cloud.config(ca=str(cloud.ca_der))))
         _, env = firmware.command(config, folder / "root")
         counts = {}
         for what, target in (("relay", "thimble"), ("bare", str(BARE))):

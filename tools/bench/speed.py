@@ -87,7 +87,7 @@ def main():
     ratio = least(lambda: scan_all(scanner, out, data)) / least(lambda: json.loads(data))
     events = deltas()
     data = b"".join([b"data: " + event + b"\n\n" for event in events])
-    scanner = Scanner(openai.PATHS)
+    scanner = Scanner(tuple(path for path, _ in openai.wanted()))
     sse = Sse()
     loads = least(lambda: [json.loads(event) for event in events] and None)
     print(

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .certificates import Authority
 from .clock import Clock
+from .connection import Gone
 from .control import Control
 from .faults import Fault, Faults
 from .listener import Listener
@@ -26,7 +27,7 @@ from .loop import LoopThread, in_loop
 from .models import BASE, NAMES, Models
 from .record import Recorder
 from .telegram import Telegram
-from .wire import Gone, Response
+from .wire import Response
 
 TOKEN = "123456789:FAKE-token-of-the-simulated-cloud"
 KEY = "sk-fake-key-of-the-simulated-cloud"

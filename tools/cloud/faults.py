@@ -16,7 +16,8 @@ import itertools
 import json
 import random
 
-from .wire import Gone, Response, head
+from .connection import Gone
+from .wire import Response, head
 
 KINDS = {}
 

@@ -8,7 +8,7 @@ import asyncio
 import socket
 import ssl
 
-from .wire import Connection
+from .connection import Connection
 
 _HOST = "127.0.0.1"
 _HANDSHAKE_S = 30.0
@@ -56,10 +56,14 @@ class Listener:
             connection.cut()
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.sleep(0)
+        for _ in range(3):  # until the transports have told their ends
+            await asyncio.sleep(0)
 
     def accepted(self, transport):
         """A TCP connection was made."""
+        if self._server is None:
+            transport.abort()
+            return
         self.connections += 1
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(self._app, self._event, self, next(self._numbers), self.secure)

@@ -4,33 +4,15 @@ Bodies, errors and events as in the API reference; reasoning fields and errors i
 DeepSeek, vLLM and OpenRouter send them.
 """
 
-import json
-
+from . import openai_rules as rules
 from .errors import ModelError
 
 NAME = "chat"
 PATH = "/chat/completions"
 
-_ROLES = ("system", "assistant", "user", "function", "tool", "developer")
-_NUMBERS = {
-    "frequency_penalty": (-2, 2),
-    "presence_penalty": (-2, 2),
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-}
-_COUNTS = ("max_completion_tokens", "max_tokens", "n")
-_OTHERS = frozenset(
-    (
-        *("audio", "function_call", "functions", "logit_bias", "logprobs", "messages"),
-        *("metadata", "modalities", "model", "parallel_tool_calls", "prediction"),
-        *("prompt_cache_key", "reasoning_effort", "response_format", "safety_identifier"),
-        *("seed", "service_tier", "stop", "store", "stream", "stream_options"),
-        *("tool_choice", "tools", "top_logprobs", "user", "verbosity", "web_search_options"),
-    )
-)
+check = rules.check
+
 _FINISH = {"refusal": "stop"}
-_INVALID = "invalid_request_error"
-_MAX_OUTPUT = 1 << 20
 
 
 def check_key(headers, key):
@@ -39,69 +21,38 @@ def check_key(headers, key):
     if not given.startswith("Bearer ") or not given[7:].strip():
         raise ModelError(
             401,
-            _INVALID,
+            rules.INVALID,
             "You didn't provide an API key. You need to provide your API key in an Authorization "
             "header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
         )
     if given[7:].strip() != key:
-        raise ModelError(401, _INVALID, "Incorrect API key provided: ***.", "invalid_api_key")
-
-
-def check(headers, body):
-    """Raises ModelError for a body that the service would not take."""
-    if not isinstance(body, dict) or not headers.get("content-type", "").lower().startswith(
-        "application/json"
-    ):
-        raise _bad("We could not parse the JSON body of your request.")
-    if not isinstance(body.get("model"), str) or not body["model"]:
-        raise _bad("you must provide a model parameter")
-    for name in body:
-        if name not in _OTHERS and name not in _NUMBERS and name not in _COUNTS:
-            raise _bad(f"Unrecognized request argument supplied: {name}")
-    if "messages" not in body:
-        raise _bad(
-            "Missing required parameter: 'messages'.", "messages", "missing_required_parameter"
-        )
-    _check_messages(body["messages"])
-    _check_numbers(body)
-    stream = body.get("stream")
-    if stream is not None and not isinstance(stream, bool):
-        raise _wrong_type("stream", "a boolean", stream)
-    options = body.get("stream_options")
-    if options is not None:
-        if not stream:
-            raise _bad(
-                "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
-                "stream_options",
-            )
-        if not isinstance(options, dict):
-            raise _wrong_type("stream_options", "an object", options)
+        raise ModelError(401, rules.INVALID, "Incorrect API key provided: ***.", "invalid_api_key")
 
 
 def check_script(body, script):
     """Raises ModelError for what this script's model does not take."""
     if script.refuse_max_tokens and "max_tokens" in body:
-        raise _bad(
+        raise rules.bad(
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
             "'max_completion_tokens' instead.",
             "max_tokens",
             "unsupported_parameter",
         )
     if script.refuse_stream_options and "stream_options" in body:
-        raise _bad("Unrecognized request argument supplied: stream_options")
+        raise rules.bad("Unrecognized request argument supplied: stream_options")
 
 
 def unknown_model(name):
     return ModelError(
         404,
-        _INVALID,
+        rules.INVALID,
         f"The model `{name}` does not exist or you do not have access to it.",
         "model_not_found",
     )
 
 
 def too_long(tokens, most):
-    return _bad(
+    return rules.bad(
         f"This model's maximum context length is {most} tokens. However, your messages resulted "
         f"in {tokens} tokens. Please reduce the length of the messages.",
         "messages",
@@ -112,10 +63,10 @@ def too_long(tokens, most):
 def failure(status, script):
     """The error of an HTTP status, in the service's words."""
     kind, name, message = {
-        400: (_INVALID, None, "Invalid request."),
-        401: (_INVALID, "invalid_api_key", "Incorrect API key provided: ***."),
+        400: (rules.INVALID, None, "Invalid request."),
+        401: (rules.INVALID, "invalid_api_key", "Incorrect API key provided: ***."),
         403: ("request_forbidden", "unsupported_country_region_territory", "Not supported here."),
-        404: (_INVALID, "model_not_found", "The model does not exist."),
+        404: (rules.INVALID, "model_not_found", "The model does not exist."),
         429: ("requests", "rate_limit_exceeded", "Rate limit reached for requests"),
         500: ("server_error", None, "The server had an error while processing your request."),
         503: ("service_unavailable_error", None, "The engine is currently overloaded."),
@@ -239,101 +190,7 @@ def _usage(answer):
     }
 
 
-def _check_messages(messages):
-    if not isinstance(messages, list):
-        raise _wrong_type("messages", "an array of objects", messages)
-    if not messages:
-        raise _bad(
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an "
-            "empty array instead.",
-            "messages",
-            "empty_array",
-        )
-    for number, message in enumerate(messages):
-        where = f"messages[{number}]"
-        if not isinstance(message, dict):
-            raise _wrong_type(where, "an object", message)
-        if "role" not in message:
-            raise _bad(
-                f"Missing required parameter: '{where}.role'.",
-                f"{where}.role",
-                "missing_required_parameter",
-            )
-        if message["role"] not in _ROLES:
-            raise _bad(
-                f"Invalid value: '{message['role']}'. Supported values are: 'system', "
-                "'assistant', 'user', 'function', 'tool', and 'developer'.",
-                f"{where}.role",
-                "invalid_value",
-            )
-        content = message.get("content")
-        if isinstance(content, list):
-            for part, item in enumerate(content):
-                if not isinstance(item, dict) or not isinstance(item.get("type"), str):
-                    raise _wrong_type(f"{where}.content[{part}]", "an object", item)
-        elif content is None:
-            if message["role"] != "assistant" or not message.get("tool_calls"):
-                raise _bad(
-                    "Invalid value for 'content': expected a string, got null.",
-                    f"messages.[{number}].content",
-                )
-        elif not isinstance(content, str):
-            raise _wrong_type(f"{where}.content", "one of a string or array of objects", content)
-
-
-def _check_numbers(body):
-    for name, (least, most) in _NUMBERS.items():
-        value = body.get(name)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _wrong_type(name, "a decimal", value)
-        if not least <= value <= most:
-            side, word = ("below minimum", ">=") if value < least else ("above maximum", "<=")
-            raise _bad(
-                f"Invalid '{name}': decimal {side} value. Expected a value {word} "
-                f"{least if value < least else most}, but got {value} instead.",
-                name,
-                f"decimal_{side.replace(' ', '_')}_value",
-            )
-    for name in _COUNTS:
-        value = body.get(name)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _wrong_type(name, "an integer", value)
-        if value < 1:
-            raise _bad(
-                f"Invalid '{name}': integer below minimum value. Expected a value >= 1, but got "
-                f"{value} instead.",
-                name,
-                "integer_below_min_value",
-            )
-    if body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None:
-        raise _bad(
-            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
-            "max_tokens",
-        )
-    if (limit(body) or 0) > _MAX_OUTPUT:
-        raise _bad(f"max_tokens is too large: {limit(body)}.", "max_tokens", "invalid_value")
-
-
 def _text(content):
     if isinstance(content, list):
         return "".join(part.get("text", "") for part in content if part.get("type") == "text")
     return content or ""
-
-
-def _bad(message, param=None, name=None):
-    return ModelError(400, _INVALID, message, name, param)
-
-
-def _wrong_type(param, expected, value):
-    got = json.dumps(value)[:20] if value is None or isinstance(value, bool) else None
-    kinds = {str: "a string", int: "an integer", float: "a decimal number", list: "an array"}
-    got = got or kinds.get(type(value), "an object")
-    return _bad(
-        f"Invalid type for '{param}': expected {expected}, but got {got} instead.",
-        param,
-        "invalid_type",
-    )

@@ -4,6 +4,7 @@ A key is the chat's id, or "chat:thread", as bytes. There are a few slots; what 
 one pool of segments. When that is used up, those who hold more than their share give first.
 """
 
+import micropython
 from micropython import const
 
 from thimble.core.conversation import HEADER, Conversation
@@ -23,6 +24,7 @@ class Chats:
 
     def __init__(self, segments, slots, share=0):
         self._pool = segments
+        self._most = segments.size - HEADER  # for what is appended one free segment is enough
         self.all = []
         for _ in range(slots):
             conversation = Conversation(segments)
@@ -45,6 +47,7 @@ class Chats:
             n += conversation.turns > 0
         return n
 
+    @micropython.native
     def find(self, buf, off, n):
         """The conversation with the key ``buf[off:off + n]``, or None."""
         for conversation in self.all:
@@ -52,6 +55,7 @@ class Chats:
                 return conversation
         return None
 
+    @micropython.native
     def get(self, buf, off, n):
         """The conversation with this key, now the most recently used; an empty one if it is new.
 
@@ -86,9 +90,8 @@ class Chats:
         The turn survives; if all else fails its middle goes. False: the pool is too small for
         even that, and the rest of the text is lost.
         """
-        most = self._pool.size - HEADER  # one free segment is then enough
         while n > 0:
-            step = min(n, most)
+            step = min(n, self._most)
             while not conversation.append(buf, off, step):
                 if not self.room(conversation):
                     return False

@@ -23,11 +23,16 @@ def copy(dst, dst_off: int, src, src_off: int, n: int):
         i += 1
 
 
-def same(a, a_off, b, b_off, n):
+@micropython.viper
+def same(a, a_off: int, b, b_off: int, n: int) -> bool:
     """Whether n bytes of a and b are equal."""
-    for i in range(n):
-        if a[a_off + i] != b[b_off + i]:
+    p = ptr8(a)
+    q = ptr8(b)
+    i = 0
+    while i < n:
+        if p[a_off + i] != q[b_off + i]:
             return False
+        i += 1
     return True
 
 

@@ -122,15 +122,7 @@ class Sse:
             elif s == _AT_DATA and not st[_LINES]:
                 st[_LINES] = 1
                 s = _IN_MARK
-            elif (
-                s == _AT_DATA
-                or s == _IN_MARK
-                and not line_end
-                or s == _AT_LINE
-                and line_end
-                and held > 0
-                and held < _JOINT
-            ):
+            elif s == _AT_DATA or s == _IN_MARK and (not line_end or 0 < held and held < _JOINT):
                 # It was not "[DONE]": pass on what was held, and a line feed between two lines.
                 st[_FROM] = 0
                 st[_TO] = held
@@ -147,8 +139,10 @@ class Sse:
             elif line_end:
                 if s == _AT_VALUE or s == _IN_FIELD and own[n] == 0:
                     # An empty value. No byte is used up here.
-                    st[_NAME_LEN] = 0 if n > _EVENT_NAME else st[_NAME_LEN]
-                    s = _IN_NAME if n > _EVENT_NAME else _AT_DATA
+                    s = _AT_DATA
+                    if n > _EVENT_NAME:
+                        s = _IN_NAME
+                        st[_NAME_LEN] = 0
                     continue
                 if s == _AT_LINE:
                     if st[_LINES]:

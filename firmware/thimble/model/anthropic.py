@@ -9,24 +9,17 @@ ADAPTS = False
 
 
 def wanted():
-    """Pairs of a path in the answer and what it means."""
+    """What a value means, and the paths of such values in an answer, separated by spaces."""
     return (
-        (b"type", EVENT),
-        (b"delta.text", SHOWN),
-        (b"delta.thinking", THOUGHT),
-        (b"delta.stop_reason", REASON),
-        (b"content_block.text", SHOWN),
-        (b"content_block.thinking", THOUGHT),
-        (b"content_block.data", THOUGHT),
-        (b"message.usage.input_tokens", TOKENS_IN),
-        (b"usage.input_tokens", TOKENS_IN),
-        (b"usage.output_tokens", TOKENS_OUT),
-        (b"error", SAID),
-        (b"error.message", SAID),
-        (b"error.type", CODE),
-        (b"content[].text", SHOWN),
-        (b"content[].thinking", THOUGHT),
-        (b"stop_reason", REASON),
+        (EVENT, b"type"),
+        (SHOWN, b"delta.text content_block.text content[].text"),
+        (THOUGHT, b"delta.thinking content_block.thinking content[].thinking"),
+        (THOUGHT, b"content_block.data"),
+        (REASON, b"delta.stop_reason stop_reason"),
+        (TOKENS_IN, b"message.usage.input_tokens usage.input_tokens"),
+        (TOKENS_OUT, b"usage.output_tokens"),
+        (SAID, b"error error.message"),
+        (CODE, b"error.type"),
     )
 
 
@@ -40,7 +33,7 @@ def write_head(w, model):
         w.raw(b"\r\n")
 
 
-def write_body(w, model, conversation, buf, off, end):
+def write_body(w, model):
     w.raw(b'{"model":"')
     w.json(model.name, 0, len(model.name))
     w.raw(b'","stream":true,"max_tokens":')
@@ -50,5 +43,5 @@ def write_body(w, model, conversation, buf, off, end):
         w.json(model.system, 0, len(model.system))
         w.raw(b'"')
     w.raw(b',"messages":[')
-    prompt.write(w, conversation, buf, off, end)
+    prompt.write(w, model)
     w.raw(b"]}")

@@ -3,39 +3,33 @@
 The services agree on HTTP's statuses and on little else; inside a stream there is only a code.
 """
 
-from thimble.core.errors import FINAL, RETRY, TOO_LONG, ApiError
+from thimble.core.errors import FINAL, TOO_LONG, ApiError
 from thimble.core.octets import get_int
 
-# A code that holds this word stands for this status. The first that fits counts.
+# A code that holds one of these words stands for this status. The first that fits counts.
 _CODES = (
-    (b"overloaded", 529),
-    (b"quota", 402),
-    (b"billing", 402),
-    (b"credit", 402),
-    (b"rate_limit", 429),
-    (b"authentication", 401),
-    (b"api_key", 401),
-    (b"permission", 403),
-    (b"not_found", 404),
-    (b"too_large", 413),
-    (b"timeout", 504),
-    (b"invalid_request", 400),
+    (529, b"overloaded"),
+    (402, b"quota,billing,credit"),
+    (429, b"rate_limit"),
+    (401, b"authentication,api_key"),
+    (403, b"permission"),
+    (404, b"not_found"),
+    (413, b"too_large"),
+    (504, b"timeout"),
+    (400, b"invalid_request"),
 )
 # Without first letters, which may be capitals.
 _LONG = (
-    b"ontext length",
-    b"ontext_length",
-    b"ontext size",
-    b"ontext_size",
-    b"ontext limit",
-    b"ontext window",
-    b"rompt is too long",
-    b"input token count",
+    b"ontext length,ontext_length,ontext size,ontext_size,ontext limit,ontext window,"
+    b"rompt is too long,input token count"
 )
 
 
-def _has(word, buf, pos, end):
-    return buf.find(word, pos, end) >= 0
+def _has(words, buf, pos, end):
+    for word in words.split(b","):
+        if buf.find(word, pos, end) >= 0:
+            return True
+    return False
 
 
 class Fault:
@@ -50,13 +44,9 @@ class Fault:
 
     def note(self, buf, pos, end):
         """A piece of what the service says."""
-        if _has(b"max_tokens", buf, pos, end) or _has(b"max_completion_tokens", buf, pos, end):
-            self.limit = True
-        if _has(b"stream_options", buf, pos, end):
-            self.usage = True
-        for word in _LONG:
-            if _has(word, buf, pos, end):
-                self._long = True
+        self.limit = self.limit or _has(b"max_tokens,max_completion_tokens", buf, pos, end)
+        self.usage = self.usage or _has(b"stream_options", buf, pos, end)
+        self._long = self._long or _has(_LONG, buf, pos, end)
 
     def code(self, buf, pos, end):
         """One of its codes: a status, a name, or the parameter that it complains of."""
@@ -64,8 +54,8 @@ class Fault:
         status = get_int(buf, pos, end)
         if not 400 <= status < 600:
             status = 0
-            for word, meant in _CODES:
-                if not status and _has(word, buf, pos, end):
+            for meant, words in _CODES:
+                if not status and _has(words, buf, pos, end):
                     status = meant
         # Of two codes the more particular one counts.
         if self._status in (0, 400) or status == 402:
@@ -83,7 +73,6 @@ class Fault:
             status = meant or 500
         elif meant != 402 or status >= 500:
             meant = status
-        kind = RETRY if status in (408, 429) or status >= 500 else FINAL
         if meant == 413 or (self.kind == TOO_LONG and status not in (401, 403, 429)):
             return ApiError(status, _TOO_LONG % status, retry_after, TOO_LONG)
         if meant == 402:
@@ -93,13 +82,13 @@ class Fault:
         if meant == 429:
             text = "The model's service limits our requests (429). "
             text += "Try again in %d s." % retry_after if retry_after else "Try again later."
-            return ApiError(status, text, retry_after, kind)
+            return ApiError(status, text, retry_after)
         if meant == 404:
             text = 'The service knows no model "%s" at this address (404). ' % name
             text += "Check model.name and model.url."
         elif meant in (503, 529):
             text = "The model's service is overloaded (%d). Try again later." % status
-        elif kind == RETRY:
+        elif status >= 500 or status == 408:
             text = "The model's service has failed (%d). Try again later." % status
         else:
             text = "The model's service refused the request (%d)." % status
@@ -107,7 +96,7 @@ class Fault:
                 text += " Check model.url and model.name."
         if said:
             text += " It says: " + said
-        return ApiError(status, text, retry_after, kind)
+        return ApiError(status, text, retry_after)
 
 
 _TOO_LONG = "The conversation is too long for the model (%d)."

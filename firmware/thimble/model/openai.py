@@ -13,31 +13,20 @@ ADAPTS = True
 
 
 def wanted():
-    """Pairs of a path in the answer and what it means."""
+    """What a value means, and the paths of such values in an answer, separated by spaces."""
     return (
-        (b"choices[].delta.content", SHOWN),
-        (b"choices[].delta.content[].text", SHOWN),
-        (b"choices[].delta.content[].thinking[].text", THOUGHT),
-        (b"choices[].delta.refusal", REFUSED),
-        (b"choices[].delta.reasoning", THOUGHT),
-        (b"choices[].delta.reasoning_content", THOUGHT),
-        (b"choices[].finish_reason", REASON),
-        (b"usage.prompt_tokens", TOKENS_IN),
-        (b"usage.completion_tokens", TOKENS_OUT),
-        (b"error", SAID),
-        (b"error.message", SAID),
-        (b"error.code", CODE),
-        (b"error.type", CODE),
-        (b"error.param", CODE),
-        (b"choices[].message.content", SHOWN),
-        (b"choices[].message.refusal", REFUSED),
-        (b"choices[].message.reasoning", THOUGHT),
-        (b"choices[].message.reasoning_content", THOUGHT),
-        (b"message", TOLD),
-        (b"detail", TOLD),
-        (b"detail[].msg", TOLD),
-        (b"detail[].loc[]", CODE),
-        (b"[].error.message", TOLD),
+        (SHOWN, b"choices[].delta.content choices[].message.content"),
+        (SHOWN, b"choices[].delta.content[].text"),
+        (THOUGHT, b"choices[].delta.content[].thinking[].text"),
+        (THOUGHT, b"choices[].delta.reasoning choices[].delta.reasoning_content"),
+        (THOUGHT, b"choices[].message.reasoning choices[].message.reasoning_content"),
+        (REFUSED, b"choices[].delta.refusal choices[].message.refusal"),
+        (REASON, b"choices[].finish_reason"),
+        (TOKENS_IN, b"usage.prompt_tokens"),
+        (TOKENS_OUT, b"usage.completion_tokens"),
+        (SAID, b"error error.message"),
+        (CODE, b"error.code error.type error.param detail[].loc[]"),
+        (TOLD, b"message detail detail[].msg [].error.message"),
     )
 
 
@@ -51,7 +40,7 @@ def write_head(w, model):
         w.raw(b"\r\n")
 
 
-def write_body(w, model, conversation, buf, off, end):
+def write_body(w, model):
     w.raw(b'{"model":"')
     w.json(model.name, 0, len(model.name))
     w.raw(b'","stream":true,')
@@ -64,5 +53,5 @@ def write_body(w, model, conversation, buf, off, end):
         w.raw(b'{"role":"system","content":"')
         w.json(model.system, 0, len(model.system))
         w.raw(b'"},')
-    prompt.write(w, conversation, buf, off, end)
+    prompt.write(w, model)
     w.raw(b"]}")

@@ -9,9 +9,10 @@ from thimble.core.conversation import USER
 _BEGIN = (b'{"role":"user","content":"', b'{"role":"assistant","content":"')
 
 
-def write(w, conversation, buf, off, end):
-    """Writes the turns of ``conversation`` (or None), then buf[off:end], the user's, if any."""
+def write(w, model):
+    """Writes the turns of ``model.conversation`` (or None), then its question, if there is one."""
     last = -1
+    conversation = model.conversation
     if conversation is not None:
         conversation.rewind()
         role = conversation.next_turn()
@@ -22,10 +23,10 @@ def write(w, conversation, buf, off, end):
                 while conversation.next_piece():
                     w.json(conversation.buf, conversation.pos, conversation.stop)
             role = conversation.next_turn()
-    if off < end:
+    if model.question_off < model.question_end:
         _begin(w, last, USER)
         last = USER
-        w.json(buf, off, end)
+        w.json(model.question, model.question_off, model.question_end)
     if last >= 0:
         w.raw(b'"}')
 

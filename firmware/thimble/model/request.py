@@ -8,8 +8,9 @@ from micropython import const
 from time import ticks_diff, ticks_ms
 
 from thimble.core import sse
-from thimble.core.errors import FINAL, RETRY, TOO_LONG, NetError, ParseError  # noqa: F401
-from thimble.core.octets import get_int, same
+from thimble.core.errors import FINAL, RETRY, TOO_LONG  # noqa: F401
+from thimble.core.errors import NetError, ParseError, ThimbleError
+from thimble.core.octets import get_int
 from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, VALUE, Scanner
 from thimble.core.text import boundary
 from thimble.model import CODE, EVENT, REASON, REFUSED, SAID, THOUGHT, TOKENS_IN, TOKENS_OUT
@@ -28,8 +29,6 @@ LENGTH = const(1)  # max_tokens, or the model's own limit
 CUT = const(2)  # the connection ended before the answer
 OTHER = const(3)  # a refusal, a content filter
 
-_STOPS = (b"stop", b"end_turn", b"stop_sequence", b"eos")
-_LENGTHS = (b"length", b"max_tokens", b"model_context_window_exceeded")
 _LAST_EVENT = b"message_stop"
 
 _ON = const(-1)  # there is something to scan
@@ -80,16 +79,20 @@ class Model:
         self.max_tokens = settings.max_tokens
         self.newer = not dialect.ADAPTS  # the limit's newer name is used
         self.usage = dialect.ADAPTS  # usage is asked for
+        self.conversation = None
+        self.question = b""
+        self.question_off = self.question_end = 0
         self._dialect = dialect
-        wanted = dialect.wanted()
-        self._meanings = bytes([meaning for _, meaning in wanted])
-        self._scanner = Scanner([path for path, _ in wanted])
+        paths = []
+        self._meanings = bytearray()
+        for meaning, group in dialect.wanted():
+            for path in group.split():
+                paths.append(path)
+                self._meanings.append(meaning)
+        self._scanner = Scanner(paths)
         self._sse = sse.Sse()
         self._think = Think()
         self._fault = Fault()
-        self._conversation = None
-        self._buf = b""
-        self._off = self._end = 0
         self._json = False
         self._begin()
         self._done = True
@@ -125,10 +128,10 @@ class Model:
         Returns when the answer begins. Raises ApiError, whose text is for the owner, or NetError.
         What the service does not know of the request's parameters is left out from then on.
         """
-        self._conversation = conversation
-        self._buf = buf
-        self._off = off
-        self._end = off + n
+        self.conversation = conversation
+        self.question = buf
+        self.question_off = off
+        self.question_end = off + n
         newer = self.newer
         while True:
             self._begin()
@@ -152,7 +155,7 @@ class Model:
 
     def write_body(self, w):
         """For Http: the body, the same in each pass."""
-        self._dialect.write_body(w, self, self._conversation, self._buf, self._off, self._end)
+        self._dialect.write_body(w, self)
 
     def _adapt(self):
         """Whether the request can be changed so that this refusal does not apply."""
@@ -213,13 +216,15 @@ class Model:
         """Waits up to ``ms`` for the answer to go on.
 
         TEXT: more of it is at out[pos:end], whole characters, until the next call. DONE: it is
-        complete, or broke off after some text (reason CUT). Raises NetError if it broke off
-        before, ApiError for an error inside the answer.
+        complete, or broke off after some text (reason CUT). Raises NetError or ParseError if it
+        broke off before, ApiError for an error inside the answer.
         """
         try:
             return self._poll(ms)
-        except (NetError, ParseError) as error:
-            return self._lost(error)
+        except ThimbleError:
+            if not self._lost():
+                raise
+        return self._rest()
 
     def stop(self):
         """Abandons the answer, if it is not complete, by closing the connection."""
@@ -318,32 +323,25 @@ class Model:
 
     def _note(self, meaning):
         """Takes a value that is not text."""
-        kind = self._scanner.kind
-        out = self.out
         pos = self._at
         end = pos + self._scanner.length
-        if meaning == TOKENS_IN or meaning == TOKENS_OUT:
-            if kind == INTEGER:
-                n = max(0, get_int(out, pos, end))
-                if meaning == TOKENS_IN:
-                    self.tokens_in = n
-                else:
-                    self.tokens_out = n
-        elif meaning == CODE:
-            if kind <= INTEGER:
-                self._fault.code(out, pos, end)
+        kind = self._scanner.kind
+        if meaning == CODE and kind <= INTEGER:
+            self._fault.code(self.out, pos, end)
+        elif kind == INTEGER and meaning == TOKENS_IN:
+            self.tokens_in = max(0, get_int(self.out, pos, end))
+        elif kind == INTEGER and meaning == TOKENS_OUT:
+            self.tokens_out = max(0, get_int(self.out, pos, end))
         elif kind != STRING:
             pass
         elif meaning == REASON:
             self._moved = ticks_ms()
-            self.reason = STOP if _is(_STOPS, out, pos, end) else OTHER
-            if _is(_LENGTHS, out, pos, end):
-                self.reason = LENGTH
+            self.reason = _reason(self.out, pos, end)
         elif meaning == EVENT:
-            self._last = self._last or _equal(_LAST_EVENT, out, pos, end)
-        else:
+            self._last = self._last or _equal(_LAST_EVENT, self.out, pos, end)
+        elif meaning > CODE:
             self._failed = self._failed or meaning == SAID
-            self._fault.note(out, pos, end)
+            self._fault.note(self.out, pos, end)
             self._keep(pos, end)
 
     def _keep(self, pos, end):
@@ -403,24 +401,26 @@ class Model:
         self.pos = self._think.end(self.out, ROOM)
         return TEXT if self.pos < ROOM else DONE
 
-    def _lost(self, error):
-        """The answer broke off."""
+    def _lost(self):
+        """The answer broke off: whether what came of it is to be kept."""
         self.stop()
-        if self.reason < 0:
-            if not self._visible:
-                if isinstance(error, ParseError):
-                    error = NetError("body", "the model's answer is malformed: %s" % error)
-                raise error
+        if self._failed:
+            return False
+        if self.reason < 0 and self._visible:
             self.reason = CUT
-        return self._rest()
+        return self.reason >= 0
 
 
-def _is(words, buf, pos, end):
-    for word in words:
-        if _equal(word, buf, pos, end):
-            return True
-    return False
+def _reason(buf, pos, end):
+    """Why the answer ended, in either dialect's words."""
+    for_stop = _equal(b"stop", buf, pos, end) or _equal(b"end_turn", buf, pos, end)
+    if for_stop or _equal(b"stop_sequence", buf, pos, end) or _equal(b"eos", buf, pos, end):
+        return STOP
+    for_length = _equal(b"length", buf, pos, end) or _equal(b"max_tokens", buf, pos, end)
+    if for_length or _equal(b"model_context_window_exceeded", buf, pos, end):
+        return LENGTH
+    return OTHER
 
 
 def _equal(word, buf, pos, end):
-    return end - pos == len(word) and same(word, 0, buf, pos, end - pos)
+    return end - pos == len(word) and buf.find(word, pos, end) == pos

@@ -304,8 +304,8 @@ class Http:
     def _status_line(self):
         self._length = 0
         while not self._take():
-            self._more()
             self._look()
+            self._more()
         self._strip()
         self._look()
         line = self._line

@@ -60,6 +60,7 @@ class _Wire(io.IOBase):
         self.ended = 0
         self.received = 0
         self.sent = 0
+        self._off = self._n = 0
 
     def readinto(self, buf):
         if self.ended:
@@ -79,11 +80,9 @@ class _Wire(io.IOBase):
 
     def push(self, buf, off, n):
         """write() for a plain connection: of buf[off:off+n]."""
-        try:
-            n = self.sock.write(buf, off, n)
-        except OSError:
-            n = -1
-        return self._wrote(n)
+        self._off = off
+        self._n = n
+        return self._wrote(self._put_part(buf))
 
     def _get(self, buf):
         try:
@@ -94,6 +93,12 @@ class _Wire(io.IOBase):
     def _put(self, buf):
         try:
             return self.sock.write(buf)
+        except OSError:
+            return -1
+
+    def _put_part(self, buf):
+        try:
+            return self.sock.write(buf, self._off, self._n)
         except OSError:
             return -1
 
@@ -139,6 +144,7 @@ class Link:
         self._poll = select.poll()
         self._stream = None
         self._fresh = False  # the handshake is still to be made
+        self._bye = False  # the peer has sent TLS's closing alert
         self._since = 0
         self._one = bytearray(1)
 
@@ -224,6 +230,8 @@ class Link:
     def dead(self):
         """Whether the peer has closed an idle connection, or sent bytes nobody asked for."""
         try:
+            if self._bye and self._stream is not self._wire:
+                return True
             return self._read(self._one) >= 0
         except NetError:
             return True
@@ -250,6 +258,9 @@ class Link:
             wire.starved = False
             n = self._take(buf)
             if n is not None:
+                # Fewer than asked for, and not for want of bytes: TLS read the closing alert
+                # behind them, which it does not tell a second time.
+                self._bye = n < len(buf) and not (wire.starved or wire.ended)
                 return n
             if wire.ended:
                 return self._ended()
@@ -274,7 +285,7 @@ class Link:
     def _ended(self):
         if self._wire.ended == _BROKEN:
             raise NetError("closed", "the connection was reset or lost")
-        self.cut = self._stream is not self._wire
+        self.cut = self._stream is not self._wire and not self._bye
         return 0
 
     def _spoilt(self):
@@ -289,7 +300,7 @@ class Link:
     def _connect(self, address, host, port):
         wire = self._wire
         wire.ended = 0
-        self.cut = False
+        self.cut = self._bye = False
         wire.sock = sock = socket.socket()
         sock.setblocking(False)
         self._poll.register(sock, select.POLLOUT)

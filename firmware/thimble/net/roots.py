@@ -8,39 +8,35 @@ import binascii
 
 from thimble.core.errors import ConfigError
 
-_GOOGLE = ("gts-root-r1", "gts-root-r4")
-_LETS_ENCRYPT = ("isrg-root-x1", "isrg-root-x2")
-_AMAZON = ("amazon-root-ca-1", "starfield-services-root-certificate-authority-g2")
-_DIGICERT = ("digicert-global-root-g2",)
-_GODADDY = ("go-daddy-root-certificate-authority-g2",)
-# Cloudflare, before most of the model hosts, takes certificates from Google, from Let's Encrypt
-# and from SSL.com, and changes between them without notice.
-_CLOUDFLARE = _GOOGLE + _LETS_ENCRYPT + ("ssl-com-tls-ecc-root-ca-2022",)
-_MICROSOFT = _DIGICERT + ("microsoft-rsa-root-certificate-authority-2017",)
-
-# Suffix of a host name: the roots that its certificates have come from.
-HOSTS = {
-    "telegram.org": _GODADDY,
-    "openai.com": _CLOUDFLARE,
-    "anthropic.com": _CLOUDFLARE,
-    "openrouter.ai": _CLOUDFLARE,
-    "groq.com": _CLOUDFLARE,
-    "mistral.ai": _CLOUDFLARE,
-    "x.ai": _CLOUDFLARE,
-    "together.xyz": _CLOUDFLARE,
-    "cerebras.ai": _CLOUDFLARE,
-    "fireworks.ai": _CLOUDFLARE,
-    "perplexity.ai": _CLOUDFLARE,
-    "googleapis.com": _GOOGLE,
-    "azure.com": _MICROSOFT,
-    "amazonaws.com": _AMAZON,
-    "huggingface.co": _AMAZON,
-    "hivemq.cloud": _LETS_ENCRYPT,
-    "adafruit.com": _DIGICERT,
-}
-
-# For any other host, unless tls.ca names what it needs: what most of the web is signed with.
-OTHERS = _GOOGLE + _LETS_ENCRYPT + _DIGICERT + ("amazon-root-ca-1",)
+# Suffix of a host name, and the roots that its certificates have come from; @ refers to a row.
+# The row * is for any other host, unless tls.ca says what that needs. Cloudflare, before most of
+# the model hosts, changes between Google, Let's Encrypt and SSL.com without notice. One string,
+# because a dict of tuples would stay in the heap.
+TABLE = """\
+@google      gts-root-r1 gts-root-r4
+@encrypt     isrg-root-x1 isrg-root-x2
+@digicert    digicert-global-root-g2
+@amazon      amazon-root-ca-1 starfield-services-root-certificate-authority-g2
+@cloudflare  @google @encrypt ssl-com-tls-ecc-root-ca-2022
+telegram.org go-daddy-root-certificate-authority-g2
+openai.com      @cloudflare
+anthropic.com   @cloudflare
+openrouter.ai   @cloudflare
+groq.com        @cloudflare
+mistral.ai      @cloudflare
+x.ai            @cloudflare
+together.xyz    @cloudflare
+cerebras.ai     @cloudflare
+fireworks.ai    @cloudflare
+perplexity.ai   @cloudflare
+googleapis.com  @google
+azure.com       @digicert microsoft-rsa-root-certificate-authority-2017
+amazonaws.com   @amazon
+huggingface.co  @amazon
+hivemq.cloud    @encrypt
+adafruit.com    @digicert
+*               @google @encrypt @digicert amazon-root-ca-1
+"""
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
@@ -76,21 +72,28 @@ class Roots:
 
 
 def names(hosts, own_ca=False):
-    """Names of the roots for hosts, each once, in the table's order."""
+    """Names of the roots for hosts, each once. own_ca: unknown hosts need none of the table."""
+    rows = {}
+    for line in TABLE.split("\n"):
+        words = line.split()
+        if words:
+            rows[words[0]] = words[1:]
     found = []
     for host in hosts:
-        for name in _of(host.lower().rstrip("."), own_ca):
-            if name not in found:
-                found.append(name)
+        host = host.lower().rstrip(".")
+        while host and host not in rows:
+            host = host.partition(".")[2]
+        if host or not own_ca:
+            _collect(rows, host or "*", found)
     return found
 
 
-def _of(host, own_ca):
-    while host:
-        if host in HOSTS:
-            return HOSTS[host]
-        host = host.partition(".")[2]
-    return () if own_ca else OTHERS
+def _collect(rows, row, found):
+    for word in rows[row]:
+        if word[0] == "@":
+            _collect(rows, word, found)
+        elif word not in found:
+            found.append(word)
 
 
 def _read(path, what):

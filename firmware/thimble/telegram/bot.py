@@ -8,6 +8,7 @@ token stands in the path, never in an error.
     text   (buf, off, end), UTF-8; at most 4,096 UTF-16 units, not empty after trimming
 """
 
+import micropython
 from micropython import const
 
 from thimble.core import octets
@@ -41,6 +42,7 @@ class Peer:
         self.key_len = self.chat_len = 0
         self.group = False
 
+    @micropython.native
     def load(self, buf, off, key_len, chat_len, group):
         """Takes the key that stands at buf[off:off + key_len]."""
         octets.copy(self.key, 0, buf, off, key_len)
@@ -93,10 +95,12 @@ class Bot:
         """Shows "typing…" for 5 s or until a message comes."""
         self._call(b"sendChatAction", peer)
 
+    @micropython.native
     def send_message(self, peer, buf, off, end):
         """Sends a text; ``message_id`` is then its id."""
         self._text(b"sendMessage", peer, buf, off, end)
 
+    @micropython.native
     def edit_message(self, peer, buf, off, end):
         """Replaces the text of the message ``message_id`` (set by the caller)."""
         self._text(b"editMessageText", peer, buf, off, end)
@@ -164,6 +168,7 @@ class Bot:
             if count > 0:
                 scanner.feed(http.inbuf, http.pos, http.pos + count)
 
+    @micropython.native
     def _take(self, event):
         """Keeps one value of the envelope or of a simple result."""
         scanner = self.scanner

@@ -8,6 +8,7 @@ will be full again (the generic cell rate algorithm), so refilling it costs noth
 import time
 from array import array
 
+import micropython
 from micropython import const
 
 from thimble.core import octets
@@ -31,6 +32,7 @@ class Limits:
         self._full_at = array("i", [0] * chats)
         self._all_full_at = time.ticks_ms()
 
+    @micropython.native
     def wait_ms(self, peer, now, spare):
         """Milliseconds until ``peer`` may get a call with ``spare`` more in reserve."""
         step, burst = _CHAT_MS, _CHAT_BURST_MS
@@ -42,6 +44,7 @@ class Limits:
             wait = self._ahead(self._full_at[slot], now) + spare * step - burst
         return max(0, wait, self._ahead(self._all_full_at, now) - _ALL_BURST_MS)
 
+    @micropython.native
     def spend(self, peer, now):
         """Counts one call to ``peer``."""
         slot = self._slot(peer, now)
@@ -60,6 +63,7 @@ class Limits:
         ahead = time.ticks_diff(full_at, now)
         return ahead if 0 < ahead < _STALE_MS else 0
 
+    @micropython.native
     def _find(self, peer):
         for slot in range(len(self._lens)):
             if self._lens[slot] == peer.chat_len and octets.same(
@@ -68,6 +72,7 @@ class Limits:
                 return slot
         return -1
 
+    @micropython.native
     def _slot(self, peer, now):
         """The peer's slot, taking the fullest bucket's if it has none."""
         slot = self._find(peer)

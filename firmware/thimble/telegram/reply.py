@@ -10,6 +10,7 @@ Another way to stream needs only to replace `_show` (one state of the part to th
 
 import time
 
+import micropython
 from micropython import const
 
 from thimble.core import octets, text
@@ -63,6 +64,7 @@ class Reply:
         """Whether nothing is there to be shown, or was."""
         return not (self.length or self.parts)
 
+    @micropython.native
     def append(self, buf, off, end):
         """Adds text (whole characters); sends a part that is complete, which may take a while."""
         if not self.length:
@@ -77,6 +79,7 @@ class Reply:
         while self._units > _UNITS and not self.full:
             self._split(_UNITS)
 
+    @micropython.native
     def tick(self, now):
         """Shows what is new if it is time for that; never waits for Telegram's limits."""
         if self._shown == self.length:
@@ -135,6 +138,7 @@ class Reply:
         self._id_len = self._shown = 0
         self._edited = False
 
+    @micropython.native
     def _deliver(self):
         """Shows the part as it is, whatever it takes: waits for limits, retries, gives up late."""
         start = time.ticks_ms()
@@ -156,6 +160,7 @@ class Reply:
                 raise Gone("Telegram could not be reached for 10 minutes")
             self._pause(wait)
 
+    @micropython.native
     def _show(self):
         """Sends the part or edits its message. False if that must be tried again, later.
 

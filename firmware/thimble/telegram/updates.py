@@ -16,6 +16,7 @@ the same offset and takes only the commands that act at once, each one time.
 
 import time
 
+import micropython
 from micropython import const
 
 from thimble.core import octets
@@ -120,6 +121,7 @@ class Updates:
         wait = _FULL_MS if self.inbox.full else _SAME_OFFSET_MS
         return time.ticks_diff(now, self.polled_at) >= wait
 
+    @micropython.native
     def poll(self, timeout_s):
         """One getUpdates that waits up to ``timeout_s`` seconds (at most 50) for something.
 
@@ -146,9 +148,9 @@ class Updates:
                 elif path > _ELEMENT and event != CLOSE:
                     self._field(event, path)
                 event = bot.next()
-        except ParseError:
+        except ParseError as error:
             self._survive()
-            raise
+            raise error
         self._broken = 0
         self._limit = _LIMIT
         self.polled_at = time.ticks_ms()
@@ -185,6 +187,7 @@ class Updates:
                 self._buf, self._off, size = self.inbox.buf, off, RECORD
         self.bot.scanner.out(self._buf, self._off + TEXT, size - TEXT)
 
+    @micropython.native
     def _field(self, event, path):
         scanner = self.bot.scanner
         buf, off, length = self._buf, self._off, scanner.length
@@ -225,6 +228,7 @@ class Updates:
             size = largest + _NUMBER - length
             self.bot.scanner.out(self._buf, self._off + TEXT + length, size)
 
+    @micropython.native
     def _close(self):
         """Decides what becomes of the update, and moves the offset past it if it is safe."""
         if not self._id_len:
@@ -253,6 +257,7 @@ class Updates:
         buf[off + 4] = self._id_len
         self._place(command)
 
+    @micropython.native
     def _place(self, command):
         buf, off = self._buf, self._off
         if STOP <= command <= MODEL and self._text_len <= ASIDE_TEXT:
@@ -286,6 +291,7 @@ class Updates:
         self._seen_len[slot] = self._id_len
         self._seen_next = (slot + 1) % _SEEN
 
+    @micropython.native
     def _known(self):
         """Whether this update was acted upon already.
 
@@ -304,6 +310,7 @@ class Updates:
         below = octets.behind(buf, at, length, self._offset, 0, self._offset_len)
         return 0 < below <= _NEAR
 
+    @micropython.native
     def _allowed(self):
         buf, at = self._buf, self._off + KEY
         allowed = False
@@ -324,6 +331,7 @@ class Updates:
             self.refused_len = length
         return allowed
 
+    @micropython.native
     def _command(self):
         """The number of the command in the text, 0 if it is none, -1 if it is for another bot."""
         buf, at = self._buf, self._off + TEXT

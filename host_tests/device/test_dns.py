@@ -1,0 +1,195 @@
+"""DNS messages: what is an answer, what is not, and that no bytes can hang or crash the parser."""
+
+import random
+from kit import raises
+
+from thimble.core.errors import NetError
+from thimble.net import dns
+
+A, CNAME, AAAA = 1, 5, 28
+NAME = b"\xc0\x0c"  # a pointer to the question's name
+
+
+def query():
+    return dns.question("api.Example.org")
+
+
+def name(text):
+    return b"".join(bytes([len(part)]) + part for part in text.split(b".")) + b"\0"
+
+
+def record(owner, kind, data, ttl=300, class_=1):
+    head = bytes([0, kind, 0, class_, ttl >> 24 & 255, ttl >> 16 & 255, ttl >> 8 & 255, ttl & 255])
+    return owner + head + bytes([len(data) >> 8, len(data) & 255]) + data
+
+
+def answer(asked, *records, flags=b"\x81\x80", count=None):
+    counts = bytes([0, 1, 0, len(records) if count is None else count, 0, 0, 0, 0])
+    return bytes(asked[:2]) + flags + counts + bytes(asked[12:]) + b"".join(records)
+
+
+def parse(message, asked):
+    return dns.parse(message, len(message), asked)
+
+
+def test_a_question_is_a_standard_query():
+    asked = query()
+    assert asked[2:12] == b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+    assert asked[12:] == b"\x03api\x07example\x03org\0\0\x01\0\x01"
+    assert len({bytes(query()[:2]) for _ in range(20)}) > 10
+
+
+def test_what_cannot_be_a_name_is_refused():
+    for host in ("", ".", "a..b", "x" * 64, ".".join(["abcdefgh"] * 32), "a b", "ü.de", "a\0b"):
+        assert raises(NetError, lambda: dns.question(host)).stage == "resolve", host  # noqa: B023
+
+
+def test_an_address_is_found():
+    asked = query()
+    message = answer(asked, record(NAME, A, b"\x01\x02\x03\xff"))
+    assert parse(message, asked) == (dns.FOUND, "1.2.3.255", 300)
+
+
+def test_aliases_are_followed_in_any_order():
+    asked = query()
+    edge, far = b"\xc0\x2d", name(b"FAR.example.net")
+    chain = [
+        record(NAME, CNAME, name(b"edge.example.net"), 60),  # its data stands at 0x2d
+        record(edge, CNAME, name(b"far.example.net"), 50),
+        record(far, A, b"\x0a\0\0\x01", 400),
+    ]
+    assert parse(answer(asked, *chain), asked) == (dns.FOUND, "10.0.0.1", 50)
+    chain[1] = record(name(b"edge.example.net"), CNAME, name(b"far.example.net"), 50)
+    assert parse(answer(asked, *reversed(chain)), asked) == (dns.FOUND, "10.0.0.1", 50)
+
+
+def test_an_address_of_another_name_type_or_class_is_not_taken():
+    asked = query()
+    for bad in (
+        record(name(b"evil.example.org"), A, b"\x06\x06\x06\x06"),
+        record(NAME, AAAA, bytes(16)),
+        record(NAME, A, b"\x06\x06\x06\x06", class_=3),
+        record(NAME, A, b"\x06\x06\x06"),
+    ):
+        assert parse(answer(asked, bad), asked)[0] == dns.NO_ADDRESS
+        good = record(NAME, A, b"\x01\x01\x01\x01")
+        assert parse(answer(asked, bad, good), asked)[1] == "1.1.1.1"
+
+
+def test_how_long_an_address_is_kept_has_bounds():
+    asked = query()
+    for ttl, kept in ((0, 30), (31, 31), (3599, 3599), (86400, 3600), (0xFFFFFFFF, 3600)):
+        message = answer(asked, record(NAME, A, b"\x01\x01\x01\x01", ttl))
+        assert parse(message, asked)[2] == kept
+
+
+def test_what_a_server_says_instead_of_an_address():
+    asked = query()
+    assert parse(answer(asked, flags=b"\x81\x83"), asked)[0] == dns.NO_NAME
+    assert parse(answer(asked, flags=b"\x81\x82"), asked)[0] == dns.FAILED
+    assert parse(answer(asked, flags=b"\x81\x85"), asked)[0] == dns.FAILED
+    assert parse(answer(asked), asked)[0] == dns.NO_ADDRESS
+    assert parse(answer(asked, flags=b"\x83\x80"), asked)[0] == dns.FAILED  # cut off
+    half = answer(asked, record(NAME, A, b"\x01\x01\x01\x01"), flags=b"\x83\x80", count=5)
+    assert parse(half, asked)[0] == dns.FOUND
+
+
+def test_what_is_no_answer_to_the_question_is_ignored():
+    asked = query()
+    good = answer(asked, record(NAME, A, b"\x01\x01\x01\x01"))
+    other = bytearray(good)
+    other[0] ^= 1
+    assert parse(other, asked)[0] == dns.IGNORED  # another id
+    assert parse(bytes(asked), asked)[0] == dns.IGNORED  # a query
+    other = bytearray(good)
+    other[14] ^= 1
+    assert parse(other, asked)[0] == dns.IGNORED  # another name
+    other = bytearray(good)
+    other[13] ^= 32
+    assert parse(other, asked)[0] == dns.FOUND  # only a capital letter
+    other = bytearray(good)
+    other[len(asked) - 3] = 28
+    assert parse(other, asked)[0] == dns.IGNORED  # another type
+    other = bytearray(good)
+    other[5] = 2
+    assert parse(other, asked)[0] == dns.IGNORED  # two questions
+
+
+def test_names_that_point_in_circles_end():
+    asked = query()
+    at = len(asked)
+    circle = bytes([0xC0, at])
+    assert parse(answer(asked, record(circle, A, bytes(4))), asked)[0] == dns.NO_ADDRESS
+    pair = bytes([0xC0, at + 2, 0xC0, at])
+    message = answer(asked, pair + record(b"", A, bytes(4)))
+    parse(message, asked)
+    growing = b"\x01a" + bytes([0xC0, at])  # a.a.a.a…
+    assert parse(answer(asked, record(growing, A, bytes(4))), asked)[0] == dns.NO_ADDRESS
+    alias = record(NAME, CNAME, NAME)  # an alias of itself
+    assert parse(answer(asked, alias), asked)[0] == dns.FAILED
+
+
+def test_a_message_may_break_off_anywhere():
+    asked = query()
+    message = answer(
+        asked,
+        record(NAME, CNAME, name(b"far.example.net")),
+        record(name(b"far.example.net"), A, b"\x01\x01\x01\x01"),
+    )
+    for n in range(len(message)):
+        code, address, _ = dns.parse(message, n, asked)
+        assert code in (dns.IGNORED, dns.FAILED), n
+        assert address is None
+    assert parse(message, asked)[0] == dns.FOUND
+
+
+def test_any_bytes_are_survived():
+    random.seed(7)
+    asked = query()
+    message = answer(
+        asked,
+        record(NAME, CNAME, name(b"far.example.net")),
+        record(b"\xc0\x2d", A, b"\x01\x01\x01\x01"),
+    )
+    for _ in range(4000):
+        damaged = bytearray(message)
+        for _ in range(random.randint(1, 6)):
+            damaged[random.randint(len(asked) - 4, len(damaged) - 1)] = random.getrandbits(8)
+            damaged[6 + random.randint(0, 1)] = random.getrandbits(8)
+        code = dns.parse(damaged, random.randint(0, len(damaged)), asked)[0]
+        assert dns.IGNORED <= code <= dns.FAILED
+    head = answer(asked, count=255)
+    for _ in range(400):
+        noise = bytes([random.choice((0, 1, 3, 0xC0, random.getrandbits(8))) for _ in range(200)])
+        assert dns.IGNORED <= parse(head + noise, asked)[0] <= dns.FAILED
+
+
+def test_the_hosts_file_is_read_without_asking_anybody():
+    path = "/tmp/thimble-hosts-%d" % random.getrandbits(30)
+    with open(path, "w") as file:
+        file.write("# 9.9.9.9 c\n::1 a\n10.1.2.3\tb  A # d\n10.9.9.9 a\n")
+    resolver = dns.Resolver(lambda: None, [], path)
+    try:
+        assert resolver.resolve("a", 80, 100)[4:8] == b"\x0a\x01\x02\x03"
+        assert resolver.resolve("B.", 80, 100)[2:8] == b"\x00\x50\x0a\x01\x02\x03"
+        assert resolver.resolve("192.168.0.7", 443, 100)[4:8] == b"\xc0\xa8\x00\x07"
+        assert resolver.resolve("localhost", 443, 100)[4:8] == b"\x7f\0\0\x01"
+        assert "no name server is known" in str(
+            raises(NetError, lambda: resolver.resolve("d", 1, 1))
+        )
+        assert resolver.queries == 0
+    finally:
+        import os
+
+        os.remove(path)
+
+
+def test_the_cache_has_a_bound_and_keeps_the_latest():
+    resolver = dns.Resolver(lambda: None, [], None, cache=2)
+    for i in range(5):
+        resolver.resolve("10.0.0.%d" % i, 80, 100)
+    assert [entry[0] for entry in resolver._cache] == ["10.0.0.3", "10.0.0.4"]
+    kept = resolver.resolve("10.0.0.4", 80, 100)
+    assert resolver.resolve("10.0.0.4", 80, 100) is kept
+    resolver.clear()
+    assert resolver._cache == []
