@@ -36,9 +36,9 @@ def main():
     if target.endswith(".py"):
         sys.path.insert(0, target.rsplit("/", 1)[0])
         with open(target) as file:
-            source = file.read()
-        # The name in tracebacks is the script's own.
-        exec(compile(source, target, "exec"), {"__name__": "__main__"})
+            # The name in tracebacks is the script's own.
+            code = compile(file.read(), target, "exec")
+        exec(code, {"__name__": "__main__"})
     else:
         __import__(target)
         sys.modules[target].run()

@@ -4,17 +4,21 @@ VERSION = "0.1.0"
 
 
 def run():
-    """Starts the relay and stays in it until Ctrl-C. A configuration that cannot be used is said."""
-    from thimble import config
+    """Starts the relay and stays in it until Ctrl-C; says what a configuration lacks."""
     from thimble.board.unix import Board
+    from thimble.profile import Buffers
+
+    board = Board()
+    buffers = Buffers(board.profile)
+
+    from thimble import config
     from thimble.core.errors import ConfigError
     from thimble.relay import Relay
 
-    board = Board()
     try:
         settings = config.load(board.config_path)
         settings.ready()
-        Relay(settings, board).run()
+        Relay(settings, board, buffers).run()
     except ConfigError as error:
         print("configuration: %s" % error)
         raise SystemExit(2)

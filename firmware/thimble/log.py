@@ -8,10 +8,11 @@ import time
 
 
 class Log:
-    """Keeps the newest lines that fit ``size`` bytes. ``error`` is the last error's text."""
+    """Keeps the newest lines that fit ``buf``. ``error`` is the last error's text."""
 
-    def __init__(self, size):
-        self._buf = bytearray(size)
+    def __init__(self, buf):
+        self._buf = buf
+        self._start = time.ticks_ms()
         self._len = 0
         self.secrets = ()
         self.error = ""
@@ -20,7 +21,10 @@ class Log:
         """Adds one line."""
         for secret in self.secrets:
             line = line.replace(secret, "***")
-        line = "%8d %s\n" % (time.ticks_ms() // 1000, line.replace("\n", " "))
+        line = "%8d %s\n" % (
+            time.ticks_diff(time.ticks_ms(), self._start) // 1000,
+            line.replace("\n", " "),
+        )
         sys.stderr.write(line)
         data = line.encode()
         if len(data) > len(self._buf):

@@ -12,7 +12,7 @@ class Profile:
 
     name = "pico_w"
     # The ring of messages that wait: one of the largest size, and room beside it.
-    inbox = 20480
+    inbox = 16384
     # What is being sent: one message of the largest size, and the delta that passes the limit.
     reply = _TEXT + 1536
     # A model's delta on its way; a longer one arrives in pieces.
@@ -21,13 +21,16 @@ class Profile:
     telegram_out = 512
     model_in = 1536
     model_out = 1024
+    # Commands that act at once, and the short answers to them.
+    asides = 1024
+    words = 1024
     log = 1024
-    # Conversations: equal segments, as many as leave ``reserve`` bytes of the heap free.
+    # Conversations: equal segments, as many as leave ``reserve`` bytes free in one piece.
     segment = 2048
     segments_max = 48
-    segments_min = 6
-    reserve = 14336
-    slots = 32
+    segments_min = 4
+    reserve = 8192
+    slots = 16
     # The blocks that TLS makes for one connection (mbedTLS: in, out, the rest), and how many
     # connections there are. On a board they are heap.
     room = (16717, 4429, 2300)
@@ -58,6 +61,28 @@ class Unix(Profile):
     slots = 256
     room = ()
     flash_blocks = 1024
+
+
+class Buffers:
+    """The buffers of a profile, the largest first.
+
+    Made before the rest of the code is loaded: nothing in the heap ever moves, and what loading
+    leaves behind would lie between them.
+    """
+
+    def __init__(self, sizes):
+        # Dropped again once all else is made: what comes and goes needs room in one piece.
+        self.reserve = bytearray(sizes.reserve)
+        self.inbox = bytearray(sizes.inbox)
+        self.reply = bytearray(sizes.reply)
+        self.telegram_in = bytearray(sizes.telegram_in)
+        self.model_in = bytearray(sizes.model_in)
+        self.asides = bytearray(sizes.asides)
+        self.model_out = bytearray(sizes.model_out)
+        self.log = bytearray(sizes.log)
+        self.words = bytearray(sizes.words)
+        self.telegram_out = bytearray(sizes.telegram_out)
+        self.delta = bytearray(sizes.delta)
 
 
 def named(name):

@@ -1,6 +1,6 @@
 """The loop: poll, take, answer, rest.
 
-Everything that lives long is made in the constructor, the largest first. One message is answered
+Everything that lives long is made in the constructor, out of buffers that were made before it. One message is answered
 at a time; while its answer streams, the connection to Telegram sends, edits and polls in turn.
 """
 
@@ -34,7 +34,6 @@ _SLICE_MS = const(250)
 _LONG_POLL_S = const(50)
 _IDLE_POLL_S = const(20)
 _SHORT_POLL_MS = const(3200)  # between two looks for commands while an answer streams
-_ASIDES = const(1024)
 _TRIES = const(4)
 _LONGEST_WAIT_MS = const(60_000)
 _MODEL_IDLE_MS = const(60_000)
@@ -52,23 +51,23 @@ _THOUGHT = (
 
 
 class Relay:
-    """Relays until it is interrupted. ``config`` is complete; ``board`` see thimble.board."""
+    """Relays until it is interrupted.
 
-    def __init__(self, config, board):
+    config   complete; see config.Config.ready
+    board    one of thimble.board
+    buffers  profile.Buffers of the board's profile
+    """
+
+    def __init__(self, config, board, buffers):
         sizes = board.profile
         self.config = config
         self.board = board
         self.started = time.ticks_ms()
-        self.log = Log(sizes.log)
+        self.log = Log(buffers.log)
         self.log.secrets = config.secrets()
-        gc.collect()
-        inbox = bytearray(sizes.inbox)
-        reply = bytearray(sizes.reply)
-        telegram_in, telegram_out = bytearray(sizes.telegram_in), bytearray(sizes.telegram_out)
-        model_in, model_out = bytearray(sizes.model_in), bytearray(sizes.model_out)
         rooms = Room(sizes.room, board.room_inverted), Room(sizes.room, board.room_inverted)
-        self.inbox = Ring(inbox, updates.RECORD)
-        self.asides = Ring(bytearray(_ASIDES), updates.ASIDE)
+        self.inbox = Ring(buffers.inbox, updates.RECORD)
+        self.asides = Ring(buffers.asides, updates.ASIDE)
         self._tick = self.tick
         self._pause = self.pause
 
@@ -78,17 +77,17 @@ class Relay:
         resolver = Resolver(self._tick, board.servers)
         self.telegram_link = Link(resolver, self._tick, tls, rooms[0])
         self.model_link = Link(resolver, self._tick, tls, rooms[1])
-        http = Http(self.telegram_link, telegram_in, telegram_out)
+        http = Http(self.telegram_link, buffers.telegram_in, buffers.telegram_out)
         http.origin(host, port, secure)
         self.bot = Bot(http, config.telegram.token, path, updates.PATHS)
         allow = [b"%d" % number for number in config.telegram.allow]
         self.updates = updates.Updates(self.bot, self.inbox, self.asides, allow)
         limits = Limits(sizes.slots + 16)
-        self.reply = Reply(self.bot, limits, reply, config.telegram.max_parts, self._pause)
+        self.reply = Reply(self.bot, limits, buffers.reply, config.telegram.max_parts, self._pause)
         # A short answer to a command, while another answer is being written.
-        self.aside = Reply(self.bot, limits, bytearray(1024), 1, self._pause)
-        http = Http(self.model_link, model_in, model_out)
-        self.model = model.Model(http, config.model, bytearray(sizes.delta))
+        self.aside = Reply(self.bot, limits, buffers.words, 1, self._pause)
+        http = Http(self.model_link, buffers.model_in, buffers.model_out)
+        self.model = model.Model(http, config.model, buffers.delta)
         self.console = commands.Console(self)
         self._backoff = Backoff()
         self._retry = Backoff()
@@ -97,9 +96,9 @@ class Relay:
         self._used_at = self.started
         self._stopping = False
         self.answered = 0
-        self._conversations(sizes)
+        self._conversations(sizes, buffers)
 
-    def _conversations(self, sizes):
+    def _conversations(self, sizes, buffers):
         """The segments, of what is left when both connections are open."""
         budget = self.config.memory.budget_kb * 1024
         gc.collect()
@@ -108,10 +107,12 @@ class Relay:
             free -= 2 * sum(sizes.room)
             used += 2 * sum(sizes.room)
         self._budget = min(budget or free + used, free + used)
-        spare = min(free, self._budget - used) - sizes.reserve - sizes.slots * 160
+        spare = min(free, self._budget - used) - sizes.slots * 160
         count = max(sizes.segments_min, min(sizes.segments_max, spare // (sizes.segment + 16)))
         self.segments = Segments(sizes.segment, count)
-        self.chats = Chats(self.segments, sizes.slots, sizes.segment * max(2, count // 4))
+        share = sizes.segment * max(2, self.segments.count // 4)
+        self.chats = Chats(self.segments, sizes.slots, share)
+        buffers.reserve = None
         gc.collect()
         self._floor = gc.mem_alloc() + 2 * sum(sizes.room)
         self.heap_low = gc.mem_free()

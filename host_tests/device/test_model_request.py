@@ -326,8 +326,9 @@ def test_an_answer_in_one_piece():
 
 
 def test_an_answer_without_done_ends_with_its_body():
-    model = model_of(Http((200, HELLO + finish())))
-    assert ask(model) == OPENAI_TEXT and model.reason == STOP
+    http = Http((200, HELLO + finish()))
+    model = model_of(http)
+    assert ask(model) == OPENAI_TEXT and model.reason == STOP and not http.closed
     model = model_of(Http((200, (HELLO + finish("length"))[:-2])))  # nor with a blank line
     assert ask(model) == OPENAI_TEXT and model.reason == LENGTH
 
@@ -442,6 +443,9 @@ def test_every_status_becomes_a_sentence_for_the_owner():
             assert error.status == status and error.kind == kind, (status, body)
             assert word in error.text and "(%d)" % status in error.text, error.text
     assert '"small-model"' in refuse(404).text
+    assert (
+        "model.url" in refuse(400).text and "model.url" not in refuse(400, b'{"error":"x"}').text
+    )
     error = refuse(429, retry_after=17)
     assert error.retry_after == 17 and "17 s" in error.text
 
@@ -571,6 +575,22 @@ def test_an_error_inside_the_stream():
     model.ask(None, b"hi", 0, 2)
     assert model.poll(0) == TEXT and model.poll(0) == TEXT
     assert "It says: Down" in raises(ApiError, lambda: model.poll(0)).text
+
+
+def test_an_error_event_without_a_blank_line_behind_it_counts():
+    model = model_of(Http((200, sse({"error": {"message": "Down", "code": 502}})[:-2])))
+    assert raises(ApiError, lambda: ask(model)).status == 502
+
+
+def test_the_connection_is_kept_after_an_error_that_was_read_to_its_end():
+    http = Http((500, error_of("Oops")), (200, [HELLO] * 3))
+    model = model_of(http)
+    raises(ApiError, lambda: ask(model))
+    model.stop()
+    assert not http.closed
+    model.ask(None, b"hi", 0, 2)
+    model.close()
+    assert http.closed and model.poll(9) == DONE
 
 
 def test_an_error_in_place_of_an_answer_with_status_200():

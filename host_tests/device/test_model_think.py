@@ -4,7 +4,7 @@ from thimble.model.think import ROOM, Think
 CASES = (
     (b"plain text", b"plain text", False),
     (b"<think>hm</think>yes", b"yes", True),
-    (b" \n<think>\nhm, a < b </thin </think>\n\n  yes <b> ", b"yes <b> ", True),
+    (b" \t\r\n\x0b<think>\nhm, a < b </thin </think>\r\n\t  yes <b> ", b"yes <b> ", True),
     (b"<think></think>", b"", True),
     (b"<think>never closed", b"", True),
     (b"<think>a<</think>b", b"b", True),

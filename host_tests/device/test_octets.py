@@ -35,7 +35,18 @@ def test_the_least_small_int_is_written_without_allocation():
 
 
 def test_get_int_refuses_what_is_no_small_decimal():
-    for text in (b"", b"-1", b"+1", b"1 ", b" 1", b"1.0", b"x", b"1073741824", b"9999999999999"):
+    for text in (
+        b"",
+        b"-1",
+        b"+1",
+        b"1 ",
+        b" 1",
+        b"1.0",
+        b"1:",
+        b"x",
+        b"1073741824",
+        b"9999999999999",
+    ):
         assert octets.get_int(text, 0, len(text)) == -1, text
     assert octets.get_int(b"1073741823", 0, 10) == 1073741823
     assert octets.get_int(b"007", 0, 3) == 7
@@ -80,10 +91,42 @@ def test_compare_orders_decimals_beyond_an_int():
     assert octets.compare(b"xx12", 2, 2, b"y12", 1, 2) == 0
 
 
+def test_behind_is_the_small_difference_of_two_decimals():
+    for a, b, difference in (
+        (b"0", b"1", 1),
+        (b"99", b"100", 1),
+        (b"100", b"100", -1),
+        (b"100", b"99", -1),
+        (b"1000", b"99", -1),
+        (b"7", b"1000", 993),
+        (b"123456789", b"123466788", 9999),
+        (b"9007199254740991", b"9007199254741001", 10),
+        (b"9007199254740991", b"9007199264740991", 10000000),
+        (b"1", b"9007199254740991", -1),
+        (b"9007199254740991", b"1", -1),
+    ):
+        assert octets.behind(a, 0, len(a), b, 0, len(b)) == difference, (a, b)
+        assert octets.behind(b"." + a, 1, len(a), b".." + b, 2, len(b)) == difference
+
+
+def test_behind_does_not_allocate():
+    near = b"9007199254740991"
+    far = b"9007199254741001"
+
+    def run():
+        assert octets.behind(near, 0, 16, far, 0, 16) == 10
+        assert octets.behind(near, 0, 1, far, 0, 16) == -1
+        assert octets.behind(far, 0, 16, near, 0, 1) == -1
+
+    heap_locked(run)
+
+
 def test_same_looks_at_n_bytes_only():
-    assert octets.same(b"abcd", 1, b"xbc", 1, 2)
-    assert not octets.same(b"abcd", 1, b"xbd", 1, 2)
-    assert octets.same(b"a", 1, b"b", 0, 0)
+    for same in (octets.same, plain("thimble/core/octets.py")["same"]):
+        assert same(b"abcd", 1, b"xbc", 1, 2)
+        assert not same(b"abcd", 1, b"xbd", 1, 2)
+        assert not same(b"abcd", 1, b"xxc", 1, 2)
+        assert same(b"a", 1, b"b", 0, 0)
 
 
 def test_copy_moves_bytes_between_buffers_and_down_in_one():

@@ -28,9 +28,9 @@ _SIZE = 64
 
 def _run(scanner, document, chunk=1000, size=_SIZE):
     """All events of a document that is fed in chunks; its end is checked."""
-    out = bytearray(size)
+    out = bytearray(3 + size + 4)
     events = []
-    scanner.start(out, 0, size)
+    scanner.start(out, 3, size)
     pos = 0
     while pos < len(document):
         end = min(pos + chunk, len(document))
@@ -43,11 +43,12 @@ def _run(scanner, document, chunk=1000, size=_SIZE):
             if event == END:
                 events.append(END)
             elif event == VALUE or event == PIECE:
-                text = bytes(out[: scanner.length])
+                text = bytes(out[3 : 3 + scanner.length])
                 events.append((event, scanner.path, scanner.kind, text))
             else:
                 events.append((event, scanner.path))
     scanner.finish()
+    assert out[:3] == b"\0\0\0" and out[-4:] == b"\0\0\0\0", "written outside the area"
     return events
 
 
@@ -177,6 +178,11 @@ def test_keys_are_compared_without_their_escapes():
         assert _run(Scanner((b"a", b"a.b")), b'{"' + key + b'":1}')[0] == (
             (VALUE, 0, INTEGER, b"1") if key == b"\\u0061" else END
         ), key
+    scanner = Scanner((b"a",))
+    for key in (b"x" * 300, "é€😀".encode() * 30, b"aaaaaa\xc3\xa9", b"a\xf0\x9f\x98\x80" * 3):
+        document = b'{"' + key + b'":{"a":2},"a":1}'
+        for chunk in (1, 7, 1000):
+            assert _run(scanner, document, chunk) == [(VALUE, 0, INTEGER, b"1"), END], key
     assert _value(b'{"\\u043a\\ud83d\\ude00":1}', "к😀".encode()) == (INTEGER, b"1")
     assert _value(b'{"\\/\\"\\n":1}', b'/"\n') == (INTEGER, b"1")
     assert _value(b'{"x":{"":1}}', b"x.") == (INTEGER, b"1")
@@ -258,6 +264,10 @@ def test_invalid_utf8_is_refused_in_wanted_strings_and_compared_keys():
         b"\xf5\x80\x80\x80",
         b"\xfe",
         b"\xff",
+        b"\x80\x80",
+        b"\xbf\xbf",
+        b"\xf8\x90\x80\x80",
+        b"\xfc\x90\x80\x80",
     ):
         for document in (b'{"a":"x' + text + b'"}', b'{"' + text + b'":1}'):
             error = _error(document)
@@ -268,7 +278,10 @@ def test_invalid_utf8_is_refused_in_wanted_strings_and_compared_keys():
 
 
 def test_all_lengths_of_utf8_pass():
-    for text in ("\x7f\u0080\u07ff\u0800\ud7ff\ue000\uffff".encode(), b"\xf0\x90\x80\x80"):
+    for text in (
+        "\x7f\u0080\u07ff\u0800\ud7ff\ue000\uffff".encode(),
+        b"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf",
+    ):
         for chunk in (1, 2, 3, 100):
             assert _value(b'{"a":"' + text + b'"}', chunk=chunk) == (STRING, text)
 
@@ -288,6 +301,12 @@ def test_a_string_longer_than_the_area_comes_in_pieces_of_whole_characters():
         (VALUE, 0, STRING, b"y"),
         END,
     ]
+    for tail in ("é", "€", "😀"):
+        assert _run(scanner, ('{"a":"xyz%s"}' % tail).encode(), size=4) == [
+            (PIECE, 0, STRING, b"xyz"),
+            (VALUE, 0, STRING, tail.encode()),
+            END,
+        ]
     assert _run(scanner, b'{"a":"xyz\\ud83d\\ude00\\n"}', size=5) == [
         (PIECE, 0, STRING, b"xyz"),
         (VALUE, 0, STRING, "😀\n".encode()),
@@ -380,7 +399,7 @@ def test_a_number_longer_than_the_area_is_refused():
 
 
 def test_a_document_may_be_one_scalar():
-    for document in (b"1", b"-0.5e7", b'"x"', b"true", b"null", b" 12 "):
+    for document in (b"0", b"1", b"-0.5e7", b'"x"', b"true", b"null", b" 12 "):
         _run(Scanner((b"a",)), document)
         _run(Scanner((b"a",)), document, chunk=1)
 
@@ -466,6 +485,8 @@ _REFUSED = (
     (b":", 0),
     (b"x", 0),
     (b"'a'", 0),
+    (b"z", 0),
+    (b"Z", 0),
     (b"\xef\xbb\xbf{}", 0),
     (b"\x00", 0),
     (b"\x0b1", 0),
@@ -519,6 +540,8 @@ _REFUSED = (
     (b"[1..5]", 3),
     (b"[1.5.5]", 4),
     (b"[1e]", 3),
+    (b"[1d5]", 2),
+    (b"[1D5]", 2),
     (b"[1e+]", 4),
     (b"[1e+-5]", 4),
     (b"[1e5.5]", 4),
@@ -613,7 +636,7 @@ def test_brackets_are_paired_down_to_256_levels_and_counted_below():
         assert _error(bad).offset == depth
         bad = b'{"a":' * (depth - 1) + b"[" + b"}" * depth
         assert _error(bad).offset == 5 * (depth - 1) + 1
-    loose = b"[" * 256 + b'{"]":nonsense "\\"[" ]' + b"]" * 256
+    loose = b"[" * 256 + b'{"]":nonsense "\\"[" Zz|^~!: ]' + b"]" * 256
     assert _run(scanner, loose) == [END]
     assert _run(scanner, loose, chunk=1) == [END]
     assert _error(b"[" * 256 + b'{"\x01"}' + b"]" * 256).offset == 258
@@ -628,6 +651,19 @@ def test_after_a_deep_place_the_kinds_of_the_outer_levels_are_known_again():
         (VALUE, 1, INTEGER, b"2"),
         END,
     ]
+
+
+def test_the_kind_of_level_256_is_known_again_after_level_257():
+    for outer, opening, closing in ((b"[", b'{"a":', b"}"), (b"[", b"[", b"]")):
+        document = outer * 255 + opening + b"[1]" + closing + b"]" * 255
+        assert _run(Scanner((b"x",)), document) == [END]
+    assert _error(b'{"a":' * 255 + b"[[1]}" + b"}" * 255).offset == 5 * 255 + 4
+    assert _error(b"[" * 255 + b'{"a":[1]]' + b"]" * 255).offset == 255 + 8
+
+
+def test_keys_in_what_is_skipped_stay_unread_after_an_inner_container():
+    document = b'{"b":{"x":{},"\\ud83d":1,"y":[[]],"\xff":[{"\xff":2}]},"a":1}'
+    assert _run(Scanner((b"a",)), document) == [(VALUE, 0, INTEGER, b"1"), END]
 
 
 def test_two_megabytes_of_an_unknown_field_pass_in_pieces_without_allocation():
@@ -737,6 +773,13 @@ def test_a_path_may_be_sixteen_levels_deep_and_there_may_be_127():
     scanner = Scanner([b"x%d" % n for n in range(127)])
     for n in (0, 9, 10, 99, 126):
         assert _run(scanner, b'{"x%d":1}' % n)[0] == (VALUE, n, INTEGER, b"1")
+
+
+def test_an_element_and_a_member_of_one_name_beside_a_hundred_other_paths():
+    paths = [b"a[].some%d" % n for n in range(100)] + [b"a.b"]
+    scanner = Scanner(paths)
+    assert _run(scanner, b'{"a":[{"some77":1}]}') == [(VALUE, 77, INTEGER, b"1"), END]
+    assert _run(scanner, b'{"a":{"b":2}}') == [(VALUE, 100, INTEGER, b"2"), END]
 
 
 def test_scanners_do_not_disturb_each_other():

@@ -84,11 +84,19 @@ def test_cut_prefers_a_paragraph_to_a_line_to_a_sentence_to_a_word():
     assert _parts("aaaaabbbbbcccccddddd", 18)[0] == "aaaaabbbbbcccccddd"
 
 
+def test_cut_takes_the_last_of_several_breaks():
+    assert _parts("aaaaaa\n\nbb\n\nccc", 10)[0] == "aaaaaa\n\nbb"
+    assert _parts("aaaaaa\nbb\nccc cc", 10)[0] == "aaaaaa\nbb"
+    assert _parts("aaaaa. bb? cc dddd", 12)[0] == "aaaaa. bb?"
+
+
 def test_cut_leaves_at_least_half_in_the_first_part():
     assert _parts("a.\n\nbbbb cccc dddd eeee", 16)[0] == "a.\n\nbbbb cccc"
     assert _parts("aa bbbbbbbbbbbbbbbbb", 10)[0] == "aa bbbbbbb"
     assert _parts("aaaa bbbbbbbbbbbbbbb", 10)[0] == "aaaa bbbbb"
     assert _parts("aaaaa bbbbbbbbbbbbbb", 10)[0] == "aaaaa"
+    assert _parts("aaaa. bbbb bbbbbbbbb", 10)[0] == "aaaa."
+    assert _parts("aaa. bbbbb bbbbbbbbb", 10)[0] == "aaa. bbbbb"
 
 
 def test_cut_finds_a_break_just_behind_the_limit():

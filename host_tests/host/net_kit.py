@@ -22,6 +22,8 @@ import ssl
 import struct
 import threading
 
+import trustme
+
 READ, HOLD, RESET, CLOSE, BYE = "read", "hold", "reset", "close", "bye"
 
 CLIENT = """
@@ -82,6 +84,31 @@ def fetch(first_ms=2000, host="localhost", secure=bool(os.getenv("CA"))):
 """
 
 
+def authority(tmp_path_factory) -> trustme.CA:
+    """A fresh CA; `path` is its certificate's."""
+    made = trustme.CA()
+    made.path = str(tmp_path_factory.mktemp("ca") / "ca.pem")
+    made.cert_pem.write_to_path(made.path)
+    return made
+
+
+def context(ca: trustme.CA, *names: str, tls=None, **dates) -> ssl.SSLContext:
+    """A server's context for `names` (localhost by default); `tls`: the only version it speaks."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert(*(names or ("localhost", "127.0.0.1")), **dates).configure_cert(made)
+    if tls:
+        made.minimum_version = made.maximum_version = tls
+    return made
+
+
+def client(device, server: Server, source: str, ca=None, heap="176k") -> list[str]:
+    """The lines that `source`, run after CLIENT, prints."""
+    env = {"PORT": str(server.port), "CA": ca.path if ca else ""}
+    done = device.run(CLIENT + source, env=env, heap=heap)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
 def answer(body: bytes = b"ok", head: bytes = b"") -> bytes:
     """An answer with a length."""
     return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
@@ -136,9 +163,9 @@ class Server:
             self._spawn(self._serve, sock, self.script.pop(0) if self.script else [])
 
     def _serve(self, sock: socket.socket, steps: list) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(10)
         try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(10)
             if self.context and HOLD not in steps[:1]:
                 sock = self.context.wrap_socket(
                     sock, server_side=True, do_handshake_on_connect=False

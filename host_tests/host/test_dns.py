@@ -163,7 +163,7 @@ def test_a_lost_query_is_sent_again(device):
 
 def test_silence_ends_at_the_deadline_with_ticks_between(device):
     with NameServer(lambda query, _: []) as server:
-        lines = run(device, "print(700 <= ask(ms=700) < 1000, Ticks.gap <= 270)", server)
+        lines = run(device, "print(700 <= ask(ms=700) < 1500, Ticks.gap <= 350)", server)
     assert lines == ["resolve | no name server answered for api.example.org", "True True"]
 
 
@@ -183,7 +183,7 @@ def test_servers_that_all_fail_are_not_waited_for(device):
 
 def test_a_server_out_of_reach_is_not_waited_for(device):
     lines = run(device, "print(ask() < 300)", "255.255.255.255")
-    assert lines[0].startswith("resolve | ") and lines[1] == "True"
+    assert lines[0].startswith("resolve | the network does not reach") and lines[1] == "True"
 
 
 def test_an_old_address_serves_when_no_server_answers(device):

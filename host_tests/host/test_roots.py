@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import types
-
 import pytest
 import trustme
 from cryptography import x509
@@ -46,26 +42,6 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def table():
-    """The firmware's module, its two imports made to work here."""
-    saved = {name: sys.modules.get(name) for name in ("thimble", "thimble.core.errors")}
-    errors = types.ModuleType("thimble.core.errors")
-    errors.ConfigError = ValueError
-    sys.modules.update({"thimble": types.ModuleType("thimble"), "thimble.core.errors": errors})
-    try:
-        spec = importlib.util.spec_from_file_location("device_roots", roots.MODULE)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        for name, value in saved.items():
-            if value is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = value
-    return module
-
-
 def device_lines(device, source: str) -> list[str]:
     done = device.run(LOAD + source)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -73,10 +49,10 @@ def device_lines(device, source: str) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")
-def test_every_root_of_the_table_is_written_and_is_a_self_signed_authority(folder, table):
-    hosts = [line.split()[0] for line in table.TABLE.splitlines()]
-    assert {path.stem for path in folder.iterdir()} == set(table.names(hosts))
-    for path in folder.iterdir():
+def test_every_root_of_the_table_is_written_and_is_a_self_signed_authority(folder):
+    wanted = {name for names in roots.table().values() for name in names}
+    assert {path.stem for path in folder.glob("*.der")} == wanted
+    for path in folder.glob("*.der"):
         certificate = x509.load_der_x509_certificate(path.read_bytes())
         assert certificate.subject == certificate.issuer
         basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
@@ -84,24 +60,30 @@ def test_every_root_of_the_table_is_written_and_is_a_self_signed_authority(folde
 
 
 def test_a_root_that_certifi_does_not_have_stops_the_build(tmp_path, monkeypatch):
-    monkeypatch.setattr(roots, "names", lambda: ["gts-root-r4", "root-of-nowhere"])
+    monkeypatch.setattr(roots, "table", lambda: {"x.org": ["gts-root-r4", "root-of-nowhere"]})
     with pytest.raises(KeyError, match="root-of-nowhere"):
         roots.write_roots(tmp_path / "roots")
     assert not (tmp_path / "roots").exists()
 
 
-def test_a_host_needs_the_roots_of_its_longest_known_suffix(table):
-    assert table.names(["api.telegram.org"]) == ["go-daddy-root-certificate-authority-g2"]
-    assert table.names(["API.Telegram.org."]) == table.names(["api.telegram.org"])
-    assert table.names(["nottelegram.org"]) == table.names(["*"])
-    assert table.names(["me.openai.azure.com"]) == table.names(["azure.com"])
-    both = table.names(["api.telegram.org", "api.openai.com", "openrouter.ai"])
-    assert len(both) == len(set(both)) == 6
+def test_a_host_needs_the_roots_of_its_known_suffix(device, folder):
+    hosts = ["api.telegram.org", "API.Telegram.org.", "nottelegram.org", "me.openai.azure.com"]
+    hosts += ["telegram.org", "org"]
+    lines = device_lines(
+        device,
+        f"for host in {hosts!r}: print(*Roots((host,), {str(folder)!r}).names())\n"
+        f"print(*Roots(('api.telegram.org', 'api.openai.com', 'x.ai'), {str(folder)!r}).names())",
+    )
+    rows = roots.table()
+    wanted = [rows[key] for key in ("telegram.org", "telegram.org", "*", "azure.com")]
+    wanted += [rows["telegram.org"], rows["*"], rows["telegram.org"] + rows["openai.com"]]
+    assert [line.split() for line in lines] == wanted
 
 
-def test_a_host_of_one_s_own_is_left_to_tls_ca(table):
-    assert table.names(["box.lan"], True) == []
-    assert table.names(["box.lan", "api.telegram.org"], True) == table.names(["api.telegram.org"])
+def test_a_host_of_one_s_own_is_left_to_tls_ca(device, folder):
+    source = f"print(*Roots(('box.lan',), {str(folder)!r}, 'ca.pem').names())\n"
+    source += f"print(*Roots(('box.lan', 'telegram.org'), {str(folder)!r}, 'ca.pem').names())"
+    assert device_lines(device, source) == ["", roots.table()["telegram.org"][0]]
 
 
 def test_the_shipped_roots_load_into_a_real_context(device, folder):
@@ -156,9 +138,12 @@ def test_what_is_no_certificate_is_refused_by_its_path(device, tmp_path, content
 
 
 def test_a_missing_file_is_refused_by_its_path(device, tmp_path):
-    lines = device_lines(
-        device,
-        f"load(('box.lan',), '', '{tmp_path}/none.pem')\nload(('telegram.org',), '{tmp_path}')",
-    )
-    assert lines[0] == f"refused | tls.ca cannot be read: {tmp_path}/none.pem"
-    assert lines[1].startswith("refused | the root certificate cannot be read: ")
+    source = f"load(('box.lan',), '', '{tmp_path}/none.pem')\n"
+    source += f"load(('telegram.org',), '{tmp_path}')\n"
+    source += f"open('{tmp_path}/hosts.txt', 'w').write('telegram.org one')\n"
+    lines = device_lines(device, source + f"load(('telegram.org',), '{tmp_path}')")
+    assert lines == [
+        f"refused | tls.ca cannot be read: {tmp_path}/none.pem",
+        f"refused | the table of root certificates cannot be read: {tmp_path}/hosts.txt",
+        f"refused | the root certificate cannot be read: {tmp_path}/one.der",
+    ]

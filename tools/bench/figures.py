@@ -32,7 +32,7 @@ SPEED = HERE / "speed.py"
 BARE = HERE / "bare.py"
 NAIVE = HERE.parent / "peers" / "naive_bot.py"
 CHATS = [1000 + number for number in range(40)]
-QUESTION = "What is the capital of the country whose name begins like this line, asked as number {:04d}? xx"
+QUESTION = "What is the capital of the country whose name begins like this line, number {:04d}? "
 ANSWER = {"length": 1000, "deltas": 60}
 
 
@@ -114,7 +114,7 @@ def burst(cloud: Cloud, count: int, first: int = 0) -> None:
     """``count`` messages at once, spread over the chats."""
     for number in range(first, first + count):
         chat = CHATS[number % len(CHATS)]
-        cloud.telegram.say(chat=chat, user=chat, text=QUESTION.format(number)[:100])
+        cloud.telegram.say(chat=chat, user=chat, text=QUESTION.format(number).ljust(100, "x"))
 
 
 def heap(count: int) -> dict:

@@ -13,11 +13,17 @@ import json
 import micropython
 import os
 
+from thimble.board.unix import Board
+from thimble.profile import Buffers
+
+_board = Board()
+if os.getenv("PROBE_ROOM") == "0":
+    _board.profile.room = ()
+_buffers = Buffers(_board.profile)
 gc.collect()
 _base = gc.mem_alloc()
 
 from thimble import config  # noqa: E402
-from thimble.board.unix import Board  # noqa: E402
 from thimble.relay import Relay  # noqa: E402
 
 gc.collect()
@@ -85,17 +91,14 @@ class Probe(Relay):
 
 
 def main():
-    board = Board()
-    if os.getenv("PROBE_ROOM") == "0":
-        board.profile.room = ()
-    relay = Probe(config.load(board.config_path), board)
+    relay = Probe(config.load(_board.config_path), _board, _buffers)
     if os.getenv("PROBE_FREE") == "1":
         relay.reply.limits = relay.aside.limits = Free()
     try:
         relay.run()
     except KeyboardInterrupt:
         pass
-    board.close()
+    _board.close()
 
 
 main()

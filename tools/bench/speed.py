@@ -87,7 +87,8 @@ def main():
     ratio = least(lambda: scan_all(scanner, out, data)) / least(lambda: json.loads(data))
     events = deltas()
     data = b"".join([b"data: " + event + b"\n\n" for event in events])
-    scanner = Scanner(tuple(path for path, _ in openai.wanted()))
+    paths = b" ".join([row[1] for row in openai.wanted()]).split()
+    scanner = Scanner(tuple(paths))
     sse = Sse()
     loads = least(lambda: [json.loads(event) for event in events] and None)
     print(

@@ -4,7 +4,7 @@ The loop of micropython-utelegram with the `requests` that MicroPython ships: ev
 connection (a new TLS handshake, unverified) and a JSON document held whole; an answer is one
 completion, not streamed, and one sendMessage.
 
-    NAIVE_TELEGRAM, NAIVE_MODEL, NAIVE_TOKEN, NAIVE_KEY, NAIVE_NAME, NAIVE_COUNT (messages to answer)
+    NAIVE_TELEGRAM, NAIVE_MODEL, NAIVE_TOKEN, NAIVE_KEY, NAIVE_NAME; NAIVE_COUNT messages to answer
 
 Prints one line of JSON a message: messages answered, bytes of heap ever allocated, live bytes.
 """

@@ -11,18 +11,19 @@ from array import array
 
 
 class Segments:
-    """``count`` blocks of ``size`` bytes, made now; ``free`` of them are not taken."""
+    """Up to ``most`` blocks of ``size`` bytes, made now, as many as the heap allows.
 
-    def __init__(self, size, count):
+    ``count`` of them exist, and ``free`` of these are not taken.
+    """
+
+    def __init__(self, size, most):
         self.size = size
-        self.count = count
-        self.free = count
-        self.next = array("h", range(-1, count - 1))
-        self.data = [None] * count
-        for index in range(count):
-            self.data[index] = bytearray(size)
-        self._free = count - 1
-        self._gone = -1
+        self.count = self.free = 0
+        self.next = array("h", range(-1, most - 1))
+        self.data = [None] * most
+        self._free = -1
+        self._gone = most - 1
+        self.regrow(most)
 
     def take(self):
         """Index of a block that is now the caller's, its ``next`` -1; or -1: none is free."""

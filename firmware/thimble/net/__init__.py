@@ -1,0 +1,1 @@
+"""The network: names, connections, TLS, HTTP."""

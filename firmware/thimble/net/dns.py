@@ -119,12 +119,13 @@ class Resolver:
                 wait = min(_TRY_MS << min(tried // len(servers), _TRY_SHIFT), left)
                 tried += 1
                 self.queries += 1
-                code = FAILED
                 try:
                     sock.sendto(query, server)
-                    code, address, ttl, server = self._await(sock, query, servers, wait)
-                except OSError:  # there is no way to it just now
-                    pass
+                except OSError:
+                    failure = "the network does not reach a name server to ask for %s"
+                    servers.remove(server)
+                    continue
+                code, address, ttl, server = self._await(sock, query, servers, wait)
                 if code == FOUND:
                     return address, ttl
                 if code == FAILED:

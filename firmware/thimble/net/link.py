@@ -28,6 +28,10 @@ _CLOSE = const(4)  # MP_STREAM_CLOSE
 _EOF = const(1)
 _BROKEN = const(2)
 
+# Only ports that need not have the usual numbers have names for these.
+_IPPROTO_TCP = getattr(socket, "IPPROTO_TCP", 6)
+_TCP_NODELAY = getattr(socket, "TCP_NODELAY", 1)
+
 
 class Tls:
     """Makes the one TLS context, at first use. roots: an object with load(context)."""
@@ -179,17 +183,13 @@ class Link:
                 self.close()
 
     def close(self):
-        """Close, if open. Costs no time: nothing is waited for."""
+        """Close, if open. Nothing is waited for."""
         wire = self._wire
-        secure = self._stream is not wire
-        if self._stream is not None and secure:
-            try:
-                self._stream.close()
-            except OSError:
-                pass
+        if self._stream is not None and self._stream is not wire:
+            _close(self._stream)
         if wire.sock is not None:
             self._poll.unregister(wire.sock)
-            wire.sock.close()
+            _close(wire.sock)
             wire.sock = None
             if self._room:
                 self._room.closed()
@@ -303,31 +303,32 @@ class Link:
         self.cut = self._bye = False
         wire.sock = sock = socket.socket()
         sock.setblocking(False)
+        # A request goes out in several writes; none of them shall wait for the peer's ACK.
+        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
         self._poll.register(sock, select.POLLOUT)
-        self._since = ticks_ms()
-        failure = "no answer within %d ms" % self.connect_ms
+        start = ticks_ms()
+        failure = None
         try:
             sock.connect(address)
         except OSError as error:
             if error.errno != errno.EINPROGRESS:
                 failure = _said(error)
-                self._since -= self.connect_ms
-        while True:
+        while not failure:
             for _, events in self._poll.ipoll(_SLICE_MS):
                 if not events & (select.POLLERR | select.POLLHUP):
                     self._poll.modify(sock, select.POLLIN)
                     self._stream = wire
                     return
+                failure = "refused"
                 try:
-                    sock.readinto(self._one)  # a socket without getsockopt tells its error here
-                    failure = "refused"
+                    sock.readinto(self._one)  # how a socket without getsockopt tells its error
                 except OSError as error:
                     failure = _said(error)
-                self._since -= self.connect_ms
             self._tick()
-            if ticks_diff(ticks_ms(), self._since) >= self.connect_ms:
-                self._resolver.doubt(host, port)
-                raise NetError("connect", "%s port %d: %s" % (host, port, failure))
+            if ticks_diff(ticks_ms(), start) >= self.connect_ms:
+                failure = "no answer within %d ms" % self.connect_ms
+        self._resolver.doubt(host, port)
+        raise NetError("connect", "%s port %d: %s" % (host, port, failure))
 
     def _wrap(self, host):
         context = self._tls.context()
@@ -368,6 +369,13 @@ class Link:
                 self._rest(_SLICE_MS)
             else:
                 self._clear()
+
+
+def _close(stream):
+    try:
+        stream.close()
+    except OSError:
+        pass
 
 
 def _said(error):

@@ -1,42 +1,16 @@
 """Which root certificates the configured hosts need, and loading just those.
 
 Each costs its DER and about 1 KB of heap for as long as the TLS context lives, so a board cannot
-hold a browser's 140. The files are `roots/NAME.der`; `tools/roots.py` writes those named here.
+hold a browser's 140. `tools/roots.py` writes the folder that is read here:
+
+    hosts.txt   a line for each suffix of a host name: the suffix, then names of roots;
+                the suffix * is for any host that no other line is for
+    NAME.der    one certificate
 """
 
 import binascii
 
 from thimble.core.errors import ConfigError
-
-# Suffix of a host name, and the roots that its certificates have come from; @ refers to a row.
-# The row * is for any other host, unless tls.ca says what that needs. Cloudflare, before most of
-# the model hosts, changes between Google, Let's Encrypt and SSL.com without notice. One string,
-# because a dict of tuples would stay in the heap.
-TABLE = """\
-@google      gts-root-r1 gts-root-r4
-@encrypt     isrg-root-x1 isrg-root-x2
-@digicert    digicert-global-root-g2
-@amazon      amazon-root-ca-1 starfield-services-root-certificate-authority-g2
-@cloudflare  @google @encrypt ssl-com-tls-ecc-root-ca-2022
-telegram.org go-daddy-root-certificate-authority-g2
-openai.com      @cloudflare
-anthropic.com   @cloudflare
-openrouter.ai   @cloudflare
-groq.com        @cloudflare
-mistral.ai      @cloudflare
-x.ai            @cloudflare
-together.xyz    @cloudflare
-cerebras.ai     @cloudflare
-fireworks.ai    @cloudflare
-perplexity.ai   @cloudflare
-googleapis.com  @google
-azure.com       @digicert microsoft-rsa-root-certificate-authority-2017
-amazonaws.com   @amazon
-huggingface.co  @amazon
-hivemq.cloud    @encrypt
-adafruit.com    @digicert
-*               @google @encrypt @digicert amazon-root-ca-1
-"""
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
@@ -45,55 +19,53 @@ _END = b"-----END CERTIFICATE-----"
 class Roots:
     """The roots for a configuration.
 
-    hosts: names that are spoken to over TLS. folder: of the .der files. ca: path of the
-    configuration's tls.ca (DER, or PEM with any number of certificates), or ""; where it is given
-    it is all that hosts not in the table are verified against.
+    hosts: names that are spoken to over TLS. folder: see above. ca: path of the configuration's
+    tls.ca (DER, or PEM with any number of certificates), or "". Where it is given, it is all that
+    hosts without a line of their own are verified against, and it serves for the others as well.
     """
 
     def __init__(self, hosts, folder, ca=""):
-        self.names = names(hosts, bool(ca))
+        self._hosts = hosts
         self._folder = folder
         self._ca = ca
 
     def load(self, context):
         """Give the certificates to a TLS context. Raises ConfigError."""
-        for name in self.names:
+        for name in self.names():
             path = "%s/%s.der" % (self._folder, name)
             _load(context, _read(path, "the root certificate"), path)
         if self._ca:
             data = _read(self._ca, "tls.ca")
-            if _BEGIN in data:
-                start = data.find(_BEGIN)
-                while start >= 0:
-                    _load(context, _decoded(data, start, self._ca), self._ca)
-                    start = data.find(_BEGIN, start + 1)
-            else:
+            start = data.find(_BEGIN)
+            if start < 0:
                 _load(context, data, self._ca)
+            while start >= 0:
+                _load(context, _decoded(data, start, self._ca), self._ca)
+                start = data.find(_BEGIN, start + 1)
 
+    def names(self):
+        """Names of the roots, each once. Raises ConfigError."""
+        found = []
+        for host in self._hosts:
+            best = None
+            host = "." + host.lower().rstrip(".")
+            for words in self._table():
+                known = host.endswith("." + words[0])
+                if (known or words[0] == "*") and (not best or known):
+                    best = words
+            if best and not (self._ca and best[0] == "*"):
+                found.extend([word for word in best[1:] if word not in found])
+        return found
 
-def names(hosts, own_ca=False):
-    """Names of the roots for hosts, each once. own_ca: unknown hosts need none of the table."""
-    rows = {}
-    for line in TABLE.split("\n"):
-        words = line.split()
-        if words:
-            rows[words[0]] = words[1:]
-    found = []
-    for host in hosts:
-        host = host.lower().rstrip(".")
-        while host and host not in rows:
-            host = host.partition(".")[2]
-        if host or not own_ca:
-            _collect(rows, host or "*", found)
-    return found
-
-
-def _collect(rows, row, found):
-    for word in rows[row]:
-        if word[0] == "@":
-            _collect(rows, word, found)
-        elif word not in found:
-            found.append(word)
+    def _table(self):
+        path = self._folder + "/hosts.txt"
+        try:
+            with open(path) as file:
+                return [line.split() for line in file if line.strip()]
+        except OSError:
+            if self._ca:
+                return ()
+            raise ConfigError("the table of root certificates cannot be read: %s" % path)
 
 
 def _read(path, what):
@@ -116,7 +88,6 @@ def _decoded(data, start, path):
 
 
 def _load(context, der, path):
-    """Adds one certificate."""
     try:
         if der[:1] != b"\x30":
             raise ValueError

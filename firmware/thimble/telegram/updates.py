@@ -73,6 +73,7 @@ for _kind in _KINDS:
     PATHS += (_M + _kind,)
 
 _LIMIT = const(10)
+_FULL_LIMIT = const(100)  # Telegram's most: a command may stand behind all that has no room
 _LINK_MS = const(15000)  # what the way may take beyond the poll's own timeout
 _SAME_OFFSET_MS = const(3200)  # sooner, Telegram would hold the poll for 3 s
 _FULL_MS = const(4000)
@@ -160,7 +161,7 @@ class Updates:
         w.raw(b'"timeout":')
         w.num(self._timeout)
         w.raw(b',"limit":')
-        w.num(self._limit)
+        w.num(self._limit if self._confirming or self._limit == 1 else _FULL_LIMIT)
         if self._offset_len:
             w.raw(b',"offset":')
             w.view(self._offset, 0, self._offset_len)

@@ -1,0 +1,96 @@
+"""Where a request writes itself: twice, once to be counted and once to be sent."""
+
+from array import array
+from micropython import const
+
+from thimble.core import octets
+from thimble.core.errors import NetError
+from thimble.core.escape import escape, escaped_len
+
+_NUMBER = const(12)  # bytes that the longest small int takes, and some
+
+
+class Writer:
+    """Where a request writes itself: counts the bytes, or sends them through one buffer."""
+
+    def __init__(self, link, buf):
+        self.count = 0
+        self._link = link
+        self._buf = buf
+        self._used = 0
+        self._left = 0
+        self._sending = False
+        self._escape = array("i", (0, 0, 0, 0))
+
+    def raw(self, data):
+        """All of data, bytes that are sent as they are."""
+        self.view(data, 0, len(data))
+
+    def view(self, buf, off, end):
+        """The bytes buf[off:end]."""
+        self.count += end - off
+        while self._sending and off < end:
+            off += self._put(buf, off, end - off)
+
+    def num(self, n):
+        """The small int n as a decimal."""
+        self.count += octets.int_len(n)
+        if self._sending:
+            if self._used + _NUMBER > len(self._buf):
+                self.flush()
+            self._used = octets.put_int(self._buf, self._used, n)
+
+    def json(self, buf, off, end):
+        """The bytes buf[off:end] as the inside of a JSON string."""
+        if not self._sending:
+            self.count += escaped_len(buf, off, end)
+            return
+        state = self._escape
+        state[0] = off
+        state[1] = end
+        while state[0] < end:
+            state[2] = self._used
+            state[3] = len(self._buf)
+            escape(self._buf, buf, state)
+            self.count += state[2] - self._used
+            self._used = state[2]
+            if state[0] < end:
+                self.flush()
+
+    def count_from(self, n):
+        """From now on count only."""
+        self.count = n
+        self._used = 0
+        self._sending = False
+
+    def send_up_to(self, n):
+        """From now on send; at most n bytes may follow."""
+        self.count = 0
+        self._left = n
+        self._sending = True
+
+    def finish(self):
+        """Send the rest. NetError if more or less was written than was counted."""
+        if self.count != self._left:
+            self._changed()
+        self.flush()
+
+    def flush(self):
+        """Send what is in the buffer. NetError if more was written than was counted."""
+        if self.count > self._left:
+            self._changed()
+        n = self._used
+        self._used = 0
+        self._link.send(self._buf, 0, n)
+
+    def _changed(self):
+        raise NetError("body", "the request changed while it was sent")
+
+    def _put(self, buf, off, n):
+        if self._used == len(self._buf):
+            self.flush()
+        if n > len(self._buf) - self._used:
+            n = len(self._buf) - self._used
+        octets.copy(self._buf, self._used, buf, off, n)
+        self._used += n
+        return n

@@ -1,0 +1,124 @@
+"""A house for the tests of the whole relay: a simulated cloud and the firmware that relays for it.
+
+Chats are fresh for each test, since a chat's own flood limit (kept by the firmware) and its
+conversation would otherwise reach from one test into the next.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+
+from tools.cloud.cloud import Cloud
+from tools.firmware import Firmware
+
+OWNER = 42
+STRANGER = 66
+GROUPS = (-501, -502, -1001000000503, -1001000000504)
+FRESH = range(100, 160)
+
+
+class Board(Firmware):
+    """A firmware whose console may answer with several lines."""
+
+    def lines(self, line, last, timeout=5.0) -> list[str]:
+        """The console's lines after a command, up to one that begins with `last`."""
+        self.tell(line)
+        lines = [self._lines.get(timeout=timeout)]
+        while not lines[-1].startswith(last):
+            lines.append(self._lines.get(timeout=timeout))
+        return lines
+
+
+class House:
+    """`secrets` is all that no output may show. `settings` are changes to the configuration, by
+    section; `tls` as Cloud takes it; `limits` whether Telegram's flood limits hold."""
+
+    def __init__(
+        self, folder, tls="default", api="openai", limits=False, settings=None, **options
+    ):
+        self.cloud = Cloud(tls=tls, chats=(OWNER, STRANGER, *GROUPS, *FRESH)).start()
+        self.cloud.telegram.flood_limits(enabled=limits)
+        self.cloud.models.default(mode="echo")
+        self.config = self.cloud.config(ca=str(self.cloud.ca_der), api=api)
+        self.config["telegram"]["allow"] = [OWNER, *GROUPS, *FRESH]
+        for section, values in (settings or {}).items():
+            self.config.setdefault(section, {}).update(values)
+        self.secrets = (self.cloud.token, self.cloud.key)
+        self.board = None
+        self._chats = itertools.cycle(FRESH)
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+        self._options = options
+
+    def __enter__(self) -> House:
+        path = self._folder / "thimble.json"
+        path.write_text(json.dumps(self.config))
+        self.board = Board(path, self._folder / "root", **self._options)
+        self.board.__enter__()
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.board.stop()
+        self.cloud.stop()
+
+    def chat(self) -> int:
+        """A private chat that no test has used lately."""
+        return next(self._chats)
+
+    def say(self, text, chat=None, **how) -> int:
+        """Somebody writes, in a fresh chat if none is given; returns the chat."""
+        chat = chat or self.chat()
+        self.cloud.telegram.say(chat=chat, text=text, **how)
+        return chat
+
+    def texts(self, chat) -> list[str]:
+        return self.cloud.telegram.texts(chat)
+
+    def wait(self, predicate, timeout=10.0):
+        """What predicate() gives as soon as it is true; what the firmware said if it never is."""
+        try:
+            return self.cloud.wait_for(predicate, timeout)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}; {self.board.why()}") from None
+
+    def last(self, chat, text, timeout=10.0):
+        """Waits until the newest message in a chat reads so."""
+        try:
+            self.cloud.wait_for(lambda: self.texts(chat)[-1:] == [text], timeout)
+        except TimeoutError:
+            raise AssertionError(f"{self.texts(chat)!r}; {self.board.why()}") from None
+
+    def ask(self, text, chat=None, timeout=10.0, **how) -> int:
+        """Says a text to an echoing model and waits for the echo; returns the chat."""
+        chat = self.say(text, chat, **how)
+        self.last(chat, text, timeout)
+        return chat
+
+    def quiet(self, seconds=0.3) -> None:
+        """Waits until everything was taken, answered and confirmed."""
+        self.wait(lambda: self.cloud.telegram.polling() and not self.cloud.telegram.pending())
+        time.sleep(seconds)
+        self.wait(lambda: self.cloud.telegram.polling())
+
+    def prompts(self) -> list[list[tuple[str, str]]]:
+        """(role, text) of every message of every request to a model, the system prompt among
+        them."""
+        return [
+            [
+                *([("system", call.params["system"])] if call.params.get("system") else []),
+                *((turn["role"], turn["content"]) for turn in call.params["messages"]),
+            ]
+            for call in self.cloud.models.calls()
+        ]
+
+    def changes(self, chat, since=0) -> list[dict]:
+        """What the bot sent and edited in a chat."""
+        return [one for one in self.cloud.telegram.changes(since) if one["chat"] == chat]
+
+    def said(self) -> str:
+        """All that the firmware lets out: the log on standard error, the console's, the status."""
+        unknown = "unknown command"
+        lines = self.board.lines("status\nlog\nnothing of this name", unknown)
+        return "\n".join(self.board.log + lines)

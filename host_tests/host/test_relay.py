@@ -1,0 +1,504 @@
+"""The relay in the simulated cloud: what a person says, and what comes back."""
+
+import itertools
+import time
+
+import pytest
+from relay_kit import GROUPS, OWNER, STRANGER, House
+
+SYSTEM = "Answer briefly, in Märchen style 🧵."
+CUT = "\n\n(The answer was cut off here; /retry asks again.)"
+STOPPED = "\n\n(Stopped.)"
+MORE = "\n\n(/more goes on.)"
+LENGTH = "\n\n(That was model.max_tokens; /more goes on.)"
+WORDS = "one two three four five six seven eight nine ten"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("house")
+    with House(folder, settings={"model": {"system": SYSTEM}}) as house:
+        yield house
+
+
+@pytest.fixture
+def house(running):
+    """The shared house, with nobody's faults, scripts and calls left over."""
+    running.cloud.clear_faults()
+    running.cloud.models.clear()
+    running.cloud.models.default(mode="echo")
+    running.quiet(0)
+    running.cloud.clear_calls()
+    return running
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Starts a house of the test's own."""
+    houses = []
+
+    def start(**options):
+        houses.append(House(tmp_path / str(len(houses)), **options))
+        return houses[-1].__enter__()
+
+    yield start
+    for house in houses:
+        house.__exit__()
+
+
+# A message in, an answer out.
+
+
+def test_an_answer_streams_as_one_message_and_its_edits_over_verified_tls(house):
+    text = "The answer grows: " + WORDS
+    house.cloud.models.script(text=text, delay=0.15)
+    chat = house.say("go")
+    house.last(chat, text)
+
+    changes = house.changes(chat)
+    assert [one["kind"] for one in changes] == ["sent", *["edited"] * (len(changes) - 1)]
+    assert len(changes) > 1
+    for one in changes:
+        assert text.startswith(one["text"])
+    assert all(call.secure for call in house.cloud.calls())
+
+
+@pytest.mark.parametrize("api", ["openai", "anthropic"])
+@pytest.mark.parametrize("tls", ["rp2", "1.3", None])
+def test_a_conversation_is_relayed_in_either_dialect_over_any_tls(build, api, tls):
+    house = build(api=api, tls=tls, settings={"model": {"system": SYSTEM}})
+    house.cloud.models.script(text="The first answer.")
+    chat = house.say("the first question")
+    house.last(chat, "The first answer.")
+    house.ask("and the second 🧵", chat)
+
+    assert house.prompts()[-1] == [
+        ("system", SYSTEM),
+        ("user", "the first question"),
+        ("assistant", "The first answer."),
+        ("user", "and the second 🧵"),
+    ]
+    method = {"openai": "chat", "anthropic": "messages"}[api]
+    assert {call.method for call in house.cloud.models.calls()} == {method}
+
+
+def test_conversations_of_two_chats_are_kept_apart(house):
+    first = house.ask("mine")
+    second = house.ask("yours")
+    house.ask("mine again", first)
+
+    texts = [text for role, text in house.prompts()[-1] if role != "system"]
+    assert texts == ["mine", "mine", "mine again"]
+    assert house.texts(second) == ["yours"]
+
+
+@pytest.mark.parametrize("raw", [False, True], ids=["escaped", "utf8"])
+def test_emoji_and_umlauts_pass_unchanged(house, raw):
+    text = 'Grüße, 中文 und 👩‍👩‍👧‍👦 🇩🇪 "quoted" \\ back\nnew line – ∑'
+    house.cloud.models.default(mode="echo", ascii=not raw)
+    chat = house.ask(text, raw=raw)
+
+    assert house.prompts()[-1][-1] == ("user", text)
+    assert house.texts(chat) == [text]
+
+
+@pytest.mark.parametrize("cuts", ["all", "bytes", "escape"])
+def test_a_stream_cut_anywhere_gives_the_same_text(house, cuts):
+    house.cloud.models.default(mode="echo", ascii=True, cuts=cuts)
+    house.ask('Grüße 👩‍👧 "a" \\\n–')
+
+
+def test_the_first_words_come_within_a_second_of_the_first_delta(house):
+    house.cloud.models.script(text="one two three four", first=0.5, delay=0.4)
+    chat = house.say("go")
+    call = house.wait(lambda: house.cloud.models.calls())[0]
+    house.wait(lambda: house.changes(chat))
+
+    assert house.changes(chat)[0]["time"] - (call.time + 0.5) < 1
+    house.last(chat, "one two three four")
+
+
+def test_typing_is_shown_while_the_model_is_silent(house):
+    house.cloud.models.script(text="late", first=1)
+    chat = house.say("go")
+    house.last(chat, "late")
+
+    actions = house.cloud.telegram.calls("sendChatAction")
+    assert [call.params["chat_id"] for call in actions] == [str(chat)]
+    assert actions[0].params["action"] == "typing"
+
+
+def test_a_quick_answer_shows_no_typing_and_needs_no_edit(house):
+    chat = house.ask("quick")
+
+    assert len(house.changes(chat)) == 1
+    assert not house.cloud.telegram.calls("sendChatAction")
+
+
+def test_edits_keep_their_distance_and_meet_no_flood_limit(build):
+    houses = [(build(limits=True), OWNER, 1.45), (build(limits=True), GROUPS[0], 3.95)]
+    for house, chat, _ in houses:
+        house.cloud.models.default(text=WORDS, delay=0.7)
+        house.say("go", chat, user=OWNER)
+    for house, chat, apart in houses:
+        house.last(chat, WORDS, 25)
+        times = [one["time"] for one in house.changes(chat)]
+        assert len(times) > 2
+        assert min(b - a for a, b in itertools.pairwise(times)) >= apart
+        assert not [call for call in house.cloud.telegram.calls() if call.status == 429]
+
+
+def test_a_429_from_telegram_is_waited_out(house):
+    house.cloud.fault("telegram", "sendMessage", "flood", retry_after=1)
+    started = time.monotonic()
+    house.ask("patience")
+
+    assert time.monotonic() - started >= 1
+
+
+# Long answers.
+
+
+def test_an_answer_past_4096_units_goes_on_in_further_messages(house):
+    chat = house.say("[[length=9000 deltas=60 unit=wörter_und_🧵_mehr]]")
+    house.wait(lambda: len(house.texts(chat)) == 3, 15)
+    house.quiet()
+
+    texts = house.texts(chat)
+    whole = ("wörter_und_🧵_mehr" * 600)[:9000]
+    assert "".join(texts) == whole
+    assert all(len(text.encode("utf-16-le")) // 2 <= 4096 for text in texts)
+
+
+def test_max_parts_bounds_an_answer_and_more_goes_on(build):
+    house = build(settings={"telegram": {"max_parts": 2}})
+    house.cloud.models.script(length=12000, deltas=50)
+    chat = house.say("long")
+    house.wait(lambda: house.texts(chat)[-1:] and house.texts(chat)[-1].endswith(MORE), 15)
+    assert len(house.texts(chat)) == 2
+    house.cloud.models.script(text="The rest.")
+    house.say("/more", chat)
+    house.last(chat, "The rest.")
+
+    assert house.prompts()[-1][-1][0] == "user"
+    assert [role for role, _ in house.prompts()[-1]] == ["user", "assistant", "user"]
+
+
+def test_an_answer_at_max_tokens_says_so_and_more_goes_on(house):
+    house.cloud.models.script(text="Half of", finish="length")
+    chat = house.say("tell")
+    house.last(chat, "Half of" + LENGTH)
+    house.say("/more", chat)
+    house.wait(lambda: len(house.texts(chat)) == 2)
+
+    assert ("assistant", "Half of") in house.prompts()[-1]
+
+
+# Commands.
+
+
+def test_stop_keeps_what_arrived_and_says_so(house):
+    house.cloud.models.script(length=3000, unit="word ", delay=0.1, deltas=600)
+    chat = house.say("go")
+    house.wait(lambda: house.texts(chat))
+    house.say("/stop", chat)
+    house.wait(lambda: house.texts(chat)[-1].endswith(STOPPED))
+    kept = house.texts(chat)[-1].removesuffix(STOPPED)
+
+    assert len(kept) > 30
+    house.ask("next", chat)
+    assert [role for role, _ in house.prompts()[-1]] == ["system", "user", "assistant", "user"]
+    assert house.prompts()[-1][-2][1].strip() == kept.strip()
+
+
+@pytest.mark.parametrize("waiting", [6, 40])
+def test_stop_works_while_the_inbox_is_full(build, waiting):
+    house = build()
+    house.cloud.models.script(length=3000, unit="word ", delay=0.1, deltas=600)
+    chat = house.say("go")
+    house.wait(lambda: house.texts(chat))
+    others = [house.chat() for _ in range(4)]
+    for number in range(waiting):
+        house.say(f"{number} " + "x" * 4000, others[number % 4])
+    house.say("/stop", chat)
+    house.wait(lambda: house.texts(chat)[-1].endswith(STOPPED), 20)
+
+
+def test_stop_with_nothing_to_stop_says_so(house):
+    chat = house.say("/stop")
+    house.last(chat, "Nothing is being written here.")
+    assert not house.cloud.models.calls()
+
+
+def test_stop_in_another_chat_stops_nothing(house):
+    house.cloud.models.script(text=WORDS, delay=0.4)
+    chat = house.say("go")
+    house.wait(lambda: house.texts(chat))
+    other = house.say("/stop")
+    house.last(other, "Nothing is being written here.")
+    house.last(chat, WORDS)
+
+
+def test_a_cut_answer_is_marked_and_retry_replaces_it(house):
+    house.cloud.models.script(text=WORDS, cut_after=4)
+    chat = house.say("count")
+    house.wait(lambda: house.texts(chat))
+    house.last(chat, "one two three four" + CUT)
+    house.cloud.models.script(text=WORDS)
+    house.say("/retry", chat)
+    house.last(chat, WORDS)
+
+    assert house.prompts()[-1] == [("system", SYSTEM), ("user", "count")]
+
+
+def test_retry_after_a_failure_asks_the_question_that_failed(house):
+    house.cloud.models.script(status=401)
+    chat = house.say("count")
+    house.wait(lambda: house.texts(chat))
+    house.say("/retry", chat)
+    house.last(chat, "count")
+
+    assert house.prompts()[-1] == [("system", SYSTEM), ("user", "count")]
+
+
+def test_new_forgets_the_conversation(house):
+    chat = house.ask("before")
+    house.say("/new", chat)
+    house.last(chat, "A new conversation begins.")
+    house.ask("after", chat)
+
+    assert house.prompts()[-1] == [("system", SYSTEM), ("user", "after")]
+
+
+def test_retry_and_more_of_nothing_say_so(house):
+    chat = house.say("/retry")
+    house.last(chat, "There is nothing to ask again. Write a message first.")
+    house.say("/more", chat)
+    house.last(chat, "There is no answer to go on with. Write a message first.")
+    assert not house.cloud.models.calls()
+
+
+def test_only_the_owner_sets_the_model(house):
+    other = house.say("/model other-1")
+    house.last(other, "Only the owner can set the model.")
+    house.say("/model simulated-reasoner-1", OWNER)
+    house.wait(lambda: "simulated-reasoner-1" in "".join(house.texts(OWNER)[-1:]))
+    house.ask("who are you?", other)
+    assert house.cloud.models.calls()[-1].params["model"] == "simulated-reasoner-1"
+    house.say("/model simulated-1", OWNER)
+    house.wait(lambda: "simulated-1 " in "".join(house.texts(OWNER)[-1:]))
+
+
+def test_help_and_start_and_status_are_answered_without_the_model(house):
+    chat = house.say("/help")
+    house.wait(lambda: "/retry" in "".join(house.texts(chat)))
+    house.say("/start", chat)
+    house.wait(lambda: "Hello" in "".join(house.texts(chat)))
+    house.say("/status", chat)
+    house.wait(lambda: "memory" in "".join(house.texts(chat)))
+    assert not house.cloud.models.calls()
+    menu = [entry["command"] for entry in house.cloud.telegram.commands()]
+    assert {"new", "stop", "retry", "more", "model", "status", "help"} == set(menu)
+
+
+# What the model's service does wrong.
+
+
+def test_an_empty_answer_says_so_and_leaves_no_turn(house):
+    house.cloud.models.script(text="")
+    chat = house.say("nothing?")
+    house.last(chat, "The model gave an empty answer. /retry asks again.")
+    house.ask("well", chat)
+
+    assert house.prompts()[-1] == [("system", SYSTEM), ("user", "well")]
+
+
+def test_an_error_inside_the_stream_marks_the_answer_as_cut(house):
+    house.cloud.models.script(text=WORDS, error_after=3)
+    chat = house.say("go")
+    house.wait(lambda: house.texts(chat))
+    house.last(chat, "one two three" + CUT)
+    house.ask("goes on", chat)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_refusal_is_told_and_never_holds_the_key(house, status):
+    house.cloud.models.script(status=status, message=f"Incorrect: {house.cloud.key} (no)")
+    chat = house.say("hello")
+    text = house.wait(lambda: house.texts(chat))[-1]
+
+    assert str(status) in text
+    if status == 401:
+        assert text == (
+            "The model refused the key (401). Set model.key to one that is valid for model.url."
+        )
+    assert house.cloud.key not in text and house.cloud.key not in house.said()
+    assert len(house.cloud.models.calls()) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_an_overloaded_model_is_asked_again(house, status):
+    house.cloud.models.script(status=status, retry_after=1 if status == 429 else None)
+    house.ask("patience")
+
+    assert [call.status for call in house.cloud.models.calls()] == [status, 200]
+    assert house.prompts()[0] == house.prompts()[1]
+
+
+def test_a_conversation_too_long_is_compacted_once_and_answered(house):
+    chat = house.chat()
+    for number in range(4):
+        house.ask(f"{number} " + "x" * 300, chat)
+    # Four exchanges are about 660 tokens, half of them 330.
+    house.cloud.models.default(mode="echo", context=600)
+    house.ask("and now?", chat, timeout=15)
+
+    assert [call.status for call in house.cloud.models.calls()][-2:] == [400, 200]
+    assert len(house.prompts()[-1]) == 1 + 4 + 1
+    assert house.prompts()[-1][1][1].startswith("2 ")
+
+
+def test_one_message_too_long_for_the_model_is_told_after_one_call(house):
+    house.cloud.models.default(mode="echo", context=50)
+    chat = house.say("x" * 1000)
+    house.last(chat, "The conversation is too long for the model (400).")
+    assert len(house.cloud.models.calls()) == 1
+
+
+def test_max_completion_tokens_is_remembered_once_it_was_asked_for(build):
+    house = build()
+    house.cloud.models.default(mode="echo", refuse_max_tokens=True)
+    chat = house.ask("one")
+    house.ask("two", chat)
+
+    names = [
+        [name for name in call.params if name.endswith("_tokens")]
+        for call in house.cloud.models.calls()
+    ]
+    assert names == [["max_tokens"], ["max_completion_tokens"], ["max_completion_tokens"]]
+
+
+@pytest.mark.parametrize("where", ["field", "reasoning", "tags"])
+def test_reasoning_is_not_shown_and_not_kept(house, where):
+    house.cloud.models.script(text="Four.", think="Let me count: 1 2 3", think_as=where)
+    chat = house.say("two and two?")
+    house.last(chat, "Four.")
+    house.ask("sure?", chat)
+
+    assert all("count" not in one["text"] for one in house.changes(chat))
+    assert house.prompts()[-1][-2] == ("assistant", "Four.")
+
+
+# Order.
+
+
+def test_order_within_a_chat_is_kept_and_chats_take_turns(house):
+    house.cloud.models.default(mode="echo", first=0.2)
+    busy, quiet = house.chat(), house.chat()
+    house.cloud.telegram.say_many([f"{number}" for number in range(4)], busy)
+    house.cloud.telegram.say_many(["a", "b"], quiet)
+    house.last(busy, "3", 20)
+    house.last(quiet, "b")
+
+    assert house.texts(busy) == ["0", "1", "2", "3"]
+    assert house.texts(quiet) == ["a", "b"]
+    order = [one["text"] for one in house.cloud.telegram.changes() if one["chat"] in (busy, quiet)]
+    assert order == ["0", "a", "1", "b", "2", "3"]
+
+
+# Who, where, and what is no text.
+
+
+def test_strangers_are_counted_and_logged_once_and_cost_nothing(house):
+    before = house.board.status()["refused"]
+    for _ in range(3):
+        house.say("let me in", STRANGER)
+    house.wait(lambda: house.board.status()["refused"] == before + 3)
+    house.quiet()
+
+    assert not house.texts(STRANGER) and not house.cloud.models.calls()
+    assert len([line for line in house.board.log if f"refused {STRANGER}" in line]) == 1
+    assert not house.cloud.telegram.calls("sendMessage")
+
+
+def test_a_member_of_a_listed_group_may_speak_there_only(house):
+    house.ask("hello from the group", GROUPS[1], user=STRANGER)
+    house.say("and alone?", STRANGER)
+    house.quiet()
+    assert not house.texts(STRANGER)
+
+
+def test_an_empty_list_lets_nobody_in(build):
+    house = build(settings={"telegram": {"allow": []}})
+    house.say("hello", OWNER)
+    house.wait(lambda: house.board.status()["refused"] == 1)
+    assert not house.cloud.models.calls() and not house.texts(OWNER)
+
+
+@pytest.mark.parametrize("kind", ["photo", "voice", "sticker"])
+def test_what_is_no_text_gets_a_short_word_once(house, kind):
+    chat = house.chat()
+    getattr(house.cloud.telegram, kind)(chat=chat)
+    house.last(chat, "I can read only text.")
+    house.quiet()
+    assert house.texts(chat) == ["I can read only text."]
+    assert not house.cloud.models.calls()
+
+
+def test_updates_without_words_are_confirmed_in_silence(house):
+    house.cloud.telegram.join(GROUPS[1], 7)
+    house.cloud.telegram.leave(GROUPS[1], 7)
+    house.quiet()
+    assert house.cloud.telegram.pending() == 0
+    assert not house.cloud.telegram.calls("sendMessage") and not house.cloud.models.calls()
+
+
+def test_a_topic_has_its_own_conversation_and_answers_in_its_thread(house):
+    group = GROUPS[2]
+    house.cloud.telegram.chat(group, "supergroup", forum=True, topics=(7, 9))
+    house.ask("in seven", group, user=OWNER, thread=7)
+    house.ask("in nine", group, user=OWNER, thread=9)
+
+    assert [(one.text, one.thread) for one in house.cloud.telegram.messages(group)] == [
+        ("in seven", 7),
+        ("in nine", 9),
+    ]
+    assert house.prompts()[-1] == [("system", SYSTEM), ("user", "in nine")]
+
+
+def test_a_command_for_another_bot_of_the_group_is_left_to_it(house):
+    house.say("/help@another_bot", GROUPS[3], user=OWNER)
+    house.say("/help@thimble_test_bot", GROUPS[3], user=OWNER)
+    house.wait(lambda: house.texts(GROUPS[3]))
+    house.quiet()
+    assert len(house.texts(GROUPS[3])) == 1
+
+
+@pytest.mark.parametrize("reply_last", [False, True])
+def test_what_a_message_replies_to_is_not_taken_for_its_text(house, reply_last):
+    house.ask("mine", reply_to="the text of another", reply_last=reply_last)
+    assert house.prompts()[-1][-1] == ("user", "mine")
+
+
+# The console.
+
+
+def test_the_console_helps_and_names_what_it_does_not_know(house):
+    lines = house.board.lines("help", "help")
+    assert [line.split()[0] for line in lines] == ["status", "log", "help"]
+    assert house.board.ask("bogus") == "unknown command; help lists them"
+    assert "relay up" in house.said()
+
+
+def test_the_status_has_every_key(house):
+    assert set(house.board.status()) == {
+        *("version", "board", "uptime_s", "reset_cause", "heap_free", "heap_used", "heap_low"),
+        *("largest_block", "pressure", "inbox", "journal", "sessions", "received", "answered"),
+        *("refused", "dropped", "duplicates", "compactions", "handshakes", "reconnects"),
+        *("last_poll_s", "rssi", "battery_mv", "rss_kb", "error"),
+    }
+
+
+def test_no_secret_was_let_out(house):
+    said = house.said()
+    assert not [secret for secret in house.secrets if secret in said or secret[-12:] in said]

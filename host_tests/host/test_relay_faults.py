@@ -1,0 +1,147 @@
+"""The relay when the way is bad: broken answers, wrong certificates, other pollers, long use."""
+
+import time
+
+import pytest
+from relay_kit import OWNER, House
+
+FAULTS = {
+    "a 502 in HTML": ("status", {"status": 502}),
+    "a length too long": ("length", {"add": 10}),
+    "a length too short": ("length", {"add": -3}),
+    "endless headers": ("endless_headers", {"forever": True}),
+    "garbage": ("garbage", {}),
+    "a body that is no JSON": ("garbage_body", {}),
+    "a connection that ends": ("close", {}),
+    "a reset": ("close", {"reset": True}),
+    "an end in the head": ("close_in_head", {}),
+    "a redirect": ("redirect", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with House(tmp_path_factory.mktemp("house")) as house:
+        yield house
+
+
+@pytest.fixture
+def house(running):
+    running.cloud.clear_faults()
+    running.cloud.models.clear()
+    running.cloud.models.default(mode="echo")
+    running.quiet(0)
+    running.cloud.clear_calls()
+    return running
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Makes a house of the test's own, to be entered."""
+    return lambda **options: House(tmp_path, **options)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_poll_that_breaks_is_survived(house, fault):
+    name, options = fault
+    armed = house.cloud.fault("telegram", "getUpdates", name, **options)
+    chat = house.ask("before")
+    house.ask("after", chat)
+
+    assert armed.applied == 1
+    assert house.texts(chat) == ["before", "after"]
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_model_that_breaks_is_survived(house, fault):
+    name, options = fault
+    armed = house.cloud.fault("models", "chat", name, **options)
+    chat = house.say("broken")
+    house.wait(lambda: house.texts(chat))
+    house.ask("whole", chat)
+
+    assert armed.applied == 1
+
+
+@pytest.mark.parametrize("name", ["trickle", "chunked", "continue"])
+def test_an_odd_but_right_answer_from_telegram_is_taken(house, name):
+    house.cloud.fault("telegram", "getUpdates", name, times=2)
+    chat = house.ask("before")
+    house.ask("after", chat)
+    assert house.texts(chat) == ["before", "after"]
+
+
+def test_a_message_that_could_not_be_sent_is_sent_again(house):
+    house.cloud.fault("telegram", "sendMessage", "status", status=502)
+    chat = house.ask("hello")
+    assert house.texts(chat) == ["hello"]
+
+
+def test_dropped_connections_are_made_again(house):
+    house.ask("before")
+    house.cloud.drop(reset=True)
+    house.ask("after")
+
+
+def test_another_poller_is_named_and_outlasted(house):
+    conflict = {"ok": False, "error_code": 409, "description": "Conflict: terminated by other"}
+    house.cloud.fault("telegram", "getUpdates", "status", status=409, body=conflict)
+    chat = house.ask("before")
+    house.ask("after", chat)
+    assert "Another program polls Telegram" in house.said()
+
+
+def test_ids_that_start_anew_lower_are_answered(house):
+    house.ask("before")
+    house.quiet(0)
+    house.cloud.telegram.restart_ids()
+    chat = house.ask("after")
+    house.ask("and on", chat)
+    assert house.board.status()["duplicates"] == 0
+
+
+@pytest.mark.parametrize("kind", ["wrong_host", "expired", "untrusted"])
+def test_a_bad_certificate_of_telegram_gets_no_request(build, kind):
+    house = build()
+    listener = house.cloud.listen(certificate=kind)
+    house.config["telegram"]["url"] = listener.url
+    with house:
+        house.wait(lambda: any("certificate" in line for line in house.board.log))
+        time.sleep(0.2)
+        assert not house.cloud.calls()
+        assert "certificate" in house.board.status()["error"]
+
+
+def test_a_bad_certificate_of_the_model_gets_no_request_and_is_told(build):
+    house = build()
+    listener = house.cloud.listen(certificate="untrusted")
+    house.config["model"]["url"] = listener.url + "/v1"
+    with house:
+        house.say("hello", OWNER)
+        house.wait(lambda: house.texts(OWNER), 15)
+        assert "certificate" in house.texts(OWNER)[0]
+        assert not house.cloud.models.calls()
+
+
+def test_a_wrong_token_is_said_without_it(build):
+    house = build(settings={"telegram": {"token": "123456789:AAwrong-token"}})
+    with house:
+        house.wait(lambda: any("telegram.token" in line for line in house.board.log))
+        assert "AAwrong-token" not in house.said()
+
+
+def test_the_live_heap_is_the_same_after_20_and_after_60_messages(build):
+    with build() as house:
+        chats = [house.chat() for _ in range(10)]
+        used = {}
+        for number in range(60):
+            house.ask(f"message {number % 10} 🧵", chats[number % 10])
+            if number in (19, 59):
+                house.quiet(0)
+                used[number] = house.board.status()["heap_used"]
+        assert used[19] == used[59]
+
+
+def test_no_secret_was_let_out(house):
+    said = house.said()
+    assert not [secret for secret in house.secrets if secret in said or secret[-12:] in said]

@@ -1,0 +1,178 @@
+"""`tools/run.py`: one question, and the firmware in the foreground."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tools.cloud.cloud import Cloud
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*options):
+    return [sys.executable, "-m", "tools.run", *map(str, options)]
+
+
+def ask(question, *options):
+    return subprocess.run(
+        command("--ask", *options),
+        cwd=ROOT,
+        env={**os.environ, "ASK": question},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    with Cloud() as cloud:
+        cloud.models.default(mode="echo")
+        yield cloud
+
+
+@pytest.fixture
+def config(cloud, tmp_path):
+    """A configuration in a folder of its own, with the CA's certificate beside it."""
+    (tmp_path / "certificates").mkdir()
+    shutil.copy(cloud.ca_pem, tmp_path / "certificates" / "ca.pem")
+    path = tmp_path / "house.json"
+    path.write_text(json.dumps(cloud.config(ca="certificates/ca.pem")))
+    return path
+
+
+@pytest.fixture
+def start(config):
+    """Starts `--config` in the foreground; it is killed when the test ends."""
+    started = []
+
+    def start(**streams):
+        argv = command("--config", config, "--root", config.parent / "root")
+        pipe = subprocess.PIPE
+        streams = {"stdin": pipe, "stdout": pipe, "stderr": pipe, **streams}
+        started.append(subprocess.Popen(argv, cwd=ROOT, text=True, **streams))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def answered(cloud, text):
+    """Whether a message is answered, however long ago the firmware started."""
+    cloud.telegram.say(text=text)
+    cloud.wait_for(lambda: cloud.telegram.texts()[-1:] == [text])
+
+
+def test_ask_prints_the_answer_alone():
+    done = ask("[[mode=echo]] Grüße 🧵")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Grüße 🧵\n"
+
+
+def test_ask_without_a_question_says_what_is_missing():
+    done = ask(" ")
+
+    assert done.returncode == 1 and not done.stdout
+    assert "nothing to ask" in done.stderr
+
+
+def test_ask_fails_with_a_reason_where_the_heap_is_too_small():
+    done = ask("hello", "--heap", "40k")
+
+    assert done.returncode == 1 and not done.stdout
+    assert "memory" in done.stderr.lower()
+
+
+def test_the_foreground_relays_over_tls_with_the_certificate_beside_the_file(cloud, start):
+    process = start()
+    answered(cloud, "hello")
+
+    assert cloud.telegram.calls()[-1].secure
+    process.stdin.write("status\n")
+    process.stdin.flush()
+    status = json.loads(process.stdout.readline())
+    assert status["answered"] == 1 and status["reset_cause"] == "power-on"
+
+
+def test_the_foreground_goes_on_when_its_standard_input_is_closed(cloud, start):
+    process = start()
+    answered(cloud, "with a console")
+    process.stdin.close()
+    process.stdin = None
+    time.sleep(0.4)
+    answered(cloud, "and without")
+    assert process.poll() is None
+
+
+def test_the_foreground_runs_without_a_standard_input(cloud, start):
+    process = start(stdin=subprocess.DEVNULL)
+    answered(cloud, "never had one")
+    assert process.poll() is None
+
+
+def test_sigterm_stops_cleanly_and_the_next_start_is_no_crash(cloud, start, config):
+    process = start()
+    answered(cloud, "first run")
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=10)
+
+    assert process.returncode == 0
+    assert "Traceback" not in out + err
+    assert (config.parent / "root" / "flash.img").stat().st_size > 0
+    process = start()
+    answered(cloud, "second run")
+    process.stdin.write("status\n")
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["reset_cause"] == "power-on"
+
+
+@pytest.mark.parametrize(
+    "section, key, value, named",
+    [
+        ("telegram", "allow", "42", "telegram.allow"),
+        ("model", "api", "other", "model.api"),
+        ("model", "nmae", "x", "model.nmae"),
+        ("telegram", "token", "", "telegram.token"),
+        ("tls", "ca", "missing.der", "tls.ca"),
+    ],
+)
+def test_a_bad_configuration_is_refused_by_the_name_of_its_key(config, section, key, value, named):
+    values = json.loads(config.read_text())
+    values[section][key] = value
+    config.write_text(json.dumps(values))
+    done = subprocess.run(
+        command("--config", config, "--root", config.parent / "root"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode not in (0, None)
+    assert named in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    done = subprocess.run(
+        command("--config", tmp_path / "none.json", "--root", tmp_path),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode != 0
+    assert "none.json" in done.stdout + done.stderr
