@@ -4,7 +4,8 @@
 
 CODE is a ROMFS image, mapped into memory so that bytecode stays out of the heap as it does when
 frozen, or a folder of .mpy files, whose code is loaded into the heap as on stock MicroPython.
-TARGET is a module to import and whose ``run()`` is called, or the path of a script to execute.
+TARGET is a module to import and whose ``run()`` is called, or the path of a script to execute
+(.py) or of a compiled one to import (.mpy).
 """
 
 import os
@@ -39,6 +40,10 @@ def main():
             # The name in tracebacks is the script's own.
             code = compile(file.read(), target, "exec")
         exec(code, {"__name__": "__main__"})
+    elif target.endswith(".mpy"):
+        folder, name = target.rsplit("/", 1)
+        sys.path.insert(0, folder)
+        __import__(name[:-4])
     else:
         __import__(target)
         sys.modules[target].run()

@@ -96,7 +96,7 @@ def load(path=FILE):
 
 
 def _parse(data):
-    """Raises ParseError naming the place of what is no JSON: MicroPython's json lets much pass."""
+    """Raises ParseError at what is no JSON: MicroPython's own json lets much pass."""
     scanner = Scanner(())
     scanner.start(bytearray(1), 0, 1)
     scanner.feed(data, 0, len(data))
@@ -106,7 +106,7 @@ def _parse(data):
 
 
 def _join(values):
-    """Joins surrogate pairs in the texts below ``values``: MicroPython's json leaves them apart."""
+    """Joins surrogate pairs in all texts: MicroPython's json leaves them apart."""
     if isinstance(values, dict):
         for key, value in values.items():
             if isinstance(value, str):

@@ -1,7 +1,8 @@
 """The loop: poll, take, answer, rest.
 
-Everything that lives long is made in the constructor, out of buffers that were made before it. One message is answered
-at a time; while its answer streams, the connection to Telegram sends, edits and polls in turn.
+Everything that lives long is made in the constructor, on buffers that were made before the code
+was loaded. One message is answered at a time; while its answer streams, the connection to
+Telegram sends, edits and polls in turn.
 """
 
 import gc
@@ -329,6 +330,7 @@ class Relay:
                     reply.say(commands.NOTHING_MORE)
         except Gone as error:
             self.model.stop()
+            chat.end()
             self.log.fail(error)
         self.chats.busy = None
 
@@ -386,9 +388,9 @@ class Relay:
 
     @micropython.native
     def _stream(self, chat, buf, off, size):
-        """Reads the answer to its end; the note for behind it. What breaks before the first
+        """Reads the answer to its end; returns the note that belongs behind it.
 
-        words is raised, with nothing kept, so that it can be tried again.
+        What breaks before the first words is raised, with nothing kept, to be tried again.
         """
         reply, answer = self.reply, self.model
         self._keep_question(chat, buf, off, size)

@@ -146,6 +146,33 @@ def test_of_two_equally_large_the_less_recently_used_gives():
     assert find(chats, b"old").turns == 6 and find(chats, b"new").turns == 8
 
 
+def test_the_larger_gives_even_if_it_was_used_last_and_a_fair_share_is_safe():
+    pool = Segments(32, 12)
+    chats = Chats(pool, 4)
+    for key, n in ((b"fair", 4), (b"large", 3), (b"larger", 5), (b"large", 0)):
+        for i in range(n):
+            exchange(chats, key, b"q%d" % i, b"a" * 16)
+        get(chats, key)
+    assert pool.free == 0
+    chats.room(find(chats, b"fair"))  # 12 segments for three chats: 4 are a fair share
+    turns = [find(chats, key).turns for key in (b"fair", b"large", b"larger")]
+    assert turns == [8, 6, 8]
+    exchange(chats, b"new", b"q", b"a" * 30)  # … and 3 for four: "fair" is the least used
+    turns = [find(chats, key).turns for key in (b"fair", b"large", b"larger", b"new")]
+    assert turns == [6, 6, 8, 2], turns
+
+
+def test_of_two_equally_large_the_slot_does_not_matter():
+    pool = Segments(32, 8)
+    chats = Chats(pool, 4)
+    for key in (b"new", b"old"):
+        for i in range(4):
+            exchange(chats, key, b"q%d" % i, b"a" * 16)
+    get(chats, b"new")
+    exchange(chats, b"third", b"q", b"a")
+    assert find(chats, b"old").turns == 6 and find(chats, b"new").turns == 8
+
+
 def test_whole_conversations_go_when_none_is_above_its_share():
     pool = Segments(32, 3)
     chats = Chats(pool, 5)

@@ -48,7 +48,7 @@ def test_plain_http_is_only_for_the_local_network():
     ):
         url.parse(good, "model.url")
     for bad in ("http://api.openai.com/v1", "http://8.8.8.8", "http://172.32.0.1", "ftp://x", "x"):
-        raises(ConfigError, lambda: url.parse(bad, "model.url"))
+        raises(ConfigError, lambda bad=bad: url.parse(bad, "model.url"))
     assert url.parse("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
 
 

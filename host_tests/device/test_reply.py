@@ -3,7 +3,7 @@
 import time
 
 from kit import raises
-from thimble.core.errors import ApiError, NetError
+from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.telegram.limits import Limits
 from thimble.telegram.reply import Gone, Reply
 
@@ -276,3 +276,20 @@ def test_retry_after_blocks_only_that_chat_and_ends_on_time():
     assert limits.wait_ms(Peer(b"1"), now, 0) == 7000
     assert limits.wait_ms(Peer(b"1"), now + 7000, 0) == 0
     assert limits.wait_ms(Peer(b"2"), now, 0) == 0
+
+
+def test_a_short_answer_that_is_longer_than_the_buffer_is_cut_at_a_character():
+    bot = Bot()
+    buf = bytearray(20)
+    reply = Reply(bot, FreeLimits(), buf, 1, Pause())
+    reply.say(("x" + "€" * 20).encode())
+    assert bot.shown == ["x" + "€" * 6]
+
+
+def test_an_answer_of_telegram_that_is_garbage_does_not_end_the_stream():
+    reply, bot = make()
+    bot.errors = [ParseError("what", 3)]
+    write(reply, "x" * 30)
+    reply.tick(time.ticks_ms())
+    reply.finish(b"")
+    assert bot.shown == ["x" * 30]

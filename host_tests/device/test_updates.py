@@ -70,7 +70,8 @@ def test_any_chunking_gives_the_same_record():
 
 def test_the_order_of_the_fields_does_not_matter():
     whole = (
-        b'{"result":[{"message":{"text":"x","reply_to_message":{"text":"not this","from":{"id":1}},'
+        b'{"result":[{"message":{"text":"x",'
+        b'"reply_to_message":{"text":"not this","from":{"id":1}},'
         b'"chat":{"type":"private","id":42},"from":{"id":42}},"update_id":5}],"ok":true}'
     )
     it, http = make(whole, answer())
@@ -138,9 +139,8 @@ def test_updates_without_text_are_confirmed_and_those_of_a_person_kept_to_be_ans
 
 def test_ids_of_52_bits_keep_every_digit():
     big = 4503599627370495
-    it, http = make(
-        answer(message(2147483646, chat=big, sender=big)), answer(), allow=(b"%d" % big,)
-    )
+    listed = (b"%d" % big,)
+    it, http = make(answer(message(2147483646, chat=big, sender=big)), answer(), allow=listed)
     it.poll(0)
     assert key(it.inbox) == b"4503599627370495"
     it.poll(0)

@@ -40,7 +40,11 @@ class Run:
     """A MicroPython script against a cloud; ``rows`` are the lines of JSON that it printed."""
 
     def __init__(self, script: Path, env: dict[str, str], heap: str, code: str = "rom"):
-        argv, extra = build.command(runtime.find(), str(script), heap=heap, mode=code)
+        board = runtime.find()
+        # Compiled beforehand, so that the script's own share of the heap is small.
+        compiled = OUT / "code" / f"{script.stem}.mpy"
+        build.compile_file(script, compiled, board.march, script.name)
+        argv, extra = build.command(board, str(compiled), heap=heap, mode=code)
         self.rows: list[dict] = []
         self.said: list[str] = []
         self.process = subprocess.Popen(

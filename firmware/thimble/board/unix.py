@@ -8,7 +8,7 @@ import os
 import select
 import sys
 
-from micropython import const
+from micropython import const, kbd_intr
 
 import vfs
 from thimble import profile
@@ -19,7 +19,7 @@ _MARK = "/flash/running"
 
 
 class Flash:
-    """A block device in a file, of a board's size (the block protocol of `vfs.AbstractBlockDev`)."""
+    """A block device in a file, of a board's size; the protocol is vfs.AbstractBlockDev."""
 
     def __init__(self, path, blocks):
         self._blocks = blocks
@@ -69,6 +69,7 @@ class Board:
         self._poll = select.poll()
         self._poll.register(sys.stdin, select.POLLIN)
         self._reading = True
+        kbd_intr(3)  # a program run by `-m` is killed by SIGINT otherwise
         self._mount((os.getenv("THIMBLE_ROOT") or ".") + "/flash.img")
         self.reset_cause = "crash" if self._marked() else "power-on"
         open(_MARK, "w").close()
@@ -97,9 +98,10 @@ class Board:
     def read_line(self):
         """The next line of standard input as bytes, b"" if none is complete."""
         while self._reading:
-            for _, event in self._poll.ipoll(0):
-                break
-            else:
+            event = 0
+            for ready in self._poll.ipoll(0):
+                event = ready[1]
+            if not event:
                 return b""
             if not event & select.POLLIN or not sys.stdin.buffer.readinto(self._byte):
                 self._poll.unregister(sys.stdin)

@@ -96,7 +96,7 @@ class Reply:
         if not self.limits.wait_ms(self.peer, now, 1):
             try:
                 self._show()
-            except NetError:
+            except (NetError, ParseError):
                 self._at = time.ticks_add(now, self._backoff.next(now & 255))
 
     def finish(self, note):
@@ -113,10 +113,10 @@ class Reply:
             self._deliver()
 
     def say(self, words):
-        """A whole short answer: ``words`` are bytes of at most 4,096 units."""
+        """A whole short answer, bytes of at most 4,096 units; cut to what the buffer holds."""
         self.begin()
-        octets.copy(self.buf, 0, words, 0, len(words))
-        self.length = len(words)
+        self.length = text.boundary(words, 0, min(len(words), len(self.buf)))
+        octets.copy(self.buf, 0, words, 0, self.length)
         self._deliver()
 
     def _split(self, limit):
