@@ -108,7 +108,7 @@ class Relay:
             free -= 2 * sum(sizes.room)
             used += 2 * sum(sizes.room)
         self._budget = min(budget or free + used, free + used)
-        spare = min(free, self._budget - used) - sizes.slots * 160
+        spare = min(free, self._budget - used) - sizes.slots * 352
         count = max(sizes.segments_min, min(sizes.segments_max, spare // (sizes.segment + 16)))
         self.segments = Segments(sizes.segment, count)
         share = sizes.segment * max(2, self.segments.count // 4)

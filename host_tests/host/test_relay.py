@@ -102,7 +102,7 @@ def test_emoji_and_umlauts_pass_unchanged(house, raw):
     assert house.texts(chat) == [text]
 
 
-@pytest.mark.parametrize("cuts", ["all", "bytes", "escape"])
+@pytest.mark.parametrize("cuts", ["all", "escape"])
 def test_a_stream_cut_anywhere_gives_the_same_text(house, cuts):
     house.cloud.models.default(mode="echo", ascii=True, cuts=cuts)
     house.ask('Grüße 👩‍👧 "a" \\\n–')
@@ -211,14 +211,13 @@ def test_stop_keeps_what_arrived_and_says_so(house):
     assert house.prompts()[-1][-2][1].strip() == kept.strip()
 
 
-@pytest.mark.parametrize("waiting", [6, 40])
-def test_stop_works_while_the_inbox_is_full(build, waiting):
+def test_stop_works_while_more_waits_than_the_inbox_takes(build):
     house = build()
     house.cloud.models.script(length=3000, unit="word ", delay=0.1, deltas=600)
     chat = house.say("go")
     house.wait(lambda: house.texts(chat))
     others = [house.chat() for _ in range(4)]
-    for number in range(waiting):
+    for number in range(24):
         house.say(f"{number} " + "x" * 4000, others[number % 4])
     house.say("/stop", chat)
     house.wait(lambda: house.texts(chat)[-1].endswith(STOPPED), 20)
