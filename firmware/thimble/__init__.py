@@ -1,10 +1,17 @@
 """Thimble: a relay between Telegram and a language model. The REPL's face."""
 
+import gc
+
+from micropython import const
+
 VERSION = "0.1.0"
+_LOADING_BYTES = const(4096)
 
 
 def run():
     """Starts the relay and stays in it until Ctrl-C; says what a configuration lacks."""
+    # Collected often while the code is loaded, what lives long lies close together.
+    gc.threshold(_LOADING_BYTES)
     from thimble.board.unix import Board
     from thimble.profile import Buffers
 
@@ -18,7 +25,9 @@ def run():
     try:
         settings = config.load(board.config_path)
         settings.ready()
-        Relay(settings, board, buffers).run()
+        relay = Relay(settings, board, buffers)
+        gc.threshold(-1)
+        relay.run()
     except ConfigError as error:
         print("configuration: %s" % error)
         raise SystemExit(2)

@@ -45,6 +45,6 @@ class Log:
             self.error = said
             self.info(said)
 
-    def text(self):
-        """All lines that are kept."""
-        return bytes(self._buf[: self._len]).decode()
+    def write(self, stream):
+        """Writes all lines that are kept to ``stream``, without a copy: memory may be scarce."""
+        stream.write(self._buf, 0, self._len)

@@ -103,15 +103,18 @@ class Relay:
         """The segments, of what is left when both connections are open."""
         budget = self.config.memory.budget_kb * 1024
         gc.collect()
+        slots = bytearray(sizes.slots * 352)  # what the conversations take without their turns
         free, used = gc.mem_free(), gc.mem_alloc()
         if self.board.room_inverted:
             free -= 2 * sum(sizes.room)
             used += 2 * sum(sizes.room)
         self._budget = min(budget or free + used, free + used)
-        spare = min(free, self._budget - used) - sizes.slots * 352
+        spare = min(free, self._budget - used)
         count = max(sizes.segments_min, min(sizes.segments_max, spare // (sizes.segment + 16)))
         self.segments = Segments(sizes.segment, count)
         share = sizes.segment * max(2, self.segments.count // 4)
+        del slots
+        gc.collect()
         self.chats = Chats(self.segments, sizes.slots, share)
         buffers.reserve = None
         gc.collect()

@@ -1,5 +1,6 @@
 """The relay in the simulated cloud: what a person says, and what comes back."""
 
+import contextlib
 import itertools
 import time
 
@@ -14,8 +15,41 @@ LENGTH = "\n\n(That was model.max_tokens; /more goes on.)"
 WORDS = "one two three four five six seven eight nine ten"
 
 
+class Slow:
+    """What takes seconds because polls and edits keep their distance: it is begun before the other
+    tests and looked at when they are done."""
+
+    def __init__(self, start):
+        self.private, self.group = start(limits=True), start(limits=True)
+        for house, chat in ((self.private, OWNER), (self.group, GROUPS[0])):
+            house.cloud.models.default(text=WORDS, delay=0.7)
+            house.say("go", chat, user=OWNER)
+        self.stopped, self.full, self.other = start(), start(), start()
+        for house in (self.stopped, self.full):
+            house.cloud.models.script(length=3000, unit="word ", delay=0.1, deltas=600)
+        self.other.cloud.models.script(text=WORDS, delay=0.6)
+        for house in (self.stopped, self.full, self.other):
+            house.say("go", OWNER)
+            house.wait(lambda house=house: house.texts(OWNER))
+        self.stopped.say("/stop", OWNER)
+        # More than one answer to getUpdates brings, and more than the inbox takes.
+        others = [self.full.chat() for _ in range(4)]
+        for number in range(24):
+            self.full.say(f"{number} " + "x" * 4000, others[number % 4])
+        self.full.say("/stop", OWNER)
+        self.elsewhere = self.other.say("/stop")
+
+
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def slow(tmp_path_factory):
+    with contextlib.ExitStack() as stack:
+        yield Slow(
+            lambda **how: stack.enter_context(House(tmp_path_factory.mktemp("slow"), **how))
+        )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, slow):
     folder = tmp_path_factory.mktemp("house")
     with House(folder, settings={"model": {"system": SYSTEM}}) as house:
         yield house
@@ -135,19 +169,6 @@ def test_a_quick_answer_shows_no_typing_and_needs_no_edit(house):
     assert not house.cloud.telegram.calls("sendChatAction")
 
 
-def test_edits_keep_their_distance_and_meet_no_flood_limit(build):
-    houses = [(build(limits=True), OWNER, 1.45), (build(limits=True), GROUPS[0], 3.95)]
-    for house, chat, _ in houses:
-        house.cloud.models.default(text=WORDS, delay=0.7)
-        house.say("go", chat, user=OWNER)
-    for house, chat, apart in houses:
-        house.last(chat, WORDS, 25)
-        times = [one["time"] for one in house.changes(chat)]
-        assert len(times) > 2
-        assert min(b - a for a, b in itertools.pairwise(times)) >= apart
-        assert not [call for call in house.cloud.telegram.calls() if call.status == 429]
-
-
 def test_a_429_from_telegram_is_waited_out(house):
     house.cloud.fault("telegram", "sendMessage", "flood", retry_after=1)
     started = time.monotonic()
@@ -197,45 +218,10 @@ def test_an_answer_at_max_tokens_says_so_and_more_goes_on(house):
 # Commands.
 
 
-def test_stop_keeps_what_arrived_and_says_so(house):
-    house.cloud.models.script(length=3000, unit="word ", delay=0.1, deltas=600)
-    chat = house.say("go")
-    house.wait(lambda: house.texts(chat))
-    house.say("/stop", chat)
-    house.wait(lambda: house.texts(chat)[-1].endswith(STOPPED))
-    kept = house.texts(chat)[-1].removesuffix(STOPPED)
-
-    assert len(kept) > 30
-    house.ask("next", chat)
-    assert [role for role, _ in house.prompts()[-1]] == ["system", "user", "assistant", "user"]
-    assert house.prompts()[-1][-2][1].strip() == kept.strip()
-
-
-def test_stop_works_while_more_waits_than_the_inbox_takes(build):
-    house = build()
-    house.cloud.models.script(length=3000, unit="word ", delay=0.1, deltas=600)
-    chat = house.say("go")
-    house.wait(lambda: house.texts(chat))
-    others = [house.chat() for _ in range(4)]
-    for number in range(24):
-        house.say(f"{number} " + "x" * 4000, others[number % 4])
-    house.say("/stop", chat)
-    house.wait(lambda: house.texts(chat)[-1].endswith(STOPPED), 20)
-
-
 def test_stop_with_nothing_to_stop_says_so(house):
     chat = house.say("/stop")
     house.last(chat, "Nothing is being written here.")
     assert not house.cloud.models.calls()
-
-
-def test_stop_in_another_chat_stops_nothing(house):
-    house.cloud.models.script(text=WORDS, delay=0.4)
-    chat = house.say("go")
-    house.wait(lambda: house.texts(chat))
-    other = house.say("/stop")
-    house.last(other, "Nothing is being written here.")
-    house.last(chat, WORDS)
 
 
 def test_a_cut_answer_is_marked_and_retry_replaces_it(house):
@@ -501,3 +487,39 @@ def test_the_status_has_every_key(house):
 def test_no_secret_was_let_out(house):
     said = house.said()
     assert not [secret for secret in house.secrets if secret in said or secret[-12:] in said]
+
+
+# What was begun before all this.
+
+
+@pytest.mark.parametrize(
+    "where, chat, apart", [("private", OWNER, 1.45), ("group", GROUPS[0], 3.95)]
+)
+def test_edits_keep_their_distance_and_meet_no_flood_limit(slow, where, chat, apart):
+    house = getattr(slow, where)
+    house.last(chat, WORDS, 25)
+
+    times = [one["time"] for one in house.changes(chat)]
+    assert len(times) > 2
+    assert min(b - a for a, b in itertools.pairwise(times)) >= apart
+    assert not [call for call in house.cloud.telegram.calls() if call.status == 429]
+
+
+def test_stop_keeps_what_arrived_and_says_so(slow):
+    house = slow.stopped
+    house.wait(lambda: house.texts(OWNER)[-1].endswith(STOPPED))
+    kept = house.texts(OWNER)[-1].removesuffix(STOPPED)
+
+    assert len(kept) > 30
+    house.ask("next", OWNER)
+    assert [role for role, _ in house.prompts()[-1]] == ["user", "assistant", "user"]
+    assert house.prompts()[-1][-2][1].strip() == kept.strip()
+
+
+def test_stop_works_while_more_waits_than_the_inbox_takes(slow):
+    slow.full.wait(lambda: slow.full.texts(OWNER)[-1].endswith(STOPPED), 20)
+
+
+def test_stop_in_another_chat_stops_nothing(slow):
+    slow.other.last(slow.elsewhere, "Nothing is being written here.")
+    slow.other.last(OWNER, WORDS)

@@ -179,7 +179,7 @@ def naive_bot(count: int) -> dict:
         }
 
 
-def smallest(code: str, count: int, low: int = 32, high: int = 176) -> dict:
+def smallest(code: str, count: int, low: int = 32, high: int = 256) -> dict:
     """The smallest heap (KB) in which a burst of ``count`` is answered, no connection's blocks."""
     shares = {}
     while high - low > 2:

@@ -13,8 +13,9 @@ import json
 import micropython
 import os
 
-from thimble.board.unix import Board
-from thimble.profile import Buffers
+gc.threshold(4096)
+from thimble.board.unix import Board  # noqa: E402
+from thimble.profile import Buffers  # noqa: E402
 
 _board = Board()
 if os.getenv("PROBE_ROOM") == "0":
@@ -92,6 +93,7 @@ class Probe(Relay):
 
 def main():
     relay = Probe(config.load(_board.config_path), _board, _buffers)
+    gc.threshold(-1)
     if os.getenv("PROBE_FREE") == "1":
         relay.reply.limits = relay.aside.limits = Free()
     try:

@@ -1,5 +1,7 @@
 """The chat's commands that act at once, and the console's, one a line."""
 
+import sys
+
 from thimble import status
 from thimble.telegram import updates
 
@@ -73,7 +75,7 @@ class Console:
         if line == b"status":
             print(status.line(relay))
         elif line == b"log":
-            print(relay.log.text(), end="")
+            relay.log.write(sys.stdout)
         elif line == b"help":
             print("status  one line of JSON\nlog     the last lines of the log\nhelp    this")
         else:

@@ -1,0 +1,64 @@
+"""Which MicroPython is taken, and what is said where there is none."""
+
+import stat
+
+import pytest
+
+from tools import runtime
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A machine without apt, whose PATH is an empty folder."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("MICROPYTHON", raising=False)
+    monkeypatch.setattr(runtime, "cache_dir", lambda: tmp_path / "cache")
+    return tmp_path
+
+
+def wrapper(path, arch):
+    """An executable at ``path`` that starts the runtime for ``arch``."""
+    path.write_text("#!/bin/sh\nexec " + " ".join(runtime.find(arch).argv) + ' "$@"\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def test_the_downloaded_runtime_has_32_bits_and_the_heap_it_is_given():
+    found = runtime.find()
+    assert found.bits == 32 and found.march == "x86" and not found.note
+
+
+def test_a_path_in_the_environment_overrides_it(monkeypatch, tmp_path):
+    mine = wrapper(tmp_path / "mine", "i386")
+    monkeypatch.setenv("MICROPYTHON", str(mine))
+    assert runtime.find().argv == (str(mine),)
+
+
+def test_an_override_that_is_no_micropython_is_an_error(monkeypatch):
+    monkeypatch.setenv("MICROPYTHON", "/bin/true")
+    with pytest.raises(runtime.RuntimeMissing, match="does not run as MicroPython"):
+        runtime.find()
+
+
+def test_without_apt_one_on_the_path_serves_and_one_line_says_what_it_cannot_show(
+    monkeypatch, tmp_path, capsys
+):
+    wrapper(tmp_path / "micropython", "amd64")
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    monkeypatch.delenv("MICROPYTHON", raising=False)
+    monkeypatch.setattr(runtime, "cache_dir", lambda: tmp_path / "cache")
+    found = runtime.find()
+    assert found.bits == 64 and found.march == "x64"
+    said = capsys.readouterr().err
+    assert "64-bit" in said and "32 bytes" in said and said.count("\n") == 1
+
+
+def test_with_nothing_at_all_the_error_says_what_to_install_everywhere(bare):
+    with pytest.raises(runtime.RuntimeMissing) as caught:
+        runtime.find()
+    for system in ("Debian, Ubuntu", "Fedora", "Arch", "macOS", "MICROPYTHON="):
+        assert system in str(caught.value)
+
+
+def test_worktrees_of_a_checkout_share_one_download():
+    assert runtime.cache_dir().name == ".cache"
