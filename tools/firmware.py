@@ -55,6 +55,7 @@ class Firmware:
         self.log: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
         self.process: subprocess.Popen | None = None
+        self._readers: list[threading.Thread] = []
 
     def __enter__(self) -> Firmware:
         argv, env = self._command
@@ -66,7 +67,9 @@ class Firmware:
             (self.process.stdout, self._lines.put),
             (self.process.stderr, self.log.append),
         ):
-            threading.Thread(target=self._read, args=(stream, sink), daemon=True).start()
+            reader = threading.Thread(target=self._read, args=(stream, sink), daemon=True)
+            reader.start()
+            self._readers.append(reader)
         return self
 
     def __exit__(self, *exc) -> None:
@@ -104,6 +107,9 @@ class Firmware:
     def why(self) -> str:
         """What is known about a firmware that does not answer."""
         state = self.process.poll()
+        if state is not None:
+            for reader in self._readers:
+                reader.join(1)  # its last words may still be on their way
         said = " | ".join(self.log[-8:])
         return f"the firmware {'runs' if state is None else f'ended ({state})'}: {said}"
 

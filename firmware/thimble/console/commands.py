@@ -67,10 +67,15 @@ class Console:
         self._relay = relay
 
     def serve(self):
-        """Carries out the line that has come, if any."""
+        """Carries out the line that has come, if any. What memory forbids is said, not raised."""
         line = self._relay.board.read_line()
-        if not line:
-            return
+        if line:
+            try:
+                self._carry_out(line)
+            except MemoryError:
+                print("not enough memory for that now; try again")
+
+    def _carry_out(self, line):
         relay = self._relay
         if line == b"status":
             print(status.line(relay))
