@@ -10,6 +10,7 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 from tools import build, runtime
@@ -95,10 +96,14 @@ class Firmware:
     def ask(self, line: str, timeout: float = 10) -> str:
         """The console's answer (one line) to a command."""
         self.tell(line)
-        try:
-            return self._lines.get(timeout=timeout)
-        except queue.Empty:
-            raise FirmwareError(f"no answer to {line!r}: {self.why()}") from None
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            try:
+                return self._lines.get(timeout=0.2)
+            except queue.Empty:
+                if self.process.poll() is not None:
+                    break
+        raise FirmwareError(f"no answer to {line!r}: {self.why()}")
 
     def status(self, timeout: float = 10) -> dict:
         """The console's ``status``."""

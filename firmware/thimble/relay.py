@@ -369,6 +369,8 @@ class Relay:
 
     def _fault(self, error):
         """(kind, milliseconds to wait before another try) of a model's failure."""
+        if isinstance(error, NetError) and error.stage == "certificate":
+            return model.FINAL, 0
         if not isinstance(error, ApiError):
             return model.RETRY, self._retry.next(time.ticks_ms() & 255)
         wait = max(self._retry.next(time.ticks_ms() & 255), error.retry_after * 1000)

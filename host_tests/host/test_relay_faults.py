@@ -60,7 +60,7 @@ def test_a_model_that_breaks_is_survived(house, fault):
     assert armed.applied == 1
 
 
-@pytest.mark.parametrize("name", ["trickle", "chunked", "continue"])
+@pytest.mark.parametrize("name", ["trickle", "chunked", "continue", "no_length"])
 def test_an_odd_but_right_answer_from_telegram_is_taken(house, name):
     house.cloud.fault("telegram", "getUpdates", name, times=2)
     chat = house.ask("before")

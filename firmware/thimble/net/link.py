@@ -254,6 +254,8 @@ class Link:
     def _read(self, buf):
         """What recv() returns, without waiting."""
         wire = self._wire
+        if self._bye and self._stream is not wire:
+            return self._ended()
         for _ in range(_TICKETS):
             wire.starved = False
             n = self._take(buf)
