@@ -19,6 +19,7 @@ from thimble.core.conversation import ASSISTANT, USER
 from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.ring import Ring
 from thimble.core.segments import Segments
+from thimble.exchange import Exchange
 from thimble.log import Log
 from thimble.model import request as model
 from thimble.net import roots, url
@@ -35,20 +36,8 @@ _SLICE_MS = const(250)
 _LONG_POLL_S = const(50)
 _IDLE_POLL_S = const(20)
 _SHORT_POLL_MS = const(3200)  # between two looks for commands while an answer streams
-_TRIES = const(4)
-_LONGEST_WAIT_MS = const(60_000)
 _MODEL_IDLE_MS = const(60_000)
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
-
-_LENGTH = b"\n\n(That was model.max_tokens; /more goes on.)"
-_CUT = b"\n\n(The answer was cut off here; /retry asks again.)"
-_STOPPED = b"\n\n(Stopped.)"
-_MORE = b"\n\n(/more goes on.)"
-_WITHHELD = b"\n\n(The model's provider withheld the rest.)"
-_EMPTY = b"The model gave an empty answer. /retry asks again."
-_THOUGHT = (
-    b"The model used up model.max_tokens on its reasoning and gave no answer. Raise that setting."
-)
 
 
 class Relay:
@@ -91,13 +80,13 @@ class Relay:
         self.model = model.Model(http, config.model, buffers.delta)
         self.console = commands.Console(self)
         self._backoff = Backoff()
-        self._retry = Backoff()
         self._greeted = False
         self._poll_at = self.started
         self._used_at = self.started
         self._stopping = False
         self.answered = 0
         self._conversations(sizes, buffers)
+        self._exchange = Exchange(self)
 
     def _conversations(self, sizes, buffers):
         """The segments, of what is left when both connections are open."""
@@ -237,13 +226,10 @@ class Relay:
         """Once the first poll is through: the bot's own name, and the menu of commands."""
         self._greeted = True
         if self._call(self.bot.get_me):
-            self._call_menu()
+            self._call(self._set_menu)
 
-    def _call_menu(self):
-        try:
-            self.bot.set_my_commands(commands.MENU)
-        except (NetError, ApiError, ParseError) as error:
-            self.log.fail(error)
+    def _set_menu(self):
+        self.bot.set_my_commands(commands.MENU)
 
     def _call(self, method):
         try:
@@ -320,15 +306,15 @@ class Relay:
             elif code == updates.RETRY:
                 chat.pop(ASSISTANT)
                 if chat.turns:
-                    self._exchange(chat, buf, 0, 0)
+                    self._exchange.run(chat, buf, 0, 0)
                 else:
                     reply.say(commands.NOTHING_TO_RETRY)
             else:
                 chat.pop(USER)  # a question that got no answer
                 if code != updates.MORE:
-                    self._exchange(chat, buf, off, size)
+                    self._exchange.run(chat, buf, off, size)
                 elif chat.turns:
-                    self._exchange(chat, commands.GO_ON, 0, len(commands.GO_ON))
+                    self._exchange.run(chat, commands.GO_ON, 0, len(commands.GO_ON))
                 else:
                     reply.say(commands.NOTHING_MORE)
         except Gone as error:
@@ -337,109 +323,14 @@ class Relay:
             self.log.fail(error)
         self.chats.busy = None
 
-    @micropython.native
-    def _exchange(self, chat, buf, off, size):
-        """Asks the model and streams the answer; what fails is said to the person."""
-        reply = self.reply
-        self._retry.reset()
-        compacted = False
-        tries = 0
-        while True:
-            try:
-                self.model.ask(chat, buf, off, size)
-                note = self._stream(chat, buf, off, size)
-                break
-            except (ApiError, NetError, ParseError) as error:
-                self.model.stop()
-                self.log.fail(error)
-                said, wait = self._fault(error)
-                if said == model.TOO_LONG and not compacted and self._halve(chat):
-                    compacted = True
-                    continue
-                tries += 1
-                if said != model.RETRY or tries >= _TRIES:
-                    self._keep_question(chat, buf, off, size)
-                    reply.finish(_sentence(error))
-                    return
-            if self._wait(wait):
-                self._keep_question(chat, buf, off, size)
-                reply.finish(_STOPPED)
-                return
-        reply.finish(note)
-
-    def _fault(self, error):
-        """(kind, milliseconds to wait before another try) of a model's failure."""
-        if isinstance(error, NetError) and error.stage == "certificate":
-            return model.FINAL, 0
-        if not isinstance(error, ApiError):
-            return model.RETRY, self._retry.next(time.ticks_ms() & 255)
-        wait = max(self._retry.next(time.ticks_ms() & 255), error.retry_after * 1000)
-        return error.kind, min(wait, _LONGEST_WAIT_MS)
-
-    def _halve(self, chat):
-        """Drops the older half of a conversation that is too long for the model."""
-        keep = chat.turns // 2
-        dropped = False
-        while chat.turns > keep and chat.drop_oldest():
-            dropped = True
-        return dropped
-
-    def _keep_question(self, chat, buf, off, size):
-        """The question without an answer stays, for /retry; the next message removes it."""
-        if size:
-            chat.begin(USER)
-            self.chats.append(chat, buf, off, size)
-            chat.end()
-
-    @micropython.native
-    def _stream(self, chat, buf, off, size):
-        """Reads the answer to its end; returns the note that belongs behind it.
-
-        What breaks before the first words is raised, with nothing kept, to be tried again.
-        """
-        reply, answer = self.reply, self.model
-        self._keep_question(chat, buf, off, size)
-        chat.begin(ASSISTANT)
-        got = False
-        note = b""
-        try:
-            while not note:
-                event = answer.poll(_SLICE_MS)
-                if event == model.TEXT:
-                    got = True
-                    self.chats.append(chat, answer.out, answer.pos, answer.end - answer.pos)
-                    reply.append(answer.out, answer.pos, answer.end)
-                    if reply.full:
-                        note = _MORE
-                elif event == model.DONE:
-                    break
-                note = self._meanwhile() or note
-        except (ApiError, NetError, ParseError) as error:
-            if not got:
-                chat.abort()
-                if size:
-                    chat.pop(USER)
-                raise error
-            self.log.fail(error)
-            note = _CUT
-        if note:
-            answer.stop()
-        if not got:
-            chat.abort()
-            if note:
-                return note.lstrip()
-            return _THOUGHT if answer.thought or answer.reason == model.LENGTH else _EMPTY
-        chat.end()
-        return note or _NOTES[answer.reason]
-
-    def _meanwhile(self):
-        """Between two pieces of an answer: shows it, and looks for commands. A note to end it."""
+    def meanwhile(self):
+        """Between two pieces of an answer: shows it, and looks for commands. True to stop."""
         now = time.ticks_ms()
         self.reply.tick(now)
         if time.ticks_diff(now, self._poll_at) >= _SHORT_POLL_MS and self.updates.due(now):
             self._poll_at = now
             self._glance()
-        return _STOPPED if self._stopping else None
+        return self._stopping
 
     def _glance(self):
         """A poll that does not wait, and whose failure is left to the next one."""
@@ -449,17 +340,14 @@ class Relay:
             self.log.fail(error)
         self._answer_asides()
 
-    def _wait(self, ms):
+    def wait(self, ms):
         """Waits before another try; True if /stop came."""
         end = time.ticks_add(time.ticks_ms(), ms)
         while time.ticks_diff(end, time.ticks_ms()) > 0:
-            if self._meanwhile():
+            if self.meanwhile():
                 return True
             self.pause(min(_SLICE_MS, ms))
         return False
-
-
-_NOTES = {model.STOP: b"", model.LENGTH: _LENGTH, model.CUT: _CUT, model.OTHER: _WITHHELD}
 
 
 def ca_path(config):
@@ -468,10 +356,3 @@ def ca_path(config):
     if path and not path.startswith("/") and "/" in config.path:
         path = config.path.rsplit("/", 1)[0] + "/" + path
     return path
-
-
-def _sentence(error):
-    """A failure as the person in the chat reads it."""
-    if isinstance(error, ApiError):
-        return error.text.encode()
-    return ("The model cannot be reached (%s). /retry asks again." % error).encode()

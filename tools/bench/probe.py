@@ -59,12 +59,12 @@ class Probe(Relay):
             self.report()
         super()._turn()
 
-    def _meanwhile(self):
+    def meanwhile(self):
         if _LIVE:
             self.steps += 1
             if self.steps % 64 == 0:
                 self.sample()
-        return super()._meanwhile()
+        return super().meanwhile()
 
     def sample(self):
         gc.collect()

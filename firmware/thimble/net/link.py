@@ -230,8 +230,6 @@ class Link:
     def dead(self):
         """Whether the peer has closed an idle connection, or sent bytes nobody asked for."""
         try:
-            if self._bye and self._stream is not self._wire:
-                return True
             return self._read(self._one) >= 0
         except NetError:
             return True
