@@ -77,20 +77,6 @@ def test_increment_does_not_allocate():
     assert buf == b"10000000001"
 
 
-def test_compare_orders_decimals_beyond_an_int():
-    ordered = (b"0", b"7", b"10", b"99", b"100", b"123456789012", b"123456789013", b"9" * 20)
-
-    def run():
-        for i in range(8):
-            for j in range(8):
-                a = ordered[i]
-                b = ordered[j]
-                assert octets.compare(a, 0, len(a), b, 0, len(b)) == (i > j) - (i < j)
-
-    heap_locked(run)
-    assert octets.compare(b"xx12", 2, 2, b"y12", 1, 2) == 0
-
-
 def test_behind_is_the_small_difference_of_two_decimals():
     for a, b, difference in (
         (b"0", b"1", 1),

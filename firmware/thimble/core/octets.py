@@ -2,7 +2,7 @@
 
 A part is (buffer, offset, length) or (buffer, offset, end). Decimals are ASCII. Update and chat
 ids do not fit a small int on a board (31 bits with the sign), so they stay decimals: `increment`
-and `compare` do for them what + 1 and < would do.
+and `behind` do for them what + 1 and - would do.
 """
 
 import micropython
@@ -34,17 +34,6 @@ def same(a, a_off: int, b, b_off: int, n: int) -> bool:
             return False
         i += 1
     return True
-
-
-def compare(a, a_off, a_len, b, b_off, b_len):
-    """-1, 0 or 1: the order of two decimals, both without sign and leading zeros."""
-    if a_len != b_len:
-        return -1 if a_len < b_len else 1
-    for i in range(a_len):
-        d = a[a_off + i] - b[b_off + i]
-        if d:
-            return -1 if d < 0 else 1
-    return 0
 
 
 def behind(a, a_off, a_len, b, b_off, b_len):
