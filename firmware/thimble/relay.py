@@ -81,6 +81,8 @@ class Relay:
         self.console = commands.Console(self)
         self._backoff = Backoff()
         self._greeted = False
+        self._refusals = 0
+        self._refused = ""
         self._poll_at = self.started
         self._used_at = self.started
         self._stopping = False
@@ -184,8 +186,7 @@ class Relay:
 
     @micropython.native
     def _poll(self, timeout_s):
-        """One getUpdates; a failure is waited out. Whether it went well."""
-        refused = self.updates.refused
+        """One getUpdates; a failure is waited out."""
         try:
             self.updates.poll(timeout_s)
         except (NetError, ApiError, ParseError) as error:
@@ -195,12 +196,10 @@ class Relay:
                 error = self._advice(error)
             self.log.fail(error)
             self.pause(wait)
-            return False
+            return
         self._backoff.reset()
         self._poll_at = time.ticks_ms()
-        if self.updates.refused != refused:
-            self._log_refused()
-        return True
+        self._log_refused()
 
     def _advice(self, error):
         """What the person can do about Telegram's error, as a text."""
@@ -215,12 +214,14 @@ class Relay:
         return error
 
     def _log_refused(self):
+        """Names whom the allow-list kept out, once, so that the owner can add the id."""
+        if self.updates.refused == self._refusals:
+            return
+        self._refusals = self.updates.refused
         number = bytes(self.updates.refused_id[: self.updates.refused_len]).decode()
         if number != self._refused:
             self._refused = number
             self.log.info("refused %s; add it to telegram.allow to let it in" % number)
-
-    _refused = ""
 
     def _greet(self):
         """Once the first poll is through: the bot's own name, and the menu of commands."""
@@ -338,6 +339,7 @@ class Relay:
             self.updates.poll(0)
         except (NetError, ApiError, ParseError) as error:
             self.log.fail(error)
+        self._log_refused()
         self._answer_asides()
 
     def wait(self, ms):

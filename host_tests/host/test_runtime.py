@@ -1,6 +1,7 @@
 """Which MicroPython is taken, and what is said where there is none."""
 
 import stat
+import subprocess
 
 import pytest
 
@@ -60,5 +61,24 @@ def test_with_nothing_at_all_the_error_says_what_to_install_everywhere(bare):
         assert system in str(caught.value)
 
 
-def test_worktrees_of_a_checkout_share_one_download():
-    assert runtime.cache_dir().name == ".cache"
+def test_worktrees_of_a_checkout_share_one_download(monkeypatch, tmp_path):
+    def git(*words, at):
+        options = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+        subprocess.run(["git", *options, *words], cwd=at, check=True, capture_output=True)
+
+    main, other = tmp_path / "main", tmp_path / "other"
+    main.mkdir()
+    git("init", at=main)
+    git("commit", "--allow-empty", "-m", "x", at=main)
+    git("worktree", "add", str(other), at=main)
+    folders = []
+    for tree in (main, other):
+        monkeypatch.setattr(runtime, "PROJECT", tree)
+        folders.append(runtime.cache_dir())
+
+    assert folders == [main / ".cache", main / ".cache"]
+
+
+def test_outside_of_a_checkout_the_download_stays_in_the_project(monkeypatch, tmp_path):
+    monkeypatch.setattr(runtime, "PROJECT", tmp_path)
+    assert runtime.cache_dir() == tmp_path / ".cache"

@@ -64,7 +64,6 @@ _ESCAPES = const(52)
 _ROOT = const(72)
 _CHILDREN = const(0x80)
 _PATHS = const(0x7F)
-_MEMBER = const(0xFF)
 _ELEMENT = const(0xFE)
 
 # Elements of the state.

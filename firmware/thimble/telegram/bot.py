@@ -15,11 +15,10 @@ from thimble.core import octets
 from thimble.core.errors import ApiError
 from thimble.core.scan import INTEGER, MORE, PIECE, TRUE, VALUE, Scanner
 
-_HEAD = const(4)  # the paths of every answer's envelope come first
+# The paths of every answer's envelope come first, retry_after as the last of them.
 _OK = const(0)
 _CODE = const(1)
 _DESCRIPTION = const(2)
-_RETRY_AFTER = const(3)
 _MESSAGE_ID = const(4)
 _USERNAME = const(5)
 _ENVELOPE = (b"ok", b"error_code", b"description", b"parameters.retry_after")
