@@ -130,3 +130,11 @@ def test_copy_moves_bytes_between_buffers_and_down_in_one():
 def test_copy_does_not_allocate():
     target = bytearray(100)
     heap_locked(lambda: octets.copy(target, 0, target, 50, 50))
+
+
+def test_crc16_gives_the_published_check_value_in_one_piece_and_in_two():
+    data = b"..123456789.."
+    for module in (octets.crc16, plain("thimble/core/octets.py")["crc16"]):
+        assert module(data, 2, 9, 0xFFFF) == 0x29B1
+        assert module(data, 6, 5, module(data, 2, 4, 0xFFFF)) == 0x29B1
+    heap_locked(lambda: octets.crc16(data, 0, 13, 0xFFFF))

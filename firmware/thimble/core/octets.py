@@ -113,3 +113,16 @@ def get_int(buf, off, end):
             return -1
         n = n * 10 + d
     return n
+
+
+@micropython.viper
+def crc16(buf, off: int, n: int, crc: int) -> int:
+    """CRC-16/IBM-3740 (polynomial 0x1021) of n bytes, continued from ``crc``; 0xFFFF begins."""
+    b = ptr8(buf)
+    i = 0
+    while i < n:
+        x = (crc >> 8) ^ b[off + i]
+        x ^= x >> 4
+        crc = ((crc << 8) ^ (x << 12) ^ (x << 5) ^ x) & 0xFFFF
+        i += 1
+    return crc
