@@ -8,24 +8,41 @@ VERSION = "0.1.0"
 _LOADING_BYTES = const(4096)
 
 
-def run():
-    """Starts the relay and stays in it until Ctrl-C; says what a configuration lacks."""
-    # Collected often while the code is loaded, what lives long lies close together.
+def boot():
+    """(settings, board, buffers, tls) for a Relay. Raises core.errors.ConfigError.
+
+    Nothing in the heap ever moves, so the order counts: first what is needed once and leaves
+    again, then the buffers, the largest first; the code of the relay is loaded after them.
+    """
+    # Collected often while code is loaded, what lives long lies close together.
     gc.threshold(_LOADING_BYTES)
+    from thimble import config, overlay
     from thimble.board.unix import Board
+    from thimble.net import roots
     from thimble.profile import Buffers
 
     board = Board()
+    settings = config.ready(board.config_path)
+    ends = settings.telegram.endpoint, settings.model.endpoint
+    hosts = [host for secure, host, _, _ in ends if secure]
+    tls = roots.context(hosts, board.roots, settings.tls.ca) if hosts else None
+    overlay.unload("config", "net.url", "net.roots")
+    gc.collect()
     buffers = Buffers(board.profile)
+    overlay.unload("profile")
+    return settings, board, buffers, tls
 
-    from thimble import config
+
+def run():
+    """Starts the relay and stays in it until Ctrl-C; says what a configuration lacks."""
     from thimble.core.errors import ConfigError
-    from thimble.relay import Relay
 
+    board = None
     try:
-        settings = config.load(board.config_path)
-        settings.ready()
-        relay = Relay(settings, board, buffers)
+        settings, board, buffers, tls = boot()
+        from thimble.relay import Relay
+
+        relay = Relay(settings, board, buffers, tls)
         gc.threshold(-1)
         relay.run()
     except ConfigError as error:
@@ -34,4 +51,5 @@ def run():
     except KeyboardInterrupt:
         pass
     finally:
-        board.close()
+        if board:
+            board.close()

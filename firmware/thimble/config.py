@@ -48,39 +48,46 @@ _CHOICES = {"model.api": ("openai", "anthropic"), "power.mode": ("always",)}
 _KINDS = {str: "a text", int: "a whole number", list: "a list of whole numbers"}
 
 
-class Section:
-    """The values of one section, as attributes."""
+class Settings:
+    """Values as attributes: of a section, or the sections of a configuration.
 
-    def __init__(self, name, values):
-        for key, default in DEFAULTS[name].items():
-            setattr(self, key, values.get(key, default))
+    Without methods, so that it holds nothing of this module in memory. A whole one has beside its
+    sections ``path``, the file it came from, and ``secrets``, the values that no output may show;
+    where a section has a ``url``, it has as well ``endpoint``, (secure, host, port, path).
+    """
 
 
-class Config:
-    """A validated configuration; ``path`` is the file it came from, "" if none."""
+def settings(values, path=""):
+    """The Settings of a configuration's ``values``, all else by default. Raises ConfigError."""
+    check(values)
+    made = Settings()
+    made.path = path
+    for name, defaults in DEFAULTS.items():
+        section = Settings()
+        for key, default in defaults.items():
+            setattr(section, key, values.get(name, {}).get(key, default))
+        if "url" in defaults:
+            section.endpoint = url.parse(section.url, name + ".url")
+        setattr(made, name, section)
+    if made.tls.ca and "/" in path and not made.tls.ca.startswith("/"):
+        made.tls.ca = path.rsplit("/", 1)[0] + "/" + made.tls.ca
+    pairs = [secret.split(".") for secret in SECRETS]
+    made.secrets = [value for value in (getattr(getattr(made, a), b) for a, b in pairs) if value]
+    return made
 
-    def __init__(self, values, path=""):
-        check(values)
-        self.path = path
-        for name in DEFAULTS:
-            setattr(self, name, Section(name, values.get(name, {})))
 
-    def ready(self):
-        """Raises ConfigError naming what is still to be set before the relay can start."""
-        if not self.telegram.token:
-            raise ConfigError("telegram.token is not set; @BotFather on Telegram gives one")
-        if not self.model.name:
-            raise ConfigError("model.name is not set; it is the name the endpoint knows")
-
-    def secrets(self):
-        """The values that no output may show."""
-        sections = [secret.split(".") for secret in SECRETS]
-        found = [getattr(getattr(self, name), key) for name, key in sections]
-        return [value for value in found if value]
+def ready(path=FILE):
+    """What load() gives; ConfigError too where something is not set that the relay needs."""
+    made = load(path)
+    if not made.telegram.token:
+        raise ConfigError("telegram.token is not set; @BotFather on Telegram gives one")
+    if not made.model.name:
+        raise ConfigError("model.name is not set; it is the name the endpoint knows")
+    return made
 
 
 def load(path=FILE):
-    """The configuration in the file ``path``. Raises ConfigError with what to do."""
+    """The Settings in the file ``path``. Raises ConfigError with what to do."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -92,7 +99,7 @@ def load(path=FILE):
     except (ParseError, ValueError) as error:
         raise ConfigError("%s is not valid JSON: %s" % (path, error))
     _join(values)
-    return Config(values, path)
+    return settings(values, path)
 
 
 def _parse(data):

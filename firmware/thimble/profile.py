@@ -12,25 +12,27 @@ class Profile:
 
     name = "pico_w"
     # The ring of messages that wait: one of the largest size, and room beside it.
-    inbox = 16384
-    # What is being sent: one message of the largest size, and the delta that passes the limit.
-    reply = _TEXT + 1536
+    inbox = 14336
+    # What is being sent: a message, and the delta that passes its limit. 4,096 units of two bytes
+    # fit; where a unit takes three bytes, a message holds fewer and the answer is more messages.
+    reply = 8192 + 512
     # A model's delta on its way; a longer one arrives in pieces.
     delta = 512
-    telegram_in = 1536
+    telegram_in = 1024
     telegram_out = 512
-    model_in = 1536
-    model_out = 1024
+    model_in = 1024
+    model_out = 512
     # Commands that act at once, and the short answers to them.
-    asides = 1024
-    words = 1024
-    log = 1024
-    # Conversations: equal segments, as many as leave ``reserve`` bytes free in one piece.
-    segment = 2048
-    segments_max = 48
+    asides = 640
+    words = 768
+    log = 768
+    # Conversations: equal segments, as many as leave ``reserve`` bytes free in one piece
+    # for what comes and goes, but not fewer than ``segments_min``.
+    segment = 1024
+    segments_max = 96
     segments_min = 4
     reserve = 8192
-    slots = 16
+    slots = 6
     # The blocks that TLS makes for one connection (mbedTLS: in, out, the rest), and how many
     # connections there are. On a board they are heap.
     room = (16717, 4429, 2300)
@@ -42,7 +44,10 @@ class Esp32S3(Profile):
 
     name = "esp32_s3"
     inbox = 49152
+    reply = _TEXT + 512
     telegram_in = model_in = 4096
+    telegram_out = model_out = asides = words = log = 1024
+    segment = 2048
     segments_max = 256
     reserve = 65536
     slots = 64
@@ -55,7 +60,11 @@ class Unix(Profile):
 
     name = "unix"
     inbox = 131072
+    reply = _TEXT + 512
     telegram_in = model_in = 8192
+    telegram_out = model_out = 1024
+    asides = words = log = 4096
+    segment = 2048
     segments_max = 512
     reserve = 65536
     slots = 256
@@ -71,8 +80,6 @@ class Buffers:
     """
 
     def __init__(self, sizes):
-        # Dropped again once all else is made: what comes and goes needs room in one piece.
-        self.reserve = bytearray(sizes.reserve)
         self.inbox = bytearray(sizes.inbox)
         self.reply = bytearray(sizes.reply)
         self.telegram_in = bytearray(sizes.telegram_in)

@@ -11,7 +11,7 @@ import time
 import micropython
 from micropython import const
 
-from thimble.console import commands
+from thimble import overlay
 from thimble.core import pressure
 from thimble.core.backoff import Backoff
 from thimble.core.chats import Chats
@@ -22,10 +22,9 @@ from thimble.core.segments import Segments
 from thimble.exchange import Exchange
 from thimble.log import Log
 from thimble.model import request as model
-from thimble.net import roots, url
 from thimble.net.dns import Resolver
 from thimble.net.http import Http
-from thimble.net.link import Link, Tls
+from thimble.net.link import Link
 from thimble.net.room import Room
 from thimble.telegram import updates
 from thimble.telegram.bot import Bot
@@ -37,33 +36,30 @@ _LONG_POLL_S = const(50)
 _IDLE_POLL_S = const(20)
 _SHORT_POLL_MS = const(3200)  # between two looks for commands while an answer streams
 _MODEL_IDLE_MS = const(60_000)
+_GO_ON = b"Go on exactly where you stopped."
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 
 
 class Relay:
     """Relays until it is interrupted.
 
-    config   complete; see config.Config.ready
-    board    one of thimble.board
-    buffers  profile.Buffers of the board's profile
+    config, board, buffers, tls: see thimble.boot
     """
 
-    def __init__(self, config, board, buffers):
+    def __init__(self, config, board, buffers, tls):
         sizes = board.profile
         self.config = config
         self.board = board
         self.started = time.ticks_ms()
         self.log = Log(buffers.log)
-        self.log.secrets = config.secrets()
+        self.log.secrets = config.secrets
         rooms = Room(sizes.room, board.room_inverted), Room(sizes.room, board.room_inverted)
         self.inbox = Ring(buffers.inbox, updates.RECORD)
         self.asides = Ring(buffers.asides, updates.ASIDE)
         self._tick = self.tick
         self._pause = self.pause
 
-        secure, host, port, path = url.parse(config.telegram.url, "telegram.url")
-        model_host = url.parse(config.model.url, "model.url")[1]
-        tls = Tls(roots.Roots((host, model_host), board.roots, ca_path(config)))
+        secure, host, port, path = config.telegram.endpoint
         resolver = Resolver(self._tick, board.servers)
         self.telegram_link = Link(resolver, self._tick, tls, rooms[0])
         self.model_link = Link(resolver, self._tick, tls, rooms[1])
@@ -78,7 +74,6 @@ class Relay:
         self.aside = Reply(self.bot, limits, buffers.words, 1, self._pause)
         http = Http(self.model_link, buffers.model_in, buffers.model_out)
         self.model = model.Model(http, config.model, buffers.delta)
-        self.console = commands.Console(self)
         self._backoff = Backoff()
         self._greeted = False
         self._refusals = 0
@@ -87,14 +82,20 @@ class Relay:
         self._used_at = self.started
         self._stopping = False
         self.answered = 0
-        self._conversations(sizes, buffers)
+        self._conversations(sizes)
         self._exchange = Exchange(self)
 
-    def _conversations(self, sizes, buffers):
+    def _conversations(self, sizes):
         """The segments, of what is left when both connections are open."""
         budget = self.config.memory.budget_kb * 1024
+        self.segments = Segments(sizes.segment, sizes.segments_max, 0)
+        self.chats = Chats(self.segments, sizes.slots)
         gc.collect()
-        slots = bytearray(sizes.slots * 352)  # what the conversations take without their turns
+        # Held while the segments are made: what comes and goes needs room in one piece.
+        try:
+            reserve = bytearray(sizes.reserve)
+        except MemoryError:
+            reserve = None
         free, used = gc.mem_free(), gc.mem_alloc()
         if self.board.room_inverted:
             free -= 2 * sum(sizes.room)
@@ -102,13 +103,11 @@ class Relay:
         self._budget = min(budget or free + used, free + used)
         spare = min(free, self._budget - used)
         count = max(sizes.segments_min, min(sizes.segments_max, spare // (sizes.segment + 16)))
-        self.segments = Segments(sizes.segment, count)
-        share = sizes.segment * max(2, self.segments.count // 4)
-        del slots
+        self.segments.regrow(count)
+        del reserve
         gc.collect()
-        self.chats = Chats(self.segments, sizes.slots, share)
-        buffers.reserve = None
-        gc.collect()
+        self.segments.regrow(sizes.segments_min - self.segments.count)
+        self.segments.share = sizes.segment * max(2, self.segments.count // 4)
         self._floor = gc.mem_alloc() + 2 * sum(sizes.room)
         self.heap_low = gc.mem_free()
 
@@ -170,8 +169,13 @@ class Relay:
         )
 
     def tick(self):
-        """What is served between the slices of every wait."""
-        self.console.serve()
+        """What is served between the slices of every wait: the serial line's commands."""
+        line = self.board.read_line()
+        if line:
+            try:
+                overlay.call("console.commands", "carry_out", self, line)
+            except MemoryError:
+                print("not enough memory for that now; try again")
 
     def pause(self, ms):
         """Waits; the rest of the relay is served meanwhile."""
@@ -230,7 +234,7 @@ class Relay:
             self._call(self._set_menu)
 
     def _set_menu(self):
-        self.bot.set_my_commands(commands.MENU)
+        overlay.call("console.commands", "set_menu", self.bot)
 
     def _call(self, method):
         try:
@@ -248,18 +252,22 @@ class Relay:
             buf, size = ring.buf, ring.size(record)
             self._load(self.aside.peer, buf, record)
             try:
-                if buf[record + 3] != updates.STOP:
-                    self.aside.say(commands.answer(self, buf, record, size))
-                elif self.chats.busy is not None and self.reply.peer.is_at(
-                    buf, record + updates.KEY, buf[record + 1]
+                if (
+                    buf[record + 3] == updates.STOP
+                    and self.chats.busy is not None
+                    and self.reply.peer.is_at(buf, record + updates.KEY, buf[record + 1])
                 ):
                     self._stopping = True
                 else:
-                    self.aside.say(commands.NOTHING_TO_STOP)
+                    self._say(self.aside, buf, record, size)
             except Gone as error:
                 self.log.fail(error)
             ring.drop(record)
             self.answered += 1
+
+    def _say(self, reply, buf, record, size):
+        """Answers a record with what the commands say to it."""
+        reply.say(overlay.call("console.commands", "answer", self, buf, record, size))
 
     @micropython.native
     def _load(self, peer, buf, record):
@@ -297,27 +305,27 @@ class Relay:
         self.chats.busy = chat
         self._stopping = False
         try:
-            if flags & updates.LONG:
-                reply.say(commands.TOO_LONG)
-            elif not size:
-                reply.say(commands.ONLY_TEXT)
+            said = flags & updates.LONG or not size
+            if said:
+                pass
             elif code == updates.NEW:
                 chat.clear()
-                reply.say(commands.NEW)
+                said = True
             elif code == updates.RETRY:
                 chat.pop(ASSISTANT)
-                if chat.turns:
+                said = not chat.turns
+                if not said:
                     self._exchange.run(chat, buf, 0, 0)
-                else:
-                    reply.say(commands.NOTHING_TO_RETRY)
             else:
                 chat.pop(USER)  # a question that got no answer
                 if code != updates.MORE:
                     self._exchange.run(chat, buf, off, size)
                 elif chat.turns:
-                    self._exchange.run(chat, commands.GO_ON, 0, len(commands.GO_ON))
+                    self._exchange.run(chat, _GO_ON, 0, len(_GO_ON))
                 else:
-                    reply.say(commands.NOTHING_MORE)
+                    said = True
+            if said:
+                self._say(reply, buf, record, size + updates.TEXT)
         except Gone as error:
             self.model.stop()
             chat.end()
@@ -350,11 +358,3 @@ class Relay:
                 return True
             self.pause(min(_SLICE_MS, ms))
         return False
-
-
-def ca_path(config):
-    """The path of tls.ca, relative to the configuration's file; "" if there is none."""
-    path = config.tls.ca
-    if path and not path.startswith("/") and "/" in config.path:
-        path = config.path.rsplit("/", 1)[0] + "/" + path
-    return path

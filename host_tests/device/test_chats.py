@@ -223,7 +223,8 @@ def test_a_question_and_an_answer_longer_than_the_pool_both_survive():
 
 def test_the_share_bounds_what_one_turn_keeps():
     pool = Segments(32, 20)
-    chats = Chats(pool, 2, share=128)
+    pool.share = 128
+    chats = Chats(pool, 2)
     a = exchange(chats, b"a", b"q", b"a" * 1000)
     assert a.bytes <= 129 and a.segments_used <= 5
 
@@ -258,7 +259,8 @@ def test_two_hundred_chats_in_sixteen_segments_remember_their_own_turns_only():
 
 def test_nothing_allocates():
     pool = Segments(64, 6)
-    chats = Chats(pool, 3, share=256)
+    pool.share = 256
+    chats = Chats(pool, 3)
     keys = [b"a", b"b", b"c", b"d"]
     text = b"0123456789" * 30
 

@@ -11,11 +11,16 @@ FILE = "/tmp/thimble-test-config.json"
 
 
 def refused(**sections):
-    return str(raises(ConfigError, lambda: config.Config(sections)))
+    return str(raises(ConfigError, lambda: config.settings(sections)))
+
+
+def stored(values, read):
+    config.save(values, FILE)
+    return read(FILE)
 
 
 def test_every_key_has_a_default():
-    it = config.Config({})
+    it = config.settings({})
     assert it.model.api == "openai" and it.model.max_tokens == 1024
     assert it.memory.elevated == 80 and it.telegram.allow == []
 
@@ -58,7 +63,10 @@ def test_a_token_with_a_slash_is_refused_without_being_shown():
 
 
 def test_what_is_missing_is_named():
-    assert "telegram.token" in str(raises(ConfigError, config.Config({}).ready))
+    assert "telegram.token" in str(raises(ConfigError, lambda: stored({}, config.ready)))
+    assert "model.name" in str(
+        raises(ConfigError, lambda: stored({"telegram": {"token": "1:a"}}, config.ready))
+    )
 
 
 def test_a_file_that_is_missing_or_no_json_is_said():

@@ -239,7 +239,7 @@ def test_a_turn_beyond_its_share_keeps_head_and_tail():
         for total in range(share - 20, share * 3, 7):
             pool = Segments(size, 40)
             c = Conversation(pool)
-            c.share = share
+            pool.share = share
             assert say(c, USER, b"?")
             full = text_of(total)
             c.begin(ASSISTANT)
@@ -262,8 +262,9 @@ def test_a_turn_beyond_its_share_keeps_head_and_tail():
 
 def test_at_four_segments_both_ends_keep_at_least_half_a_segment():
     for total in range(257, 1000):
-        c = Conversation(Segments(64, 9))
-        c.share = 256
+        pool = Segments(64, 9)
+        pool.share = 256
+        c = Conversation(pool)
         assert say(c, USER, b"h" * 50 + b"-" * (total - 100) + b"t" * 50)
         kept = read(c)[0][1]
         assert kept.startswith(b"h" * 32) and kept.endswith(b"t" * 32)
@@ -272,7 +273,7 @@ def test_at_four_segments_both_ends_keep_at_least_half_a_segment():
 def test_a_single_append_may_exceed_the_share():
     pool = Segments(32, 6)
     c = Conversation(pool)
-    c.share = 128
+    pool.share = 128
     full = text_of(5000)
     assert say(c, USER, full)
     assert is_head_and_tail(read(c)[0][1], full, 128)
@@ -283,7 +284,7 @@ def test_a_single_append_may_exceed_the_share():
 def test_an_answer_of_a_megabyte_needs_a_fixed_number_of_segments():
     pool = Segments(2048, 6)
     c = Conversation(pool)
-    c.share = 8192
+    pool.share = 8192
     assert say(c, USER, b"tell me all")
     piece = "zwölf €😀 ".encode() * 60
     c.begin(ASSISTANT)
@@ -409,7 +410,7 @@ def test_random_use_with_shares_and_squeezing_stays_valid():
         size = random.choice((16, 24, 32))
         pool = Segments(size, 12)
         c = Conversation(pool)
-        c.share = size * random.randrange(2, 7)
+        pool.share = size * random.randrange(2, 7)
         model = []
         role = USER
         for _ in range(30):
@@ -441,14 +442,14 @@ def test_random_use_with_shares_and_squeezing_stays_valid():
             assert [role for role, _ in got] == [role for role, _ in model]
             for i in range(len(got)):
                 kept, full = got[i][1], model[i][1]
-                assert kept == full or is_head_and_tail(kept, full, c.share)
+                assert kept == full or is_head_and_tail(kept, full, pool.share)
             consistent(c, pool)
 
 
 def test_nothing_allocates():
     pool = Segments(64, 8)
     c = Conversation(pool)
-    c.share = 256
+    pool.share = 256
     text = "zwölf € 😀 ".encode() * 9
 
     def work():

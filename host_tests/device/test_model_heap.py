@@ -33,7 +33,7 @@ _CLAUDE = (
 
 class Settings:
     api = "openai"
-    url = "https://api.example.com/v1"
+    endpoint = (True, "api.example.com", 443, "/v1")
     key = "key"
     name = "name"
     system = "Be brief."

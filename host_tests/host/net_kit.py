@@ -31,8 +31,8 @@ import gc, micropython, os, time
 from thimble.core.errors import ConfigError, NetError
 from thimble.net.dns import Resolver
 from thimble.net.http import Http
-from thimble.net.link import Link, Tls
-from thimble.net.roots import Roots
+from thimble.net.link import Link
+from thimble.net import roots
 
 class Ticks:
     last = time.ticks_ms()
@@ -56,7 +56,8 @@ class Request:
 
 PORT = int(os.getenv("PORT"))
 resolver = Resolver(tick, [], None)
-link = Link(resolver, tick, Tls(Roots((), "", os.getenv("CA") or "")))
+ca = os.getenv("CA")
+link = Link(resolver, tick, roots.context((), "", ca) if ca else None)
 link.connect_ms = link.handshake_ms = link.send_ms = 500
 http = Http(link, bytearray(1024), bytearray(512))
 http.silence_ms = http.header_ms = 400

@@ -17,8 +17,8 @@ from thimble.core.segments import Segments
 from thimble.model.request import CUT, DONE, NOTHING, TEXT, Model
 from thimble.net.dns import Resolver
 from thimble.net.http import Http
-from thimble.net.link import Link, Tls
-from thimble.net.roots import Roots
+from thimble.net import roots, url
+from thimble.net.link import Link
 
 def tick():
     pass
@@ -30,7 +30,9 @@ settings = Settings()
 for name, value in json.loads(os.getenv("MODEL")).items():
     setattr(settings, name, value)
 resolver = Resolver(tick, [], None)
-link = Link(resolver, tick, Tls(Roots((), "", os.getenv("CA") or "")))
+settings.endpoint = url.parse(settings.url, "model.url")
+ca = os.getenv("CA")
+link = Link(resolver, tick, roots.context((), "", ca) if ca else None)
 http = Http(link, bytearray(1536), bytearray(512))
 model = Model(http, settings, bytearray(512))
 talk = Conversation(Segments(256, 32))

@@ -134,7 +134,7 @@ def test_the_live_heap_is_the_same_after_20_and_after_60_messages(build):
         used = {}
         for number in range(60):
             house.ask(f"message {number % 10} 🧵", chats[number % 10])
-            if number in (19, 59):
+            if number in (9, 19, 59):  # the first one pays for what is only loaded once
                 house.quiet(0)
                 used[number] = house.board.status()["heap_used"]
         assert used[19] == used[59]

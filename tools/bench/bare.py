@@ -6,10 +6,10 @@ What the instructions from the relay's start to its first getUpdates are compare
 import os
 
 from thimble import config, relay  # noqa: F401
-from thimble.net import roots, url
+from thimble.net import roots
 from thimble.net.dns import Resolver
 from thimble.net.http import Http
-from thimble.net.link import Link, Tls
+from thimble.net.link import Link
 
 
 class Request:
@@ -36,8 +36,8 @@ def tick():
 
 def main():
     settings = config.load(os.getenv("THIMBLE_CONFIG"))
-    secure, host, port, path = url.parse(settings.telegram.url, "telegram.url")
-    tls = Tls(roots.Roots((host,), "/rom/roots", relay.ca_path(settings)))
+    secure, host, port, path = settings.telegram.endpoint
+    tls = roots.context((host,), "/rom/roots", settings.tls.ca)
     http = Http(Link(Resolver(tick), tick, tls), bytearray(1536), bytearray(512))
     http.origin(host, port, secure)
     path = "%s/bot%s/getUpdates" % (path, settings.telegram.token)

@@ -13,18 +13,15 @@ import json
 import micropython
 import os
 
-gc.threshold(4096)
-from thimble.board.unix import Board  # noqa: E402
-from thimble.profile import Buffers  # noqa: E402
+import thimble
 
-_board = Board()
+_booted = thimble.boot()
+_board = _booted[1]
 if os.getenv("PROBE_ROOM") == "0":
     _board.profile.room = ()
-_buffers = Buffers(_board.profile)
 gc.collect()
 _base = gc.mem_alloc()
 
-from thimble import config  # noqa: E402
 from thimble.relay import Relay  # noqa: E402
 
 gc.collect()
@@ -92,7 +89,7 @@ class Probe(Relay):
 
 
 def main():
-    relay = Probe(config.load(_board.config_path), _board, _buffers)
+    relay = Probe(*_booted)
     gc.threshold(-1)
     if os.getenv("PROBE_FREE") == "1":
         relay.reply.limits = relay.aside.limits = Free()

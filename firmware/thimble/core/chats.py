@@ -18,11 +18,10 @@ class Chats:
     """``slots`` (two or more) conversations over a pool of segments, made now.
 
     ``busy``: the Conversation that is being answered, or None; it is never cleared for another.
-    ``evictions`` counts conversations that lost all. ``share``: bytes that one turn may keep, see
-    Conversation; 0: no bound.
+    ``evictions`` counts conversations that lost all.
     """
 
-    def __init__(self, segments, slots, share=0):
+    def __init__(self, segments, slots):
         self._pool = segments
         self._most = segments.size - HEADER  # for what is appended one free segment is enough
         self.all = []
@@ -32,8 +31,6 @@ class Chats:
             conversation.key_len = 0
             conversation.stamp = 0
             conversation.stuck = False
-            if share:
-                conversation.share = share
             self.all.append(conversation)
         self.busy = None
         self.evictions = 0

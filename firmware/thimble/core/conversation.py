@@ -21,7 +21,6 @@ USER = const(0)
 ASSISTANT = const(1)
 
 HEADER = const(7)  # bytes of a segment that a turn takes beside its text
-_MOST = const(0xFFFFFF)  # what a header can count
 _GAP = b" [...] "
 
 # Where reading stands within a turn that has a gap, in place of the bytes that are left before it.
@@ -43,15 +42,14 @@ def _get(buf, off):
 class Conversation:
     """Turns, oldest first, in segments of a shared pool. Allocates nothing after construction.
 
-    ``turns`` are stored, with ``bytes`` of text, in ``segments_used``. ``share``: the most bytes
-    of text that one turn keeps, at least two segments and better four. A turn that grows beyond
-    it loses whole segments from its middle: about the first third stays, and as much of the end
-    as the rest of the share holds.
+    ``turns`` are stored, with ``bytes`` of text, in ``segments_used``. The pool's
+    ``share`` is the most bytes of text that one turn keeps, at least two segments and better
+    four. A turn that grows beyond it loses whole segments from its middle: about the first third
+    stays, and as much of the end as the rest of the share holds.
     """
 
     def __init__(self, segments):
         self._pool = segments
-        self.share = _MOST
         self._first = -1
         self.segments_used = 0
         self.clear()
@@ -152,7 +150,7 @@ class Conversation:
         """Chains one more segment. A turn at its share gives one up first."""
         pool = self._pool
         if self._turn >= 0:
-            while self._size + pool.size > self.share and self._squeeze_open():
+            while self._size + pool.size > pool.share and self._squeeze_open():
                 pass
         seg = pool.take()
         if seg < 0:

@@ -9,21 +9,27 @@ so are the places of the missing ones.
 
 from array import array
 
+from micropython import const
+
+_MOST = const(0xFFFFFF)  # what a turn's header can count
+
 
 class Segments:
-    """Up to ``most`` blocks of ``size`` bytes, made now, as many as the heap allows.
+    """Up to ``most`` blocks of ``size`` bytes, of which ``made`` (all) are made now if they fit.
 
-    ``count`` of them exist, and ``free`` of these are not taken.
+    ``count`` of them exist, and ``free`` of these are not taken. ``share``: the most bytes of
+    text that one turn of a conversation may keep.
     """
 
-    def __init__(self, size, most):
+    def __init__(self, size, most, made=None):
         self.size = size
+        self.share = _MOST
         self.count = self.free = 0
         self.next = array("h", range(-1, most - 1))
         self.data = [None] * most
         self._free = -1
         self._gone = most - 1
-        self.regrow(most)
+        self.regrow(most if made is None else made)
 
     def take(self):
         """Index of a block that is now the caller's, its ``next`` -1; or -1: none is free."""

@@ -7,6 +7,7 @@ one document, which is read in the same way. Of both only the wanted values leav
 from micropython import const
 from time import ticks_diff, ticks_ms
 
+from thimble import overlay
 from thimble.core import sse
 from thimble.core.errors import FINAL, RETRY, TOO_LONG  # noqa: F401
 from thimble.core.errors import NetError, ParseError, ThimbleError
@@ -16,7 +17,6 @@ from thimble.core.text import boundary
 from thimble.model import CODE, EVENT, REASON, REFUSED, SAID, THOUGHT, TOKENS_IN, TOKENS_OUT
 from thimble.model.faults import Fault
 from thimble.model.think import ROOM, Think
-from thimble.net import url
 
 # What poll() returns.
 NOTHING = const(0)
@@ -69,7 +69,7 @@ class Model:
         self.silence_ms = _SILENCE_MS
         self.progress_ms = _PROGRESS_MS
         self.answer_ms = _ANSWER_MS
-        secure, host, port, path = url.parse(settings.url, "model.url")
+        secure, host, port, path = settings.endpoint
         http.origin(host, port, secure)
         # For the dialect.
         self.path = path.encode()
@@ -208,7 +208,8 @@ class Model:
             said = b""
         said = " ".join(said.decode().split())
         self._tidy()
-        return self._fault.error(status, said, self.name.decode(), self.http.retry_after)
+        name, wait = self.name.decode(), self.http.retry_after
+        return overlay.call("model.sentences", "error", self._fault, status, said, name, wait)
 
     # The answer.
 

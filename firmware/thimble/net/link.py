@@ -33,25 +33,6 @@ _IPPROTO_TCP = getattr(socket, "IPPROTO_TCP", 6)
 _TCP_NODELAY = getattr(socket, "TCP_NODELAY", 1)
 
 
-class Tls:
-    """Makes the one TLS context, at first use. roots: an object with load(context)."""
-
-    def __init__(self, roots):
-        self._roots = roots
-        self._context = None
-
-    def context(self):
-        """The context, which verifies certificates. ConfigError if a root cannot be loaded."""
-        if self._context is None:
-            import tls
-
-            # A client context of the module tls begins with CERT_REQUIRED; it must stay so.
-            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-            self._roots.load(context)
-            self._context = context
-        return self._context
-
-
 class _Wire(io.IOBase):
     """The socket below: reads and writes that return None instead of failing or waiting.
 
@@ -123,8 +104,9 @@ class _Wire(io.IOBase):
 class Link:
     """One connection, opened and closed any number of times.
 
-    resolver: dns.Resolver; tick: called at least every 250 ms of any wait; tls: Tls, or None if
-    no connection will be secure; room: room.Room or None.
+    resolver: dns.Resolver; tick: called at least every 250 ms of any wait; tls: a
+    verifying context (roots.context), or None if no connection will be secure; room: room.Room or
+    None.
 
     resolve_ms, connect_ms, handshake_ms: how long each of these may take. send_ms: the longest
     time without progress while sending. connects, handshakes: counts of those that succeeded.
@@ -165,12 +147,12 @@ class Link:
     def open(self, host, port, secure):
         """Connect; a secure link makes its handshake with the first send().
 
-        Raises NetError: "resolve", "connect", "handshake"; ConfigError from the roots.
+        Raises NetError: "resolve", "connect", "handshake".
         """
         self.close()
-        address = self._resolver.resolve(host, port, self.resolve_ms)
         done = False
         try:
+            address = self._resolver.resolve(host, port, self.resolve_ms)
             self._connect(address, host, port)
             if secure:
                 self._wrap(host)
@@ -331,11 +313,10 @@ class Link:
         raise NetError("connect", "%s port %d: %s" % (host, port, failure))
 
     def _wrap(self, host):
-        context = self._tls.context()
         if self._room:
             self._room.opened()
         try:
-            self._stream = context.wrap_socket(
+            self._stream = self._tls.wrap_socket(
                 self._wire, server_hostname=host, do_handshake_on_connect=False
             )
         except OSError as error:

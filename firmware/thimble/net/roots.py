@@ -16,6 +16,16 @@ _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
 
 
+def context(hosts, folder, ca=""):
+    """A TLS context that verifies certificates against the roots of ``hosts``, see Roots."""
+    import tls
+
+    # A client context of the module tls begins with CERT_REQUIRED; it must stay so.
+    made = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    Roots(hosts, folder, ca).load(made)
+    return made
+
+
 class Roots:
     """The roots for a configuration.
 

@@ -19,6 +19,7 @@ from thimble.core.errors import ApiError, NetError, ParseError, ThimbleError
 from thimble.telegram.bot import Peer
 
 _UNITS = const(4096)
+_PIECE = const(512)
 _FIRST_UNITS = const(24)  # the first words: this many units, or what is there after _FIRST_MS
 _FIRST_MS = const(500)
 _EDIT_MS = const(1500)
@@ -35,7 +36,8 @@ class Gone(ThimbleError):
 class Reply:
     """Streams an answer to ``peer``.
 
-    buf        the part that grows: 12,288 bytes, and room for the largest piece beside it
+    buf        the part that grows, and beside it room for the largest piece (512 bytes); a part
+               ends at 4,096 units, or where that room begins
     max_parts  messages an answer may have; then ``full`` is set and what follows is refused
     pause      pause(ms) waits, serving the rest of the relay
     """
@@ -47,6 +49,7 @@ class Reply:
         self.max_parts = max_parts
         self.peer = Peer()
         self._pause = pause
+        self._most = len(buf) - _PIECE
         self._id = bytearray(20)
         self._backoff = Backoff()
         self.begin()
@@ -76,7 +79,7 @@ class Reply:
         octets.copy(self.buf, self.length, buf, off, end - off)
         self.length += end - off
         self._units += text.units(buf, off, end)
-        while self._units > _UNITS and not self.full:
+        while (self._units > _UNITS or self.length > self._most) and not self.full:
             self._split(_UNITS)
 
     @micropython.native
@@ -103,7 +106,7 @@ class Reply:
         """Brings the last words, with ``note`` behind them. Raises Gone if that is impossible."""
         if note:
             units = text.units(note, 0, len(note))
-            if self._units + units > _UNITS:
+            if self._units + units > _UNITS or self.length + len(note) > len(self.buf):
                 self._split(_UNITS - units)
             if not self.length:
                 note = note.lstrip()
@@ -125,6 +128,9 @@ class Reply:
             self.full = True
             limit = min(limit, _UNITS - 64)  # room for the note that says how to go on
         whole = self.length
+        if whole > self._most:
+            fits = text.boundary(self.buf, 0, self._most)
+            limit = min(limit, text.units(self.buf, 0, fits))
         self.length = text.cut(self.buf, 0, whole, limit)
         if last:
             self._units = text.units(self.buf, 0, self.length)

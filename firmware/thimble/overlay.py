@@ -1,0 +1,26 @@
+"""Code that is needed seldom: loaded for one use, then taken out of memory again.
+
+Loaded code stays in the heap until its module is gone and nothing else refers to it. An overlay's
+functions keep no state, nothing of it is kept by its callers, and it has no native code, for which
+ports without a collector for it make a new mapping at every load. What is frozen costs no loading.
+"""
+
+import sys
+
+
+def call(module, function, *args):
+    """What ``function`` of ``thimble.module`` returns. MemoryError if there is no room for it."""
+    name = "thimble." + module
+    __import__(name)
+    try:
+        return getattr(sys.modules[name], function)(*args)
+    finally:
+        unload(module)
+
+
+def unload(*modules):
+    """Takes modules of Thimble out of memory, as far as nothing else holds them."""
+    for module in modules:
+        place, _, last = ("thimble." + module).rpartition(".")
+        delattr(sys.modules[place], last)
+        del sys.modules["thimble." + module]
