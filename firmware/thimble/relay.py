@@ -101,9 +101,8 @@ class Relay:
             free -= 2 * sum(sizes.room)
             used += 2 * sum(sizes.room)
         self._budget = min(budget or free + used, free + used)
-        spare = min(free, self._budget - used)
-        count = max(sizes.segments_min, min(sizes.segments_max, spare // (sizes.segment + 16)))
-        self.segments.regrow(count)
+        spare = min(free, self._budget - used) if reserve else 0
+        self.segments.regrow(min(sizes.segments_max, max(spare, 0) // (sizes.segment + 16)))
         del reserve
         gc.collect()
         self.segments.regrow(sizes.segments_min - self.segments.count)
