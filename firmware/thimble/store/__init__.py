@@ -1,0 +1,1 @@
+"""What outlives a reset: files on the board's flash."""

@@ -1,0 +1,271 @@
+"""The journal: what its file says, its bound and its cost, on littlefs on a flash in RAM."""
+
+import micropython
+import os
+import random
+
+from journal_desk import BOT, LARGEST, PATH, Desk
+from journal_file import replayed, sample, starts_of, write
+from kit import allocated, raises
+from ramdisk import Stand
+from thimble.core import octets
+from thimble.store.journal import Journal
+
+HEAP = "2m"
+TEST_S = 90
+
+
+def test_a_file_cut_off_at_any_byte_gives_what_its_whole_records_say():
+    with Stand():
+        desk = Desk(most=4000)
+        content = sample(desk)
+        full = replayed(content, len(content))
+        assert full[0] == [(1, 1, [b"98", b"99"]), (3, 0, []), (5, 0, [])] and full[1] == 6
+        ends = set(starts_of(content))
+        for end in range(len(content) + 1):
+            write(content[:end])
+            found = desk.boot()
+            assert (found.records, found.offset) == replayed(content, end), end
+            assert desk.journal.damaged == (end not in ends)
+            assert desk.journal.rewrites == (end not in ends or not end), "never appended behind"
+            # What comes next is behind whole records, and is found again.
+            assert desk.take((7,)) == 1
+            desk.journal.close()
+            again = desk.boot()
+            assert [r[0] for r in again.records] == [r[0] for r in found.records] + [7]
+            assert again.records[: len(found.records)] == found.records
+            assert not desk.journal.damaged
+            desk.journal.close()
+
+
+def test_one_wrong_byte_ends_the_file_there():
+    random.seed(11)
+    with Stand():
+        desk = Desk(most=4000)
+        content = sample(desk)
+        starts = list(starts_of(content))
+        for at in range(0, len(content), 1 if len(content) < 800 else 2):
+            for flip in (1 << random.randrange(8), random.randrange(1, 256)):
+                broken = bytearray(content)
+                broken[at] ^= flip
+                write(broken)
+                found = desk.boot()
+                begin = max(start for start in starts if start <= at)
+                assert (found.records, found.offset) == replayed(content, begin), (at, flip)
+                assert desk.journal.damaged == 1
+                desk.journal.close()
+
+
+def test_a_file_of_anything_at_all_never_stops_the_start():
+    random.seed(5)
+    with Stand():
+        desk = Desk(most=4000)
+        content = sample(desk)
+        for _ in range(300):
+            junk = bytearray(random.getrandbits(8) for _ in range(random.randrange(1, 200)))
+            at = random.randrange(len(content))
+            keep = (b"", content[:at], content)[random.randrange(3)]
+            write(keep + junk + content[at:])
+            desk.boot()
+            desk.take((9,))
+            assert desk.commit() and not desk.journal.error
+            desk.journal.close()
+
+
+def test_the_file_of_another_bot_is_dropped():
+    with Stand():
+        desk = Desk(most=4000)
+        sample(desk)
+        for bot in (b"987654321", b"12345678", b"1234567890", BOT):
+            found = desk.boot(bot)
+            assert not found.records and found.offset == 0 and not desk.journal.damaged
+            desk.take((3,))
+            desk.journal.close()
+            assert [r[0] for r in desk.boot(bot).records] == [3]
+            desk.journal.close()
+
+
+def test_an_id_far_below_the_offset_moves_it_back():
+    with Stand():
+        desk = Desk()
+        desk.boot()
+        desk.take((90000,))
+        desk.close(desk.attempt())
+        desk.take((12,))
+        desk.journal.close()
+        found = desk.boot()
+        assert [r[0] for r in found.records] == [12] and found.offset == 13
+
+
+def test_what_a_cut_rewriting_left_aside_is_removed():
+    with Stand():
+        desk = Desk(most=4000)
+        content = sample(desk)
+        write(content[: len(content) // 2], PATH + ".new")
+        desk.boot_again()
+        assert os.listdir("/flash") == ["journal"] and not desk.journal.rewrites
+
+
+def test_messages_that_wait_keep_their_own_ids_and_attempts_when_the_file_is_rewritten():
+    with Stand():
+        desk = Desk(most=4000)
+        desk.boot()
+        desk.take(range(4))
+        expected = []
+        at = desk.ring.first()
+        for number in range(4):  # all are parked, each with as many parts and attempts
+            for part in range(number):
+                assert desk.journal.attempt(at) == part + 1
+                desk.journal.answering(at, b"%d%d" % (number, part), 0, 2)
+            expected.append((number, number, [b"%d%d" % (number, p) for p in range(number)]))
+            at = desk.ring.after(at)
+        desk.close(0)
+        for start in range(3):
+            assert desk.journal._rewrite() and desk.journal.rewrites == 2 - (start > 0)
+            desk.journal.close()
+            assert desk.boot().records == expected[1:]
+
+
+def test_a_message_that_is_done_does_not_come_back_by_a_rewriting_before_it_is_dropped():
+    with Stand():
+        desk = Desk()
+        desk.boot()
+        desk.take((0, 1))
+        desk.journal.done(desk.ring.first())
+        assert desk.journal._rewrite()
+        desk.journal.close()
+        assert [r[0] for r in desk.boot().records] == [1]
+
+
+# Its bound.
+
+
+def test_a_full_journal_takes_nothing_more_until_something_is_done():
+    with Stand():
+        desk = Desk(size=4000, most=1500)
+        desk.boot()
+        numbers = [n for n in range(40) if n % 7 != 3]
+        taken = desk.take(numbers)
+        assert 5 < taken < 20 and not desk.journal.error
+        assert desk.journal.full(LARGEST) and desk.take(numbers[taken:]) == 0
+        assert desk.journal.rewrites == 1, "nothing was done: rewriting cannot help"
+        # A relay that keeps a message that had no room can go on as with any other.
+        off = desk.ring.pend(LARGEST)
+        assert not desk.journal.received(off, LARGEST)
+        desk.ring.finish(LARGEST)
+        size = desk.journal.bytes
+        assert desk.journal.attempt(off) == 1 and desk.journal.attempt(off) == 2
+        desk.journal.answering(off, b"1", 0, 1)
+        desk.journal.done(off)
+        desk.ring.drop(off)
+        assert desk.journal.bytes == size and not desk.journal.error
+        assert desk.journal.full(LARGEST) and desk.journal.rewrites == 1
+        # What is said about those that it holds is always taken.
+        for _ in range(taken):
+            now = desk.attempt()
+            desk.send(now)
+            desk.close(now)
+        assert not desk.journal.full(LARGEST)
+        desk.take(numbers[taken:])
+        desk.journal.close()
+        desk.boot_again()
+
+
+def test_the_file_stays_within_its_bound():
+    with Stand():
+        desk = Desk(1200, 2000)
+        desk.boot()
+        longest = 0
+        for number in range(0, 300, 2):
+            desk.take((number, number + 1))
+            now = desk.attempt()
+            desk.send(now)
+            desk.close(now)
+            if desk.ring.full:
+                while desk.ring.count:
+                    desk.close(desk.attempt())
+            desk.commit()
+            longest = max(longest, os.stat(PATH)[6])
+        assert 1200 < longest <= 2000 + 7 + 20, longest
+        assert desk.journal.rewrites < 60
+        desk.journal.close()
+        desk.boot_again()
+
+
+def test_a_scratch_that_cannot_hold_a_bit_for_each_message_is_refused():
+    raises(ValueError, lambda: Journal(PATH, 32768, bytearray(166 + 32768 // 600)))
+    Journal(PATH, 32768, bytearray(256))
+
+
+# What it costs.
+
+
+def _typical(desk):
+    """A function that takes one message through the journal as a relay would: two parts, 100
+
+    bytes of text, everything flushed before the next step.
+    """
+    journal, ring, name = desk.journal, desk.ring, b"1234567890"
+    record = bytearray(168)
+    record[4] = 9
+    record[48:57] = b"500000001"
+
+    @micropython.native
+    def step():
+        off = ring.pend(LARGEST)
+        octets.copy(ring.buf, off, record, 0, 168)
+        assert not journal.full(LARGEST) and journal.received(off, 168)
+        ring.finish(168)
+        assert journal.commit() and journal.attempt(off) == 1
+        journal.answering(off, name, 0, 10)
+        journal.answering(off, name, 1, 9)
+        journal.done(off)
+        ring.drop(off)
+        assert journal.commit()
+        octets.increment(record, 48, 9)
+
+    return step
+
+
+def test_appending_allocates_nothing():
+    with Stand():
+        desk = Desk(most=4000)
+        desk.boot()
+        step = _typical(desk)
+        offset = b"600000001"
+
+        @micropython.native
+        def aside():
+            desk.journal.offset(offset, 0, 9)
+            desk.journal.offset(offset, 0, 8)
+            assert desk.journal.commit()
+
+        assert allocated(step) == 0 and allocated(aside) == 0 and desk.journal.rewrites == 1
+        print("a rewriting allocates", allocated(desk.journal._rewrite))
+
+
+def test_a_message_costs_five_flushes_and_few_erases():
+    used = 100
+    with Stand(212) as disk:
+        desk = Desk(16384, 32768)
+        desk.boot()
+        with open("/flash/other", "wb") as file:
+            for _ in range(used):
+                file.write(bytes(4096))
+        step, count = _typical(desk), 3000
+        erases, programs, writes = disk.erases, disk.programs, desk.journal.writes
+        size, before = desk.journal.bytes, list(disk.erased)
+        for _ in range(count):
+            step()
+        each = (disk.erases - erases) / count
+        worst = max(disk.erased[block] - before[block] for block in range(212)) / count
+        flushes = (desk.journal.writes - writes) / count
+        print("a message: %.2f erases, %.2f flushes" % (each, flushes))
+        print("%.0f programs of at most 128 bytes" % ((disk.programs - programs) / count))
+        print("%.0f bytes of records" % ((desk.journal.bytes - size) / count))
+        print("%d messages: %d rewritings" % (count, desk.journal.rewrites))
+        days = 100_000 / 100  # 100 messages a day, 100,000 erases a block
+        print("years if all 212 blocks wore alike: %.0f" % (days * 212 / each / 365))
+        print("with %d blocks never rewritten, the worst: %.0f" % (used, days / worst / 365))
+        assert flushes == 5 and each < 5.5
+        assert worst < 5.5 * 1.5 / (212 - used), "the free blocks wear evenly"
