@@ -1,7 +1,7 @@
 import random
 
 from kit import allocated, heap_locked
-from thimble.core.conversation import ASSISTANT, HEADER, USER, Conversation
+from thimble.core.conversation import ASSISTANT, HEADER, SUMMARY, USER, Conversation
 from thimble.core.segments import Segments
 
 TEST_S = 20
@@ -478,3 +478,32 @@ def test_a_short_append_takes_no_heap_even_for_its_frame():
     c = Conversation(Segments(2048, 2))
     c.begin(USER)
     assert allocated(lambda: c.append(b"delta", 0, 5)) == 0
+
+
+def test_a_turn_put_before_the_oldest_reads_back_wherever_the_oldest_begins():
+    for first in range(1, 70):
+        for n in range(1, 26):
+            pool = Segments(32, 12)
+            c = Conversation(pool)
+            assert say(c, USER, b"q" * first) and say(c, ASSISTANT, b"a" * 20)
+            assert say(c, USER, b"next") and say(c, ASSISTANT, b"answer")
+            assert c.drop_oldest()
+            assert c.prepend(SUMMARY, b"..0123456789abcdefghijklmno", 2, n)
+            turns = read(c)
+            assert [role for role, _ in turns] == [SUMMARY, USER, ASSISTANT]
+            assert turns[0][1].rstrip() == b"0123456789abcdefghijklmno"[:n], (first, n)
+            assert turns[1:] == [(USER, b"next"), (ASSISTANT, b"answer")]
+            assert c.turns == 3 and c.bytes == 10 + len(turns[0][1])
+            assert pool.free == 12 - c.segments_used
+            assert c.drop_oldest() and read(c) == turns[1:]
+            assert c.drop_oldest() and pool.free == 12
+
+
+def test_a_turn_put_before_nothing_is_the_only_one_and_without_a_segment_nothing_is_done():
+    pool = Segments(32, 1)
+    c = Conversation(pool)
+    assert heap_locked(lambda: c.prepend(SUMMARY, b"gist", 0, 4))
+    assert read(c) == [(SUMMARY, b"gist")]
+    full = Conversation(pool)
+    assert not full.prepend(SUMMARY, b"gist", 0, 4) and not full.turns
+    assert not c.prepend(SUMMARY, b"x" * 20, 0, 20) and read(c) == [(SUMMARY, b"gist")]

@@ -19,6 +19,7 @@ from thimble.core.text import boundary
 
 USER = const(0)
 ASSISTANT = const(1)
+SUMMARY = const(2)  # of what was said before; only the oldest turn may be one
 
 HEADER = const(7)  # bytes of a segment that a turn takes beside its text
 _GAP = b" [...] "
@@ -182,6 +183,51 @@ class Conversation:
         self._cut(self._seg)
         self._last = self._seg
         self._fill = self._off
+
+    def prepend(self, role, buf, off, n):
+        """Puts a turn before the oldest; False, and nothing done, if no segment is free for it.
+
+        ``n`` is at most a segment without a HEADER. No turn may be open.
+        """
+        if self._first < 0:
+            self.begin(role)
+            done = self.append(buf, off, n)
+            self.end()
+            return done
+        pool = self._pool
+        # It ends where the oldest turn begins: in the room that older turns have left in the
+        # first segment, and as far as that is too little, at the end of a new one before it.
+        more = HEADER + n - self._start
+        pad = 0
+        if more > 0:
+            seg = pool.take()
+            if seg < 0:
+                return False
+            self.segments_used += 1
+            pool.next[seg] = self._first
+            self._first = seg
+            # The header, and a byte behind it, stand in one segment.
+            pad = max(0, HEADER + 1 - more)
+            more += pad - pool.size
+        self._start = -more
+        self._seg = self._first
+        self._off = self._start
+        block = pool.data[self._seg]
+        block[self._off] = role
+        _put(block, self._off + 1, n + pad)
+        _put(block, self._off + 4, 0)
+        self._off += HEADER
+        for i in range(n + pad):
+            if self._off == pool.size:
+                self._seg = pool.next[self._seg]
+                self._off = 0
+            pool.data[self._seg][self._off] = buf[off + i] if i < n else 0x20
+            self._off += 1
+        self.turns += 1
+        self.bytes += n + pad
+        if self._kept >= 0:
+            self._kept += 1
+        return True
 
     # Making room.
 

@@ -1,7 +1,10 @@
 """How near memory is to its end: gauges in, level out."""
 
+from micropython import const
+
 NORMAL, ELEVATED, CRITICAL = 0, 1, 2
 LEVELS = ("normal", "elevated", "critical")
+RELIEVED = const(60)  # percent: below it the pressure is over
 
 
 def percent(used, whole):
@@ -11,14 +14,28 @@ def percent(used, whole):
     return max(used, 0) * 100 // whole
 
 
-def level(segments_used, segments, heap_used, floor, budget, elevated, critical):
-    """NORMAL, ELEVATED or CRITICAL: the larger of two gauges, against limits in percent.
+class Pressure:
+    """The level, with hysteresis: once raised it stays until a gauge under RELIEVED is seen.
 
-    The first gauge is the fill of the conversations' segments; the second is the heap used above
-    ``floor`` (what is used after boot, with the connections open and no conversation) against
-    what the budget leaves above it. Bytes.
+    elevated, critical: percent of a gauge from which on it is that level.
     """
-    gauge = max(percent(segments_used, segments), percent(heap_used - floor, budget - floor))
-    if gauge >= critical:
-        return CRITICAL
-    return ELEVATED if gauge >= elevated else NORMAL
+
+    def __init__(self, elevated, critical):
+        self._elevated = elevated
+        self._critical = critical
+        self.level = NORMAL
+
+    def look(self, gauge, again=False):
+        """The level to act upon now, NORMAL where there is nothing to do.
+
+        That is when the level has risen; while it stays raised only if ``again`` is set, which
+        the caller does from time to time, so that it does not act at every message.
+        """
+        was = self.level
+        if gauge >= self._critical:
+            self.level = CRITICAL
+        elif gauge >= self._elevated:
+            self.level = max(was, ELEVATED)
+        elif gauge < RELIEVED:
+            self.level = NORMAL
+        return self.level if self.level > was or again else NORMAL

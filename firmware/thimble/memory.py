@@ -1,0 +1,121 @@
+"""The keeper of memory: holds the conversations, watches the gauges, gives memory back.
+
+Two gauges: how many of the segments are used, and how much of the heap above the floor, which is
+what is used after boot with the connections open and no conversation. Collections are dear on a
+board and are made between messages.
+"""
+
+import gc
+
+from thimble.core.chats import Chats
+from thimble.core.pressure import RELIEVED, Pressure, percent
+from thimble.core.segments import Segments
+
+_FEW = 4  # turns that a conversation keeps under critical pressure
+
+
+class Memory:
+    """To be made last: the conversations get what the heap has left.
+
+    settings  the configuration's section ``memory``
+    sizes     the board's profile
+    held      bytes that the connections will take once they are open
+
+    ``chats``, ``segments``, ``pressure``; ``heap_low``, the fewest bytes free after a collection;
+    ``compactions``, how often a conversation was compacted.
+    """
+
+    def __init__(self, settings, sizes, held):
+        self.pressure = Pressure(settings.elevated, settings.critical)
+        self.compactions = 0
+        self.segments = segments = Segments(sizes.segment, sizes.segments_max, 0)
+        self.chats = Chats(segments, sizes.slots)
+        self._reserve = sizes.reserve
+        gc.collect()
+        # Held while the segments are made: what comes and goes needs room in one piece.
+        try:
+            reserve = bytearray(sizes.reserve)
+        except MemoryError:
+            reserve = None
+        free, used = gc.mem_free() - held, gc.mem_alloc() + held
+        whole = free + used
+        self._budget = min(settings.budget_kb * 1024 or whole, whole)
+        spare = min(free, self._budget - used) if reserve else 0
+        segments.regrow(min(sizes.segments_max, max(spare, 0) // (sizes.segment + 16)))
+        del reserve
+        gc.collect()
+        segments.regrow(sizes.segments_min - segments.count)
+        segments.share = sizes.segment * max(2, segments.count // 4)
+        self._most = segments.count
+        self._floor = gc.mem_alloc() + held
+        self.heap_low = gc.mem_free()
+
+    def collect(self):
+        """Collects, and notes what is free then."""
+        gc.collect()
+        self.heap_low = min(self.heap_low, gc.mem_free())
+
+    def look(self, again=False):
+        """The level to act upon now, see Pressure.look. Collects if the heap seems to be short."""
+        heap = self.heap()
+        if heap >= RELIEVED:
+            self.collect()
+            heap = self.heap()
+        level = self.pressure.look(max(self.fill(), heap), again)
+        if not self.pressure.level:
+            self.regrow()
+        return level
+
+    def fill(self):
+        """Percent of the segments that conversations hold."""
+        return percent(self.segments.count - self.segments.free, self._most)
+
+    def heap(self):
+        """Percent of the heap above the floor that is used, garbage too."""
+        return percent(gc.mem_alloc() - self._floor, self._budget - self._floor)
+
+    def regrow(self):
+        """Takes back segments that went to the heap, while the reserve stays free."""
+        segments = self.segments
+        while segments.count < self._most and gc.mem_free() > self._reserve + segments.size:
+            if not segments.regrow(1):
+                break
+
+    def trim(self):
+        """Drops oldest turns, of the conversation that holds most, until the pressure is over."""
+        while self.fill() >= RELIEVED:
+            chat = self.largest()
+            if chat is None:
+                break
+            self.compactions += 1
+            if not chat.drop_oldest():
+                self.chats.forget(chat)
+
+    def largest(self):
+        """The longest conversation, of two the one less used, but not the busy one; or None."""
+        found = None
+        for chat in self.chats.all:
+            if chat is self.chats.busy or not chat.segments_used:
+                continue
+            if found is not None:
+                more = chat.segments_used - found.segments_used
+                if more < 0 or (not more and chat.stamp > found.stamp):
+                    continue
+            found = chat
+        return found
+
+    def relieve(self):
+        """Keeps only the last turns of the conversations; gives segments back to the heap.
+
+        The conversation that is being answered is not touched.
+        """
+        for chat in self.chats.all:
+            if chat is not self.chats.busy and chat.turns > _FEW:
+                self.compactions += 1
+                while chat.turns > _FEW and chat.drop_oldest():
+                    pass
+        self.trim()
+        self.collect()
+        while self.heap() >= RELIEVED and self.segments.release(1):
+            pass
+        self.collect()
