@@ -66,7 +66,7 @@ class Sessions:
 
     def __init__(self, folder, buf, files=6, file_bytes=32768, spare=0, keep_days=7):
         self.buf = buf
-        self.now = self.error = 0
+        self.now = self.error = self.files = self.bytes = self._first = self._last = 0
         self._folder = folder
         self._limit = files
         self._full = file_bytes
@@ -95,18 +95,23 @@ class Sessions:
         return "%s/%s" % (self._folder, name)
 
     def _list(self):
-        """Counts the files anew."""
-        self.files = self.bytes = self._first = self._last = 0
+        """Counts the files anew; what was counted before stays if that fails."""
+        count = size = first = last = 0
         try:
             for entry in os.ilistdir(self._folder):
                 if entry[0].isdigit():
                     number = int(entry[0])
-                    self._last = max(self._last, number)
-                    self._first = min(self._first or number, number)
-                    self.files += 1
-                    self.bytes += entry[3]
+                    last = max(last, number)
+                    first = min(first or number, number)
+                    count += 1
+                    size += entry[3]
         except OSError as error:
             self.error = error.errno
+            return
+        self.files = count
+        self.bytes = size
+        self._first = first
+        self._last = last
 
     def _remove(self, name):
         """Removes a file; whether that was possible."""
@@ -275,7 +280,7 @@ class Sessions:
             if self._from is not None and self._from is not self._file:
                 self._from.close()
             self._from = None
-            self._number = number
+            self._number = 0
             if number and number == self._last and self._file is not None:
                 self._from = self._file
             elif number:
@@ -283,6 +288,7 @@ class Sessions:
                     self._from = open(self._path(number), "rb")
                 except OSError:
                     pass
+            self._number = number
         self._at = at
         self._have = self._next = 0
 
@@ -348,7 +354,6 @@ class Sessions:
         pos = self.pos + _KEY
         return self.stop - pos == n and same(self.buf, pos, buf, off, n)
 
-    @micropython.native
     def _find(self, buf, off, n, raw):
         """Finds the last turns of this key: those numbered from _low to _high, exclusive.
 
@@ -417,9 +422,10 @@ class Sessions:
         self._find(conversation.key, 0, conversation.key_len, False)
         turns = self._turns
         share = conversation.share
-        size = turns[_PLACE + 2]
-        if size:
-            limit -= min(size, share)
+        size = min(turns[_PLACE + 2], share)
+        if size > limit:
+            size = 0
+        limit -= size
         first = self._high
         while first > self._low:
             limit -= min(turns[(first - 1) % _SLOTS * 3 + 2], share)
