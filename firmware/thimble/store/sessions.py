@@ -544,12 +544,10 @@ class Sessions:
     def clean(self, now):
         """Removes each file whose newest turn is older than ``keep_days``; between turns.
 
-        A file from before the clock was set goes with the one that follows it. Does nothing
-        while ``now`` is before 2024.
+        A file from before the clock was set goes with the one that follows it. While the clock
+        is not set, nothing does: ``now`` is less than any minute that counts.
         """
         self.now = now
-        if now < _SET:
-            return
         self.abort()
         self.commit()
         self._close()
