@@ -22,7 +22,7 @@ class Chats:
     """
 
     def __init__(self, segments, slots):
-        self._pool = segments
+        self.pool = segments
         self._most = segments.size - HEADER  # for what is appended one free segment is enough
         self.all = []
         for _ in range(slots):
@@ -103,7 +103,7 @@ class Chats:
         conversations, the least recently used first, then this one's own oldest exchanges, last
         the middle of its open turn.
         """
-        pool = self._pool
+        pool = self.pool
         for other in self.all:
             other.stuck = other is self.busy and other is not conversation
         fair = max(1, pool.count // (self.active + (not conversation.turns)))

@@ -1,1 +1,1 @@
-"""What outlives a reset: files on the board's flash."""
+"""What survives a reset, in files on the board's flash."""
