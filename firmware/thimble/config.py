@@ -22,6 +22,7 @@ DEFAULTS = {
         "name": "",
         "system": "",
         "max_tokens": 1024,
+        "patience_min": 720,
     },
     "tls": {"ca": ""},
     "memory": {
@@ -38,6 +39,7 @@ SECRETS = ("wifi.password", "telegram.token", "model.key")
 _RANGES = {
     "telegram.max_parts": (1, 1_000_000),
     "model.max_tokens": (1, 1_000_000),
+    "model.patience_min": (1, 100_000),
     "memory.budget_kb": (0, 1_000_000),
     "memory.elevated": (1, 99),
     "memory.critical": (2, 100),

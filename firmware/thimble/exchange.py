@@ -1,7 +1,8 @@
 """One exchange: a question to the model, and its answer into the chat and the conversation.
 
-A failure before the first words is tried again where that can help; after them the person keeps
-what came, marked. A question without an answer stays in the conversation for /retry.
+A failure before the first words is tried again where that can help, and then left for later;
+after them the person keeps what came, marked. A question that is refused stays in the
+conversation for /retry. What is said is written to the sessions on flash as it goes.
 """
 
 import time
@@ -15,7 +16,6 @@ from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.model import request as model
 
 _SLICE_MS = const(250)
-_TRIES = const(4)
 _LONGEST_WAIT_MS = const(60_000)
 
 _LENGTH = b"\n\n(That was model.max_tokens; /more goes on.)"
@@ -37,22 +37,24 @@ class Exchange:
         self._relay = relay
         self._model = relay.model
         self._reply = relay.reply
-        self._chats = relay.chats
+        self._chats = relay.memory.chats
+        self._sessions = relay.sessions
         self._retry = Backoff()
 
     @micropython.native
-    def run(self, chat, buf, off, size):
+    def run(self, chat, buf, off, size, tries):
         """Asks about buf[off:off + size] and streams the answer to the reply's peer.
 
-        ``size`` 0 asks about the question that ends the conversation. What fails is said to the
-        person; only Gone passes through, with the conversation's turn still open.
+        ``size`` 0 asks about the question that ends the conversation. False if after ``tries``
+        the model could not be reached, and nothing is changed. A refusal is said to the person;
+        only Gone passes through, with the conversation's turn still open.
         """
         reply = self._reply
         self._retry.reset()
         compacted = False
-        tries = 0
         while True:
             try:
+                self._relay.calls += 1
                 self._model.ask(chat, buf, off, size)
                 note = self._stream(chat, buf, off, size)
                 break
@@ -63,16 +65,20 @@ class Exchange:
                 if said == model.TOO_LONG and not compacted and self._halve(chat):
                     compacted = True
                     continue
-                tries += 1
-                if said != model.RETRY or tries >= _TRIES:
+                tries -= 1
+                if said == model.RETRY and tries <= 0:
+                    return False
+                if said != model.RETRY:
                     self._keep_question(chat, buf, off, size)
-                    reply.finish(_sentence(error))
-                    return
+                    note = _sentence(error)
+                    break
             if self._relay.wait(wait):
                 self._keep_question(chat, buf, off, size)
-                reply.finish(_STOPPED)
-                return
+                note = _STOPPED
+                break
+        self._sessions.commit()
         reply.finish(note)
+        return True
 
     def _fault(self, error):
         """(kind, milliseconds to wait before another try) of a model's failure."""
@@ -97,6 +103,10 @@ class Exchange:
             chat.begin(USER)
             self._chats.append(chat, buf, off, size)
             chat.end()
+            sessions = self._sessions
+            sessions.begin(chat.key, 0, chat.key_len, USER)
+            sessions.write(buf, off, size)
+            sessions.end()
 
     @micropython.native
     def _stream(self, chat, buf, off, size):
@@ -105,8 +115,10 @@ class Exchange:
         What breaks before the first words is raised, with nothing kept, to be tried again.
         """
         reply, answer = self._reply, self._model
+        sessions = self._sessions
         self._keep_question(chat, buf, off, size)
         chat.begin(ASSISTANT)
+        sessions.begin(chat.key, 0, chat.key_len, ASSISTANT)
         got = False
         note = b""
         try:
@@ -115,6 +127,7 @@ class Exchange:
                 if event == model.TEXT:
                     got = True
                     self._chats.append(chat, answer.out, answer.pos, answer.end - answer.pos)
+                    sessions.write(answer.out, answer.pos, answer.end - answer.pos)
                     reply.append(answer.out, answer.pos, answer.end)
                     if reply.full:
                         note = _MORE
@@ -124,6 +137,7 @@ class Exchange:
         except (ApiError, NetError, ParseError) as error:
             if not got:
                 chat.abort()
+                sessions.abort()
                 if size:
                     chat.pop(USER)
                 raise error
@@ -133,15 +147,18 @@ class Exchange:
             answer.stop()
         if not got:
             chat.abort()
+            sessions.abort()
             if note:
                 return note.lstrip()
             return _THOUGHT if answer.thought or answer.reason == model.LENGTH else _EMPTY
         chat.end()
+        sessions.end()
         return note or _NOTES[answer.reason]
 
 
 def _sentence(error):
     """A failure as the person in the chat reads it."""
-    if isinstance(error, ApiError):
-        return error.text.encode()
-    return ("The model cannot be reached (%s). /retry asks again." % error).encode()
+    text = (
+        error.text if isinstance(error, ApiError) else "The model cannot be reached: %s." % error
+    )
+    return text.encode()

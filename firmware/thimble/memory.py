@@ -104,18 +104,25 @@ class Memory:
             found = chat
         return found
 
-    def relieve(self):
-        """Keeps only the last turns of the conversations; gives segments back to the heap.
+    def relieve(self, hard=False):
+        """Keeps only the last turns of the conversation used last, and none of the others, which
+        come back from flash; gives segments to the heap: all that are free then if ``hard``.
 
         The conversation that is being answered is not touched.
         """
-        for chat in self.chats.all:
-            if chat is not self.chats.busy and chat.turns > _FEW:
+        chats, segments = self.chats, self.segments
+        last = chats.busy
+        for chat in chats.all:
+            if last is None or chat.stamp > last.stamp:
+                last = chat
+        for chat in chats.all:
+            if chat is not chats.busy and chat.turns:
                 self.compactions += 1
+                if chat is not last:
+                    chats.forget(chat)
                 while chat.turns > _FEW and chat.drop_oldest():
                     pass
-        self.trim()
         self.collect()
-        while self.heap() >= RELIEVED and self.segments.release(1):
-            pass
+        over = gc.mem_alloc() - self._floor - (self._budget - self._floor) * RELIEVED // 100
+        segments.release(segments.count if hard else max(0, over // segments.size + 1))
         self.collect()

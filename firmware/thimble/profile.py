@@ -37,6 +37,13 @@ class Profile:
     # connections there are. On a board they are heap.
     room = (16717, 4429, 2300)
     flash_blocks = 212
+    # On flash: bytes of the journal (at least the inbox, its largest record and 1 KB), the files
+    # of the sessions and the bytes of each; and what reads and writes them.
+    journal = 32768
+    notes = 256
+    files = 6
+    file_bytes = 32768
+    turns = 512
 
 
 class Esp32S3(Profile):
@@ -53,6 +60,8 @@ class Esp32S3(Profile):
     slots = 64
     room = ()
     flash_blocks = 512
+    journal = 65536
+    notes = 288
 
 
 class Unix(Profile):
@@ -70,6 +79,8 @@ class Unix(Profile):
     slots = 256
     room = ()
     flash_blocks = 1024
+    journal = 147456
+    notes = 512
 
 
 class Buffers:
@@ -90,6 +101,8 @@ class Buffers:
         self.words = bytearray(sizes.words)
         self.telegram_out = bytearray(sizes.telegram_out)
         self.delta = bytearray(sizes.delta)
+        self.turns = bytearray(sizes.turns)
+        self.notes = bytearray(sizes.notes)
 
 
 def named(name):

@@ -2,30 +2,31 @@
 
 Everything that lives long is made in the constructor, on buffers that were made before the code
 was loaded. One message is answered at a time; while its answer streams, the connection to
-Telegram sends, edits and polls in turn.
+Telegram sends, edits and polls in turn. While the model is out of reach the messages wait in the
+journal and in the inbox, and all else goes on.
 """
 
-import gc
 import time
 
 import micropython
 from micropython import const
 
 from thimble import overlay
-from thimble.core import pressure
 from thimble.core.backoff import Backoff
-from thimble.core.chats import Chats
 from thimble.core.conversation import ASSISTANT, USER
 from thimble.core.errors import ApiError, NetError, ParseError
+from thimble.core.pressure import CRITICAL, ELEVATED
 from thimble.core.ring import Ring
-from thimble.core.segments import Segments
 from thimble.exchange import Exchange
 from thimble.log import Log
+from thimble.memory import Memory
 from thimble.model import request as model
 from thimble.net.dns import Resolver
 from thimble.net.http import Http
 from thimble.net.link import Link
 from thimble.net.room import Room
+from thimble.store.journal import Journal
+from thimble.store.sessions import Sessions
 from thimble.telegram import updates
 from thimble.telegram.bot import Bot
 from thimble.telegram.limits import Limits
@@ -36,6 +37,16 @@ _LONG_POLL_S = const(50)
 _IDLE_POLL_S = const(20)
 _SHORT_POLL_MS = const(3200)  # between two looks for commands while an answer streams
 _MODEL_IDLE_MS = const(60_000)
+_LOOK_MS = const(30_000)
+_TRIES = const(4)  # of the model before a message has to wait
+_ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
+_EPOCH_2000 = const(15_778_080)  # minutes from 1970, where some ports' clocks begin later
+_DAY = const(1440)
+_YEAR = const(2024)  # a clock that says less was never set
+_WAITING = b"The model cannot be reached just now. I will answer when it is back."
+_NO_MODEL = b"The model could not be reached for too long. Please ask again later."
+_STARVED = b"\n\n(Memory ran out here; /retry asks again.)"
+_POISON = b"I have tried three times to answer this message and failed. Please ask differently."
 _GO_ON = b"Go on exactly where you stopped."
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 
@@ -63,112 +74,154 @@ class Relay:
         resolver = Resolver(self._tick, board.servers)
         self.telegram_link = Link(resolver, self._tick, tls, rooms[0])
         self.model_link = Link(resolver, self._tick, tls, rooms[1])
+        self.resolver = resolver
         http = Http(self.telegram_link, buffers.telegram_in, buffers.telegram_out)
         http.origin(host, port, secure)
         self.bot = Bot(http, config.telegram.token, path, updates.PATHS)
         allow = [b"%d" % number for number in config.telegram.allow]
-        self.updates = updates.Updates(self.bot, self.inbox, self.asides, allow)
+        self.journal = journal = Journal(board.flash + "/journal", sizes.journal, buffers.notes)
+        self.updates = updates.Updates(self.bot, self.inbox, self.asides, allow, journal)
+        self.sessions = Sessions(
+            board.flash + "/turns",
+            buffers.turns,
+            sizes.files,
+            sizes.file_bytes,
+            keep_days=config.memory.keep_days,
+        )
         limits = Limits(sizes.slots + 16)
-        self.reply = Reply(self.bot, limits, buffers.reply, config.telegram.max_parts, self._pause)
+        parts = config.telegram.max_parts
+        self.reply = Reply(self.bot, limits, buffers.reply, parts, self._pause, journal)
         # A short answer to a command, while another answer is being written.
         self.aside = Reply(self.bot, limits, buffers.words, 1, self._pause)
         http = Http(self.model_link, buffers.model_in, buffers.model_out)
         self.model = model.Model(http, config.model, buffers.delta)
         self._backoff = Backoff()
+        self._outage = Backoff(5000)  # of the model
+        self._model_at = None  # when it is tried again
         self._greeted = False
         self._refusals = 0
         self._refused = ""
         self._poll_at = self.started
         self._used_at = self.started
         self._stopping = False
-        self.answered = 0
-        self._conversations(sizes)
+        self.answered = self.calls = 0
+        self.minute = 0  # since 1970; 0 while the clock is not set
+        self._cleaned = 0
+        self._looked = self.started
+        self._due = self._strained = False  # compaction, what relieve() leaves to be done
+        self._exchange = None
+        held = 2 * sum(sizes.room) if board.room_inverted else 0
+        self.memory = Memory(config.memory, sizes, held)
         self._exchange = Exchange(self)
-
-    def _conversations(self, sizes):
-        """The segments, of what is left when both connections are open."""
-        budget = self.config.memory.budget_kb * 1024
-        self.segments = Segments(sizes.segment, sizes.segments_max, 0)
-        self.chats = Chats(self.segments, sizes.slots)
-        gc.collect()
-        # Held while the segments are made: what comes and goes needs room in one piece.
-        try:
-            reserve = bytearray(sizes.reserve)
-        except MemoryError:
-            reserve = None
-        free, used = gc.mem_free(), gc.mem_alloc()
-        if self.board.room_inverted:
-            free -= 2 * sum(sizes.room)
-            used += 2 * sum(sizes.room)
-        self._budget = min(budget or free + used, free + used)
-        spare = min(free, self._budget - used) if reserve else 0
-        self.segments.regrow(min(sizes.segments_max, max(spare, 0) // (sizes.segment + 16)))
-        del reserve
-        gc.collect()
-        self.segments.regrow(sizes.segments_min - self.segments.count)
-        self.segments.share = sizes.segment * max(2, self.segments.count // 4)
-        self._floor = gc.mem_alloc() + 2 * sum(sizes.room)
-        self.heap_low = gc.mem_free()
 
     # The loop.
 
     def run(self):
         """Relays until KeyboardInterrupt, which passes through."""
-        self.log.info("relay up: %s, %d segments" % (self.board.profile.name, self.segments.count))
+        count = self.memory.segments.count
+        self.log.info("relay up: %s, %d segments" % (self.board.profile.name, count))
+        if self.inbox.count:
+            self.log.info("%d messages wait from before the start" % self.inbox.count)
+        self._tell_time()
+        self._cleaned = self.minute
+        self.sessions.clean(self.minute)
+        self._look()
         try:
             while True:
-                self._turn()
+                try:
+                    self._turn()
+                except MemoryError:
+                    self._starved()
         finally:
             self.telegram_link.close()
             self.model_link.close()
+            self.journal.close()
 
     def _turn(self):
-        record = self._next()
+        record = self._ready()
         if record < 0 or self.updates.due(time.ticks_ms()):
             self._poll(0 if record >= 0 or not self._greeted else self._rest_s())
         self._answer_asides()
-        record = self._next()
+        if self._strained:
+            self._strained = False
+            self.model.close()
+            self.resolver.clear()
+            overlay.call("store.crash", "memory", self)
+        record = self._ready()
         if record >= 0:
             self._answer(record)
-            self.inbox.drop(record)
-            self.answered += 1
-            self._used_at = time.ticks_ms()
-            if not self.answered % _COLLECT_EVERY:
-                self._collect()
         elif not self._greeted:
             self._greet()
+        elif self._due:
+            self._due = False
+            overlay.call("compaction", "run", self)
+        elif self.minute - self._cleaned >= _DAY:
+            self._cleaned = self.minute
+            self.sessions.clean(self.minute)
+
+    def _tell_time(self):
+        self.sessions.now = self.updates.minute = self.minute = _minute()
 
     def _rest_s(self):
         """How long the poll may wait: a warm model connection is closed when nothing comes."""
         idle = time.ticks_diff(time.ticks_ms(), self._used_at)
+        if self._due:
+            return 0
+        if self._model_at is not None:
+            left = time.ticks_diff(self._model_at, time.ticks_ms()) // 1000
+            return max(0, min(left, _IDLE_POLL_S))
         if self.model_link.is_open:
             if idle < _MODEL_IDLE_MS:
                 return _IDLE_POLL_S
             self.model.close()
-        self._collect()
+        self.memory.collect()
         return _LONG_POLL_S
 
-    def _collect(self):
-        gc.collect()
-        self.heap_low = min(self.heap_low, gc.mem_free())
+    # Memory.
 
-    def pressure(self):
-        """The level of memory pressure, see core.pressure."""
-        memory = self.config.memory
-        used = self.segments.count - self.segments.free
-        whole = self.segments.count
-        return pressure.level(
-            used,
-            whole,
-            gc.mem_alloc(),
-            self._floor,
-            self._budget,
-            memory.elevated,
-            memory.critical,
-        )
+    def compact_later(self):
+        """A message came while conversations were being compacted."""
+        self._due = True
+
+    def _look(self, again=False):
+        """Looks at the gauges, and gives memory back at once where it is critical."""
+        level = self.memory.look(again)
+        if level == CRITICAL:
+            self._strained = True
+            self.memory.relieve()
+        elif level == ELEVATED:
+            self._due = True
+        chat = self.memory.chats.find(self.reply.peer.key, 0, self.reply.peer.key_len)
+        if chat is not None and chat.turns > self.config.memory.max_messages:
+            self._due = True
+
+    def _starved(self):
+        """After a MemoryError, anywhere: what was begun is given up, and memory given back."""
+        self.telegram_link.close()
+        self.model.stop()
+        self.sessions.abort()
+        self.sessions.commit()
+        chat = self.memory.chats.busy
+        if chat is not None:
+            chat.abort()
+            self.memory.chats.busy = None
+        self.model.close()
+        self.resolver.clear()
+        self.memory.relieve(True)
+        try:
+            self.log.fail("memory ran out")
+        except MemoryError:
+            pass
+        return chat
 
     def tick(self):
-        """What is served between the slices of every wait: the serial line's commands."""
+        """What is served between the slices of every wait: memory, the serial line's commands."""
+        now = time.ticks_ms()
+        if time.ticks_diff(now, self._looked) >= _LOOK_MS:
+            self._looked = now
+            self._tell_time()
+            if self.memory.chats.busy is None and self._exchange is not None:
+                self._look(True)
         line = self.board.read_line()
         if line:
             try:
@@ -250,10 +303,11 @@ class Relay:
             record = ring.first()
             buf, size = ring.buf, ring.size(record)
             self._load(self.aside.peer, buf, record)
+            self.aside.begin()
             try:
                 if (
                     buf[record + 3] == updates.STOP
-                    and self.chats.busy is not None
+                    and self.memory.chats.busy is not None
                     and self.reply.peer.is_at(buf, record + updates.KEY, buf[record + 1])
                 ):
                     self._stopping = True
@@ -266,12 +320,31 @@ class Relay:
 
     def _say(self, reply, buf, record, size):
         """Answers a record with what the commands say to it."""
-        reply.say(overlay.call("console.commands", "answer", self, buf, record, size))
+        words = overlay.call("console.commands", "answer", self, buf, record, size)
+        if words:
+            reply.say(words)
+        else:
+            reply.finish(b"")
 
     @micropython.native
     def _load(self, peer, buf, record):
         group = bool(buf[record] & updates.GROUP)
         peer.load(buf, record + updates.KEY, buf[record + 1], buf[record + 2], group)
+
+    def _ready(self):
+        """The record to see to now, or -1: while the model is out of reach, whom to tell so."""
+        if not self._waiting():
+            return self._next()
+        ring = self.inbox
+        record = ring.first()
+        while record >= 0 and ring.buf[record] & updates.TOLD:
+            record = ring.after(record)
+        return record
+
+    def _waiting(self):
+        """Whether the model is out of reach, and it is not yet time to try it again."""
+        at = self._model_at
+        return at is not None and time.ticks_diff(at, time.ticks_ms()) > 0
 
     @micropython.native
     def _next(self):
@@ -280,7 +353,7 @@ class Relay:
         found = record = ring.first()
         least = 0
         while record >= 0 and ring.count > 1:
-            chat = self.chats.find(ring.buf, record + updates.KEY, ring.buf[record + 1])
+            chat = self.memory.chats.find(ring.buf, record + updates.KEY, ring.buf[record + 1])
             stamp = chat.stamp if chat is not None else 0
             if record == found or stamp < least:
                 found, least = record, stamp
@@ -291,50 +364,144 @@ class Relay:
 
     # One answer.
 
-    @micropython.native
     def _answer(self, record):
+        """Answers the record and drops it, or leaves it for when the model can be reached."""
         buf = self.inbox.buf
-        reply = self.reply
-        flags, code = buf[record], buf[record + 3]
+        self._load(self.reply.peer, buf, record)
+        if self._waiting():
+            self._tell(record)
+            return
+        tries = self.journal.attempt(record)
+        self.reply.begin(record, tries > 1)
+        self._stopping = False
+        done = True
+        try:
+            if tries > _ATTEMPTS:
+                self.reply.say(_POISON)
+            else:
+                done = self._carry_out(record)
+        except Gone as error:
+            self.model.stop()
+            self.sessions.end()
+            self.sessions.commit()
+            chat = self.memory.chats.busy
+            if chat is not None:
+                chat.end()
+            self.log.fail(error)
+        except MemoryError:
+            self._starved()
+            self._apologize()
+        self.memory.chats.busy = None
+        if done:
+            self._done(record)
+        else:
+            self._park(record)
+
+    def _done(self, record):
+        self.journal.done(record)
+        self.inbox.drop(record)
+        if not self.inbox.count:
+            self.journal.commit()
+        self.answered += 1
+        self._used_at = time.ticks_ms()
+        self._look()
+        if not self.answered % _COLLECT_EVERY:
+            self.memory.collect()
+
+    def _apologize(self):
+        """Says that memory ran out, if there is enough for that."""
+        try:
+            self.reply.finish(_STARVED)
+        except (Gone, MemoryError):
+            self.telegram_link.close()
+
+    @micropython.native
+    def _carry_out(self, record):
+        """What the record asks for; False if the model could not be reached for it."""
+        buf = self.inbox.buf
+        code = buf[record + 3]
         off = record + updates.TEXT
         size = self.inbox.size(record) - updates.TEXT
-        self._load(reply.peer, buf, record)
-        reply.begin()
-        chat = self.chats.get(buf, record + updates.KEY, buf[record + 1])
-        self.chats.busy = chat
-        self._stopping = False
-        try:
-            said = flags & updates.LONG or not size
-            if said:
-                pass
-            elif code == updates.NEW:
-                chat.clear()
+        said = buf[record] & updates.LONG or not size or code == updates.HISTORY
+        if not said:
+            chat = self._conversation(record)
+            if code == updates.NEW or code == updates.FORGET:
+                overlay.call("console.commands", "forget", self, chat, code == updates.FORGET)
                 said = True
             elif code == updates.RETRY:
                 chat.pop(ASSISTANT)
-                said = not chat.turns
-                if not said:
-                    self._exchange.run(chat, buf, 0, 0)
+                size = 0
             else:
                 chat.pop(USER)  # a question that got no answer
-                if code != updates.MORE:
-                    self._exchange.run(chat, buf, off, size)
-                elif chat.turns:
-                    self._exchange.run(chat, _GO_ON, 0, len(_GO_ON))
-                else:
-                    said = True
-            if said:
-                self._say(reply, buf, record, size + updates.TEXT)
+                if code == updates.MORE:
+                    buf, off, size = _GO_ON, 0, len(_GO_ON)
+            if not said and (chat.turns or not updates.RETRY <= code <= updates.MORE):
+                tries = 1 if self.inbox.buf[record] & updates.TOLD else _TRIES
+                done = self._exchange.run(chat, buf, off, size, tries)
+                if done:
+                    self._model_at = None
+                    self._outage.reset()
+                return done
+        self._say(self.reply, self.inbox.buf, record, self.inbox.size(record))
+        return True
+
+    def _conversation(self, record):
+        """The conversation of the record's chat, now the busy one; from flash if need be."""
+        chats = self.memory.chats
+        buf = self.inbox.buf
+        chat = chats.busy = chats.get(buf, record + updates.KEY, buf[record + 1])
+        if not chat.turns:
+            share = chats.pool.count // (chats.active + 1)
+            try:
+                self.sessions.load(chats, chat, chats.pool.size * max(2, share))
+            except MemoryError:
+                chats.forget(chat)  # half a conversation would pass for the whole
+                raise
+        return chat
+
+    # The model is out of reach.
+
+    def _park(self, record):
+        """Leaves the record for later. Not being able to answer it is no attempt."""
+        buf = self.inbox.buf
+        buf[record + updates.TRIES] = 0
+        patience = self.config.model.patience_min
+        if self.minute and self.minute - updates.minute_at(buf, record) > patience:
+            self._send(buf, record, _NO_MODEL)
+            self._done(record)
+            return
+        wait = self._outage.next(time.ticks_ms() & 255)
+        self._model_at = time.ticks_add(time.ticks_ms(), wait)
+        self._tell(record)
+
+    def _tell(self, record):
+        """Tells the person, once, that the answer has to wait."""
+        buf = self.inbox.buf
+        if buf[record] & updates.TOLD:
+            return
+        buf[record] |= updates.TOLD
+        if not self._send(buf, record, _WAITING):
+            self._done(record)
+
+    def _send(self, buf, record, words):
+        """Sends words beside an answer; whether they could reach the person."""
+        self._load(self.aside.peer, buf, record)
+        self.aside.begin()
+        try:
+            self.aside.say(words)
+            return True
         except Gone as error:
-            self.model.stop()
-            chat.end()
             self.log.fail(error)
-        self.chats.busy = None
+            return False
 
     def meanwhile(self):
         """Between two pieces of an answer: shows it, and looks for commands. True to stop."""
+        self.reply.tick(time.ticks_ms())
+        return self.look_in()
+
+    def look_in(self):
+        """Looks for commands and messages, if it is time for that. True to stop the answer."""
         now = time.ticks_ms()
-        self.reply.tick(now)
         if time.ticks_diff(now, self._poll_at) >= _SHORT_POLL_MS and self.updates.due(now):
             self._poll_at = now
             self._glance()
@@ -357,3 +524,11 @@ class Relay:
                 return True
             self.pause(min(_SLICE_MS, ms))
         return False
+
+
+def _minute():
+    """Minutes since 1970; 0 if the clock was never set."""
+    year = time.gmtime()[0]
+    if year < _YEAR:
+        return 0
+    return int(time.time()) // 60 + (_EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0)

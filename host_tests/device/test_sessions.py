@@ -232,11 +232,13 @@ def test_load_gives_the_newest_turns_that_fit_and_begins_with_the_user():
 def test_a_turn_counts_at_most_with_what_the_conversation_keeps_of_it():
     sessions = fresh()
     exchange(sessions, b"k", b"q" * 12_000, b"answer")
-    chats = Chats(pool, 2, 6144)
+    most, pool.share = pool.share, 6144
+    chats = Chats(pool, 2)
     conversation = chats.get(b"k", 0, 1)
     assert sessions.load(chats, conversation, 6200) == 2
     turns = read(conversation)
     conversation.clear()
+    pool.share = most
     assert len(turns[0][1]) <= 6144 + 8 and turns[1] == (ASSISTANT, b"answer")
 
 

@@ -1,16 +1,19 @@
 """getUpdates: what passes, what is confirmed, what waits."""
 
 import json
+import os
 
 from fakes import Http
 from kit import raises
 from thimble.core.errors import ApiError, ParseError
 from thimble.core.ring import Ring
+from thimble.store.journal import Journal
 from thimble.telegram import updates
 from thimble.telegram.bot import Bot
 
 HEAP = "512k"
 TOKEN = "1:fake"
+FILE = "/tmp/thimble-test-journal-%d" % id(object())
 
 
 def message(number, text="hi", chat=42, sender=42, **more):
@@ -35,7 +38,12 @@ def make(*answers, size=40000, step=64, allow=(b"42",)):
     bot = Bot(http, TOKEN, "", updates.PATHS)
     inbox = Ring(bytearray(size), updates.RECORD)
     asides = Ring(bytearray(1024), updates.ASIDE)
-    return updates.Updates(bot, inbox, asides, list(allow)), http
+    try:
+        os.remove(FILE)
+    except OSError:
+        pass
+    journal = Journal(FILE, 65536, bytearray(512))
+    return updates.Updates(bot, inbox, asides, list(allow), journal), http
 
 
 def texts(ring):

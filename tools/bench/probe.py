@@ -82,7 +82,7 @@ class Probe(Relay):
                     "most": self.most,
                     "free": gc.mem_free(),
                     "code": _code,
-                    "segments": self.segments.count,
+                    "segments": self.memory.segments.count,
                 }
             )
         )

@@ -56,6 +56,7 @@ class Board:
     """What the relay asks of a board."""
 
     name = "unix"
+    flash = "/flash"
     servers = None  # name servers: those of /etc/resolv.conf
     room_inverted = True  # TLS lives outside the collector's heap: the blocks stand in for it
 

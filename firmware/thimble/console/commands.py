@@ -3,6 +3,7 @@
 import sys
 
 from thimble import overlay
+from thimble.core.conversation import USER
 from thimble.telegram import updates
 
 # The body of setMyCommands: what Telegram's menu shows.
@@ -12,10 +13,13 @@ _MENU = (
     b'{"command":"stop","description":"Stop the answer"},'
     b'{"command":"retry","description":"Ask the last question again"},'
     b'{"command":"more","description":"Go on with the answer"},'
+    b'{"command":"history","description":"Send the last messages again"},'
+    b'{"command":"forget","description":"Delete all that was said here"},'
     b'{"command":"model","description":"Show or set the model"},'
     b'{"command":"status","description":"How the relay is"},'
     b'{"command":"help","description":"What the commands do"}]'
 )
+_TURNS = 10  # of /history
 _WORDS = {
     updates.START: (
         b"Hello! Write something, and a language model answers. /help shows the commands."
@@ -26,11 +30,15 @@ _WORDS = {
         b"/stop stops the answer that is being written\n"
         b"/retry asks the last question again\n"
         b"/more goes on with an answer that was cut\n"
+        b"/history sends the last messages again\n"
+        b"/forget deletes all that was said here, for good\n"
         b"/model shows which model answers; the owner sets it with /model NAME\n"
         b"/status shows how the relay is"
     ),
     updates.STOP: b"Nothing is being written here.",
     updates.NEW: b"A new conversation begins.",
+    updates.HISTORY: b"There is nothing in the archive.",
+    updates.FORGET: b"All that was said here is deleted.",
     updates.RETRY: b"There is nothing to ask again. Write a message first.",
     updates.MORE: b"There is no answer to go on with. Write a message first.",
 }
@@ -48,6 +56,8 @@ def answer(relay, buf, off, size):
         return b"That message is too long for me."
     if size <= updates.TEXT:
         return b"I can read only text."
+    if code == updates.HISTORY and _history(relay, buf, off):
+        return b""
     if code in _WORDS:
         return _WORDS[code]
     if code == updates.STATUS:
@@ -61,6 +71,30 @@ def answer(relay, buf, off, size):
     settings.name = bytes(buf[start:end]).decode().strip()
     relay.model.name = settings.name.encode()
     return ("From now on %s answers, until the next restart." % settings.name).encode()
+
+
+def _history(relay, buf, off):
+    """Sends what the archive has of the chat; whether there was anything."""
+    sessions, reply = relay.sessions, relay.reply
+    count = sessions.history(buf, off + updates.KEY, buf[off + 1], _TURNS)
+    for _ in range(count):
+        role = sessions.next_turn()
+        who = b"\n\n> " if role == USER else b"\n\n"
+        reply.append(who, 0, len(who))
+        while sessions.next_piece():
+            reply.append(sessions.buf, sessions.pos, sessions.stop)
+    return count > 0
+
+
+def forget(relay, chat, for_good):
+    """Ends a conversation; ``for_good``: nothing of it is left on flash either."""
+    sessions, key = relay.sessions, chat.key
+    if for_good:
+        sessions.forget(key, 0, chat.key_len)
+        relay.memory.chats.forget(chat)
+    else:
+        sessions.clear(key, 0, chat.key_len)
+        chat.clear()
 
 
 def carry_out(relay, line):

@@ -36,7 +36,7 @@ _FED = const(-2)  # there is, fresh from the connection
 _SAID_MOST = const(200)
 _OUT_LEAST = const(300)
 
-_ALL = const(0x3FFFFFFF)
+ALL = const(0x3FFFFFFF)
 _SILENCE_MS = const(120_000)
 _PROGRESS_MS = const(300_000)
 _ANSWER_MS = const(600_000)
@@ -81,7 +81,7 @@ class Model:
         self.newer = not dialect.ADAPTS  # the limit's newer name is used
         self.usage = dialect.ADAPTS  # usage is asked for
         self.conversation = None
-        self.turns = _ALL
+        self.turns = ALL
         self.question = b""
         self.question_off = self.question_end = 0
         self._dialect = dialect
@@ -124,15 +124,14 @@ class Model:
 
     # Asking.
 
-    def ask(self, conversation, buf, off, n, turns=_ALL):
+    def ask(self, conversation, buf, off, n):
         """Sends the turns of ``conversation`` (or None) and behind them buf[off:off + n], if any.
 
-        ``turns``: how many of them, from the oldest on.
+        Of the turns no more than the oldest ``turns``, an attribute that is set before.
         Returns when the answer begins. Raises ApiError, whose text is for the owner, or NetError.
         What the service does not know of the request's parameters is left out from then on.
         """
         self.conversation = conversation
-        self.turns = turns
         self.question = buf
         self.question_off = off
         self.question_end = off + n

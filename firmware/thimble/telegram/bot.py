@@ -63,6 +63,7 @@ class Bot:
     def __init__(self, http, token, path, update_paths):
         self.http = http
         self._path = (path + "/bot" + token + "/").encode()
+        self.name = token.partition(":")[0].encode()  # its id, which is no secret
         self._method = self._buf = self._extra = b""
         self._peer = self._updates = None
         self._off = self._end = 0
@@ -103,6 +104,10 @@ class Bot:
     def edit_message(self, peer, buf, off, end):
         """Replaces the text of the message ``message_id`` (set by the caller)."""
         self._text(b"editMessageText", peer, buf, off, end)
+
+    def delete_message(self, peer):
+        """Removes the message ``message_id`` (set by the caller)."""
+        self._call(b"deleteMessage", peer)
 
     def _text(self, method, peer, buf, off, end):
         self._buf, self._off, self._end = buf, off, end
@@ -219,7 +224,7 @@ class Bot:
         else:
             w.raw(b'"chat_id":')
             w.view(peer.key, 0, peer.chat_len)
-            if self._method == b"editMessageText":
+            if self._method == b"editMessageText" or self._method == b"deleteMessage":
                 w.raw(b',"message_id":')
                 w.view(self.message_id, 0, self.message_id_len)
             elif peer.key_len > peer.chat_len:
@@ -227,7 +232,7 @@ class Bot:
                 w.view(peer.key, peer.chat_len + 1, peer.key_len)
             if self._method == b"sendChatAction":
                 w.raw(b',"action":"typing"')
-            else:
+            elif self._method != b"deleteMessage":
                 w.raw(b',"link_preview_options":{"is_disabled":true},"text":"')
                 w.json(self._buf, self._off, self._end)
                 w.raw(b'"')

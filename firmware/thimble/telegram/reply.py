@@ -20,6 +20,7 @@ from thimble.telegram.bot import Peer
 
 _UNITS = const(4096)
 _PIECE = const(512)
+_PARTS_MOST = const(100)  # deleted at the most
 _FIRST_UNITS = const(24)  # the first words: this many units, or what is there after _FIRST_MS
 _FIRST_MS = const(500)
 _EDIT_MS = const(1500)
@@ -40,27 +41,42 @@ class Reply:
                ends at 4,096 units, or where that room begins
     max_parts  messages an answer may have; then ``full`` is set and what follows is refused
     pause      pause(ms) waits, serving the rest of the relay
+    journal    where the ids of the messages that are sent are noted, or None
     """
 
-    def __init__(self, bot, limits, buf, max_parts, pause):
+    def __init__(self, bot, limits, buf, max_parts, pause, journal=None):
         self.bot = bot
         self.limits = limits
         self.buf = buf
         self.max_parts = max_parts
         self.peer = Peer()
         self._pause = pause
+        self._journal = journal
         self._most = len(buf) - _PIECE
         self._id = bytearray(20)
         self._backoff = Backoff()
         self.begin()
 
-    def begin(self):
-        """A new answer, to the chat that ``peer`` was loaded with."""
-        self.length = self.parts = self._units = self._shown = self._id_len = 0
+    def begin(self, record=-1, again=False):
+        """A new answer, to the chat that ``peer`` was loaded with.
+
+        record: what it answers, for the journal, or -1. again: an attempt before this one may
+        have sent messages: they are edited, and those that are too many removed.
+        """
+        self.length = self.parts = self._units = 0
         self.full = False
-        self._edited = False
+        self._record = record
+        self._again = again
         self._begun = self._at = time.ticks_ms()
         self._typed = False
+        self._part()
+
+    def _part(self):
+        """A message begins: a new one, or the one that an earlier attempt has sent."""
+        self._shown = self._id_len = 0
+        if self._again:
+            self._id_len = self._journal.sent(self._record, self.parts, self._id)
+        self._edited = self._id_len > 0
 
     @property
     def empty(self):
@@ -114,13 +130,32 @@ class Reply:
             self.length += len(note)
         if self.length and self._shown != self.length:
             self._deliver()
+        if self._again:
+            self._remove_surplus()
+
+    def _remove_surplus(self):
+        """Deletes what an earlier attempt sent beyond this answer's messages, if Telegram can."""
+        bot = self.bot
+        part = self.parts + 1
+        while part <= _PARTS_MOST:
+            bot.message_id_len = self._journal.sent(self._record, part, bot.message_id)
+            if not bot.message_id_len:
+                break
+            part += 1
+            try:
+                bot.delete_message(self.peer)
+            except (ApiError, NetError, ParseError):
+                pass
+        self._again = False
 
     def say(self, words):
-        """A whole short answer, bytes of at most 4,096 units; cut to what the buffer holds."""
-        self.begin()
+        """A whole short answer, bytes of at most 4,096 units; cut to what the buffer holds.
+
+        It takes the place of what was begun and not shown.
+        """
         self.length = text.boundary(words, 0, min(len(words), len(self.buf)))
         octets.copy(self.buf, 0, words, 0, self.length)
-        self._deliver()
+        self.finish(b"")
 
     def _split(self, limit):
         last = self.parts + 1 >= self.max_parts
@@ -141,8 +176,7 @@ class Reply:
         self.length = whole - rest
         self._units = text.units(self.buf, 0, self.length)
         self.parts += 1
-        self._id_len = self._shown = 0
-        self._edited = False
+        self._part()
 
     @micropython.native
     def _deliver(self):
@@ -185,6 +219,8 @@ class Reply:
                 bot.send_message(peer, self.buf, 0, self.length)
                 octets.copy(self._id, 0, bot.message_id, 0, bot.message_id_len)
                 self._id_len = bot.message_id_len
+                if self._record >= 0:
+                    self._journal.answering(self._record, self._id, 0, self._id_len)
         except ApiError as error:
             if not self._settled(error, now):
                 return False

@@ -5,13 +5,17 @@ A record in the inbox (or among the asides):
      0  flags: GROUP, OWNER, ODD (no text in it), LONG (the text did not fit)
      1  bytes of the key, 2  bytes of the chat's id in it, 3  the command's number or 0
      4  bytes of the update's id
+     5  attempts to answer it; this and its number in the file belong to store.journal
      6  the key (see Peer), at most 40 bytes
-    48  the update's id in decimal, at most 20 bytes
+    46  its number in the journal, 2 bytes
+    48  the update's id in decimal, at most 16 bytes
+    64  the minute when it came, least significant byte first
     68  the text
 
 The offset of getUpdates confirms every earlier update, so it moves only past what is in the inbox
-(or needs no place there). While the inbox is full nothing more is confirmed: the poll goes on at
-the same offset and takes only the commands that act at once, each one time.
+and in the journal (or needs no place there), and is sent only once the journal is on flash. While
+either is full nothing more is confirmed: the poll goes on at the same offset and takes only the
+commands that act at once, each one time.
 """
 
 import time
@@ -20,7 +24,7 @@ import micropython
 from micropython import const
 
 from thimble.core import octets
-from thimble.core.errors import ParseError
+from thimble.core.errors import NetError, ParseError
 from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, TRUE
 from thimble.telegram.bot import FIRST
 
@@ -28,9 +32,13 @@ GROUP = const(1)
 OWNER = const(2)
 ODD = const(4)
 LONG = const(8)
+TOLD = const(16)  # the person knows that the answer has to wait
+TRIES = const(5)
 KEY = const(6)
 TEXT = const(68)
 _UPDATE = const(48)
+_UPDATE_MOST = const(16)
+_MINUTE = const(64)
 _ID = const(20)
 _KEY_MOST = const(40)
 _NUMBER = const(32)  # room behind the text for the numbers that come after it
@@ -43,8 +51,9 @@ ASIDE = TEXT + ASIDE_TEXT + _NUMBER
 # Commands that act at once, also while an answer is written and while the inbox is full.
 STOP, STATUS, HELP, START, MODEL = 1, 2, 3, 4, 5
 # Commands that keep their place among the messages.
-NEW, RETRY, MORE = 6, 7, 8
+NEW, RETRY, MORE, HISTORY, FORGET = 6, 7, 8, 9, 10
 _COMMANDS = (b"", b"stop", b"status", b"help", b"start", b"model", b"new", b"retry", b"more")
+_COMMANDS += (b"history", b"forget")
 
 _ELEMENT = FIRST
 _ID_PATH = FIRST + 1
@@ -82,25 +91,28 @@ _NEAR = const(1000)
 
 
 class Updates:
-    """Polls, and puts what may pass into ``inbox`` and ``asides`` (two rings).
+    """Polls, and puts what may pass into ``inbox`` and ``asides`` (two rings), and ``journal``.
 
+    The inbox holds already, and the offset is, what the journal has.
     ``allow`` is a list of ids as decimal bytes; the first is the owner's. Counters: received,
     refused, duplicates, dropped. ``refused_id`` is the last id that was refused, for the log.
     """
 
-    def __init__(self, bot, inbox, asides, allow):
+    def __init__(self, bot, inbox, asides, allow, journal):
         self.bot = bot
         self.inbox = inbox
         self.asides = asides
+        self.journal = journal
         self.allow = allow
         self.received = self.refused = self.duplicates = self.dropped = 0
+        self.minute = 0  # the caller's to set
         self.refused_id = bytearray(_ID)
         self.refused_len = 0
         self.polled_at = time.ticks_ms()
         # The next getUpdates' offset in decimal (0 bytes before the first update), and whether it
         # has moved since the last call.
         self._offset = bytearray(_ID + 1)
-        self._offset_len = 0
+        self._offset_len = journal.load(inbox, bot.name, self._offset)
         self._moved = True
         self._timeout = 0
         self._limit = _LIMIT
@@ -117,9 +129,10 @@ class Updates:
 
     def due(self, now):
         """Whether a poll that does not wait may be made now: Telegram would not hold it."""
-        if self._moved and not self.inbox.full:
+        full = self.inbox.full
+        if self._moved and not full:
             return True
-        wait = _FULL_MS if self.inbox.full else _SAME_OFFSET_MS
+        wait = _FULL_MS if full else _SAME_OFFSET_MS
         return time.ticks_diff(now, self.polled_at) >= wait
 
     @micropython.native
@@ -128,10 +141,13 @@ class Updates:
 
         Raises NetError, ApiError; ParseError for an answer that is no valid JSON, of which the
         updates before the place are taken. An update that breaks the answer twice is dropped.
+        Where the journal cannot be written nothing is confirmed: NetError("journal").
         """
         bot = self.bot
+        if not self.journal.commit():
+            raise NetError("journal", "flash cannot be written (error %d)" % self.journal.error)
         self._timeout = timeout_s
-        self._confirming = not self.inbox.full
+        self._confirming = not (self.inbox.full or self.journal.full(RECORD))
         self._moved = False
         bot.get_updates(self, timeout_s * 1000 + _LINK_MS)
         scanner = bot.scanner
@@ -181,7 +197,9 @@ class Updates:
         self._reset()
         size = ASIDE
         if self._confirming:
-            off = -1 if self.inbox.full else self.inbox.pend(RECORD)
+            off = -1
+            if not (self.inbox.full or self.journal.full(RECORD)):
+                off = self.inbox.pend(RECORD)
             if off < 0:
                 self._confirming = False
             else:
@@ -207,8 +225,9 @@ class Updates:
                 self._flags |= GROUP
         elif scanner.kind == INTEGER and length <= _ID:
             if path == _ID_PATH:
-                octets.copy(buf, off + _UPDATE, buf, at, length)
-                self._id_len = length
+                if length <= _UPDATE_MOST:
+                    octets.copy(buf, off + _UPDATE, buf, at, length)
+                    self._id_len = length
             elif path == _CHAT:
                 octets.copy(buf, off + KEY, buf, at, length)
                 self._key_len = length
@@ -256,6 +275,10 @@ class Updates:
         buf[off + 2] = chat_len
         buf[off + 3] = command
         buf[off + 4] = self._id_len
+        minute = self.minute
+        for at in range(off + _MINUTE, off + TEXT):
+            buf[at] = minute & 255
+            minute >>= 8
         self._place(command)
 
     @micropython.native
@@ -269,13 +292,15 @@ class Updates:
                 return
             octets.copy(self.asides.buf, at, buf, off, size)
             self.asides.finish(size)
-        elif self._confirming:
+        elif self._confirming and self.journal.received(off, TEXT + self._text_len):
             self.inbox.finish(TEXT + self._text_len)
         else:
+            self._confirming = False
             return
         self.received += 1
         if self._confirming:
             self._confirm()
+            self.journal.offset(self._offset, 0, self._offset_len)
         else:
             self._remember()
 
@@ -380,3 +405,9 @@ def argument(buf, off, size):
     while pos < end and buf[pos] <= 0x20:
         pos += 1
     return pos, end
+
+
+def minute_at(buf, record):
+    """When the record came, see Updates.minute."""
+    at = record + _MINUTE
+    return buf[at] | buf[at + 1] << 8 | buf[at + 2] << 16 | (buf[at + 3] & 31) << 24

@@ -1,0 +1,117 @@
+"""Compaction: the older half of a conversation becomes a summary that the model writes.
+
+An overlay. It runs while nobody waits for an answer, and is given up when a message comes. Where
+the model cannot, whole oldest turns go.
+"""
+
+from thimble.core import text
+from thimble.core.conversation import SUMMARY, USER
+from thimble.core.errors import ThimbleError
+from thimble.core.octets import copy
+from thimble.core.pressure import RELIEVED
+from thimble.model import request as model
+
+_SLICE_MS = 250
+_MOST = 768  # bytes of a summary
+_TURNS_LEAST = 4
+_PROMPT = (
+    b"Summarize our conversation up to here for yourself, in its language, in at most 100 words: "
+    b"facts, names, wishes, decisions, what is still open. Answer with the summary only."
+)
+
+
+def run(relay):
+    """Compacts until the pressure is over, and every conversation that has too many turns."""
+    memory = relay.memory
+    most = relay.config.memory.max_messages
+    able = True
+    while not relay.inbox.count:
+        chat = None
+        for other in memory.chats.all:
+            if other.turns > most:
+                chat = other
+        if chat is None:
+            if memory.fill() < RELIEVED:
+                break
+            chat = memory.largest()
+        if chat is None:
+            break
+        memory.compactions += 1
+        able = able and summarize(relay, chat)
+        if able:
+            continue
+        if relay.inbox.count:
+            relay.memory.compactions -= 1
+            relay.compact_later()
+            return
+        goal = chat.turns // 2
+        if not chat.drop_oldest():
+            memory.chats.forget(chat)
+        while chat.turns > goal and chat.turns > most // 2 and chat.drop_oldest():
+            pass
+    relay.log.info("compacted: %d %% of the segments used" % memory.fill())
+
+
+def summarize(relay, chat):
+    """Whether the older half of ``chat`` is a summary now. If not, nothing has changed."""
+    older = _older(chat)
+    if not older:
+        return False
+    memory, buf = relay.memory, relay.reply.buf
+    memory.chats.busy = chat
+    try:
+        size = _ask(relay, chat, older, buf)
+    except ThimbleError as error:
+        relay.log.fail(error)
+        size = 0
+    finally:
+        relay.model.stop()
+        relay.model.turns = model.ALL
+        memory.chats.busy = None
+    if not size:
+        return False
+    keep = chat.turns - older
+    while chat.turns > keep and chat.drop_oldest():
+        pass
+    size = text.boundary(buf, 0, min(size, memory.segments.size - 16))
+    if not chat.prepend(SUMMARY, buf, 0, size):
+        return True
+    sessions = relay.sessions
+    sessions.begin(chat.key, 0, chat.key_len, SUMMARY, keep)
+    sessions.write(buf, 0, size)
+    sessions.end()
+    sessions.commit()
+    return True
+
+
+def _older(chat):
+    """How many turns the older half has: it ends before a user's turn. 0: there are too few."""
+    half = chat.turns // 2
+    older = 0
+    chat.rewind()
+    for turn in range(chat.turns):
+        role = chat.next_turn()
+        if role == USER and turn <= half and turn >= 2:
+            older = turn
+    return older if chat.turns >= _TURNS_LEAST else 0
+
+
+def _ask(relay, chat, older, buf):
+    """Bytes of the summary in ``buf``, 0 if it was given up because a message came."""
+    answer = relay.model
+    size = 0
+    relay.calls += 1
+    answer.turns = older
+    answer.ask(chat, _PROMPT, 0, len(_PROMPT))
+    while size < _MOST:
+        event = answer.poll(_SLICE_MS)
+        if event == model.TEXT:
+            n = min(answer.end - answer.pos, _MOST - size)
+            copy(buf, size, answer.out, answer.pos, n)
+            size += n
+        elif event == model.DONE:
+            break
+        relay.look_in()
+        if relay.inbox.count:
+            return 0
+    return text.boundary(buf, 0, size)
