@@ -21,7 +21,8 @@ class Net:
 
 
 class Radio:
-    """The chip; WLAN's calls act on it. `calls` are their names, in order."""
+    """The chip; WLAN's calls act on it. `calls` are their names, in order,
+    without the questions."""
 
     def power_on(self):
         self.air = {}
@@ -82,7 +83,8 @@ class WLAN:
         assert interface == self.IF_STA
 
     def _call(self, name, awake=True):
-        radio.calls.append(name)
+        if name not in ("isconnected", "status"):
+            radio.calls.append(name)
         if radio.stuck or (awake and not radio.active):
             raise OSError(_EPERM)
 
