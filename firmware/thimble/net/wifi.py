@@ -109,7 +109,10 @@ class Wifi:
             self._start()
         best = {}  # type: dict[str, tuple[int, str, bool]]
         for entry in self._wlan.scan():
-            name = entry[0].decode()
+            try:
+                name = entry[0].decode()
+            except UnicodeError:
+                continue  # a name is any 32 bytes; ours are texts
             if name and (name not in best or entry[3] > best[name][0]):
                 best[name] = (entry[3], name, not entry[4])
         return sorted(best.values(), reverse=True)

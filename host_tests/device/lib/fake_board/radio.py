@@ -136,7 +136,8 @@ class WLAN:
         if chip.port == "esp32" and radio.asked and not radio.up:
             raise OSError("Wifi Internal State Error")
         chip.run(_SCAN_MS)
-        found = []
+        # A neighbour's name need not be a text.
+        found = [(b"\xff\xfe\xc3", b"\2" * 6, 1, -20, 5, False)]
         for name, net in radio.air.items():
             shown = b"" if net.hidden else name.encode()
             for weaker in (0, 9):  # the same network from two access points
