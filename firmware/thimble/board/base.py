@@ -14,7 +14,7 @@ import time
 from micropython import const
 
 from thimble import profile
-from thimble.board.led import Led, Rgb
+from thimble.board.led import Led
 from thimble.board.line import Line
 
 ASKED = const(1)  # somebody asked for a restart
@@ -62,14 +62,9 @@ class Base:
         A pin is a number or a name as text, "none", or "" for the profile's. ValueError names the
         setting whose pin the chip does not have.
         """
-        kind = pins.led_kind or self.profile.led_kind
         led = self._pin("board.led", pins.led or self.profile.led, machine.Pin.OUT)
-        if led is None:
-            self.led = Led(None)
-        elif kind == "rgb":
-            self.led = Led(Rgb(led).write)
-        else:
-            self.led = Led(machine.Signal(led, invert=kind == "low"))
+        kind = pins.led_kind or self.profile.led_kind
+        self.led = Led(None) if led is None else self._light(led, kind)
         button = pins.button or self.profile.button
         self._button = self._pin("board.button", button, machine.Pin.IN, machine.Pin.PULL_UP)
         adc = pins.battery_adc or self.profile.battery_adc
@@ -89,6 +84,10 @@ class Base:
             return machine.Pin(int(text) if text.isdigit() else text, *mode)
         except (ValueError, TypeError):
             raise ValueError("%s: this board has no pin %s" % (key, text))
+
+    def _light(self, pin, kind):
+        # type: (machine.Pin, str) -> Led
+        return Led(machine.Signal(pin, invert=kind == "low"))
 
     def button(self):
         # type: () -> bool

@@ -10,11 +10,13 @@ import time
 from micropython import const
 
 from thimble.board import base
+from thimble.board.led import Led
 
 _DOG_MS = const(120_000)
 _FEED_MS = const(20_000)
 _NAP_MS = const(60_000)
 _MARKED = const(0xA7)
+_DIM = const(12)  # of 255: a WS2812 at full light draws 60 mA and blinds
 _TYPED = const(0)
 if _TYPED:
     from collections.abc import Callable  # noqa: F401
@@ -71,6 +73,10 @@ class Board(base.Base):
             return data
         kept = machine.RTC().memory()
         return kept[2:] if kept and kept[0] == _MARKED else b""
+
+    def _light(self, pin, kind):
+        # type: (machine.Pin, str) -> Led
+        return Led(Rgb(pin).write) if kind == "rgb" else super()._light(pin, kind)
 
     # The dog.
 
@@ -129,3 +135,20 @@ class Board(base.Base):
     def _sample(self, adc):
         # type: (machine.ADC) -> int
         return adc.read_uv() // 100  # calibrated by the IDF
+
+
+class Rgb:
+    """A WS2812 as a white LED."""
+
+    def __init__(self, pin):
+        # type: (machine.Pin) -> None
+        self._pin = pin
+        self._buf = bytearray(3)
+
+    def write(self, lit):
+        # type: (int) -> None
+        """What Led calls."""
+        for i in range(3):
+            self._buf[i] = lit * _DIM
+        # Nanoseconds high and low of a 0, high and low of a 1 (WS2812B data sheet).
+        machine.bitstream(self._pin, 0, (400, 850, 800, 450), self._buf)

@@ -4,7 +4,6 @@ A pattern is a byte; its lowest bit is the first step, 1 is light. What is shown
 time alone, so that a late tick shifts nothing, and nothing is allocated.
 """
 
-import machine
 from micropython import const
 
 OFF = const(0)
@@ -17,7 +16,6 @@ SAFE = const(0x0F)  # slow, even
 LOW_BATTERY = const(0x05)  # two flashes
 
 _STEP_SHIFT = const(8)
-_DIM = const(12)  # of 255: a bare WS2812 at full light draws 60 mA and blinds
 _TYPED = const(0)
 if _TYPED:
     from collections.abc import Callable  # noqa: F401
@@ -47,20 +45,3 @@ class Led:
                 self._write(lit)
             except OSError:
                 pass  # a Pico W's LED hangs on the Wi-Fi chip, which may be out of order
-
-
-class Rgb:
-    """A WS2812 as a white LED."""
-
-    def __init__(self, pin):
-        # type: (machine.Pin) -> None
-        self._pin = pin
-        self._buf = bytearray(3)
-
-    def write(self, lit):
-        # type: (int) -> None
-        """What Led calls."""
-        for i in range(3):
-            self._buf[i] = lit * _DIM
-        # Nanoseconds high and low of a 0, high and low of a 1 (WS2812B data sheet).
-        machine.bitstream(self._pin, 0, (400, 850, 800, 450), self._buf)
