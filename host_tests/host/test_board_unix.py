@@ -99,7 +99,7 @@ def test_a_kill_is_a_crash(device, tmp_path):
 
 
 def test_memory_outlives_a_deep_sleep(device, tmp_path):
-    source = "board.memory(b'charge 71'); "
+    source = "board.memory(b'charge 71')"
     source += "\ntry:\n    board.deep_sleep(100)\nfinally:\n    board.close()"
     assert device.run(SETUP + source, env=env(tmp_path)).returncode == 75
     source = "print(board.reset_cause, board.memory()); board.close()"

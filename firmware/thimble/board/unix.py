@@ -19,8 +19,7 @@ from thimble.board.line import Line
 _BLOCK = const(4096)
 _DOG_S = const(120)
 _RUNNING = "/flash/running"
-_MARK = "/flash/mark"
-_RTC = "/flash/rtc"
+_RTC = "/flash/rtc"  # the mark, one byte, and what memory() keeps
 _ASKED = const(1)  # as base.ASKED
 _SLEPT = const(4)  # as base.SLEPT
 RESTART = const(75)  # the exit code that asks to be started again (EX_TEMPFAIL)
@@ -75,9 +74,16 @@ class Board:
         self.roots = sys.path[0] + "/roots"
         self.read_line = Line().read
         self.led = Led(None)
+        self.sleep = time.sleep_ms
         kbd_intr(3)  # a program run by `-m` is killed by SIGINT otherwise
         self._mount((os.getenv("THIMBLE_ROOT") or ".") + "/flash.img")
-        self.mark = self._take_mark()
+        self.mark, self._kept = 0, b""
+        if _exists(_RTC):
+            with open(_RTC, "rb") as file:
+                kept = file.read()
+            if kept:  # a power cut may leave it empty
+                self.mark, self._kept = kept[0], kept[1:]
+                self._keep(0)
         if _exists(_RUNNING):
             # What ended the process is known only to who started it again.
             self.reset_cause = os.getenv("THIMBLE_CAUSE") or "crash"
@@ -96,18 +102,13 @@ class Board:
             vfs.VfsLfs2.mkfs(self._flash)
             vfs.mount(vfs.VfsLfs2(self._flash), "/flash")
 
-    def _take_mark(self):
-        if not _exists(_MARK):
-            return 0
-        with open(_MARK, "rb") as file:
-            mark = file.read(1)[0]
-        os.remove(_MARK)
-        return mark
+    def _keep(self, mark):
+        with open(_RTC, "wb") as file:
+            file.write(bytes((mark,)) + self._kept)
 
     def restart(self, mark=_ASKED):
         """Ends the process; the next start finds ``mark``. Who started it starts it again."""
-        with open(_MARK, "wb") as file:
-            file.write(bytes((mark,)))
+        self._keep(mark)
         raise SystemExit(RESTART)
 
     def close(self):
@@ -117,13 +118,10 @@ class Board:
         vfs.umount("/flash")
         self._flash.close()
 
-    def rssi(self):
-        """Signal strength: there is no radio."""
-        return None
+    def _none(self, _=None):
+        """No pin, button, radio, battery, thermometer; the system keeps clock and network."""
 
-    def battery_mv(self):
-        """Millivolts: there is no battery."""
-        return None
+    configure = button = held = rssi = radio_off = battery_mv = temperature = set_clock = _none
 
     def rss_kb(self):
         """VmRSS of this process, in kB."""
@@ -133,50 +131,22 @@ class Board:
                     return int(line.split()[1])
         return None
 
-    def configure(self, pins):
-        """Nothing is wired to it."""
-
-    def button(self):
-        """There is none."""
-        return False
-
-    def held(self, ms):
-        """There is no button."""
-        return False
-
     def memory(self, data=None):
         """What outlives a restart, as a board's RTC memory does; ``data`` replaces it."""
         if data is not None:
-            with open(_RTC, "wb") as file:
-                file.write(data)
-        elif not _exists(_RTC):
-            return b""
-        with open(_RTC, "rb") as file:
-            return file.read()
-
-    def sleep(self, ms):
-        """Waits."""
-        time.sleep_ms(ms)
+            self._kept = data
+            self._keep(0)
+        return self._kept
 
     def deep_sleep(self, ms):
         """Waits, then asks to be started again."""
         self.sleep(ms)
         self.restart(_SLEPT)
 
-    def radio_off(self):
-        """There is no radio."""
-
-    def temperature(self):
-        """Degrees Celsius: no chip is asked."""
-        return None
-
     def unique_id(self):
         """The machine's name."""
         with open("/proc/sys/kernel/hostname") as file:
             return file.read().strip()
-
-    def set_clock(self, date):
-        """The system keeps its clock itself."""
 
     def guard(self, alive):
         """Starts the dog: the kernel's alarm, whose signal ends a process that does not push it
