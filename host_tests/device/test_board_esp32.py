@@ -54,6 +54,19 @@ def test_a_hang_is_ended_by_the_dog_in_two_minutes():
     assert Board().reset_cause == "watchdog"
 
 
+def test_a_loop_that_turns_but_gets_nowhere_is_ended_at_last():
+    _, guard = guarded()
+    start = chip.now
+    error = None
+    try:
+        while chip.now - start < 2_000_000:
+            turn(guard, 250)
+            guard.step(chip.now)  # its restart does not come about
+    except Bitten as bite:
+        error = bite
+    assert error and 1_070_000 <= chip.now - start <= 1_090_000
+
+
 def test_a_timer_feeds_while_the_repl_is_open():
     board, guard = guarded()
     guard.rest()

@@ -99,6 +99,19 @@ def test_a_link_that_drops_is_joined_again_at_once():
     assert wifi.joins == 2
 
 
+def test_a_link_that_stood_for_a_while_forgets_the_failures_before_it():
+    wifi, _, _ = start(Board)
+    net = radio.air.pop("home")
+    live(wifi, 1_800_000)
+    radio.air["home"] = net
+    live(wifi, 70_000, True)
+    live(wifi, 10_000)
+    del radio.air["home"]
+    live(wifi, 3000)
+    radio.air["home"] = net
+    assert 0 < live(wifi, 60_000, True) <= 5000
+
+
 def test_a_link_that_keeps_dropping_is_joined_less_and_less_often():
     wifi, _, _ = start(Board)
     for _ in range(200):

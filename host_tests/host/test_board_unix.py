@@ -74,7 +74,7 @@ def few(now):
 board.guard(few)
 slices(20_000)
 """
-    assert device.start(SETUP + source, env(tmp_path)).wait(10) == -signal.SIGALRM
+    assert device.start(SETUP + source, env(tmp_path, dog_s=3)).wait(10) == -signal.SIGALRM
 
 
 def test_nobody_is_bitten_at_the_repl(device, tmp_path):
