@@ -43,6 +43,19 @@ def test_a_link_that_drops_for_a_moment_is_left_to_the_chip():
     assert radio.calls.count("connect") == 1
 
 
+def test_a_link_that_stood_for_weeks_is_treated_no_differently():
+    wifi, _, _ = start(Board)
+    live(wifi, 60_000)
+    for _ in range(10):
+        chip.now += 150_000_000
+        live(wifi, 1000)
+    net = radio.air.pop("home")
+    live(wifi, 3000)
+    radio.air["home"] = net
+    assert live(wifi, 10_000, True) > 0
+    assert radio.calls.count("connect") == 1
+
+
 def test_a_chip_that_does_not_find_back_is_told_to():
     wifi, _, _ = start(Board, networks=[{"ssid": "office", "password": "o"}])
     live(wifi, 60_000)

@@ -56,6 +56,7 @@ class Wifi:
         self._left = []  # type: list[tuple[int, str, str]]
         self._backoff = Backoff()
         self._state = _OFF
+        self._steady = False
         self._due = self._end = ticks_ms()
         self.up = False
         self.ssid = ""
@@ -125,7 +126,8 @@ class Wifi:
         elif self._wlan.isconnected():
             if state != _UP:
                 self._joined(now)
-            elif self._backoff.failures and ticks_diff(now, self._end) >= 0:
+            elif not self._steady and ticks_diff(now, self._end) >= 0:
+                self._steady = True
                 self._backoff.reset()
         elif state == _UP:
             self._lost(now)
@@ -215,6 +217,7 @@ class Wifi:
         # type: (_TicksMs) -> None
         self._end = ticks_add(now, _STEADY_MS)
         self._state = _UP
+        self._steady = False
         self.up = True
         self.error = ""
         self.joins += 1
@@ -228,7 +231,7 @@ class Wifi:
         # type: (_TicksMs) -> None
         self.up = False
         self._fail("%s was lost" % self.ssid)
-        if ticks_diff(now, self._end) < 0:
+        if not self._steady:
             self._pause(now, _CHOOSE)
             return
         self._end = ticks_add(now, _REJOIN_MS if self._board.rejoins else 0)

@@ -45,6 +45,6 @@ def live(wifi, ms, until_up=False):
     begin = chip.now
     while chip.now - begin < ms:
         chip.run(250)
-        if wifi.serve(chip.now) and until_up:
+        if wifi.serve(chip.now & 0x3FFFFFFF) and until_up:
             return chip.now - begin
     return -1
