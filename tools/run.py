@@ -22,6 +22,7 @@ from tools.runtime import RuntimeMissing
 
 CHAT = 42
 ANSWER_S = 120
+RESTART = 75  # as board.unix.RESTART
 
 
 def main() -> int:
@@ -46,12 +47,30 @@ def main() -> int:
 
 
 def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
-    """Runs the firmware on this terminal; SIGTERM stops it as Ctrl-C does. Its exit code."""
+    """Runs the firmware on this terminal; SIGTERM stops it as Ctrl-C does. Its exit code.
+
+    What the dog ended, and what asked for a restart, is started again.
+    """
     argv, env = firmware.command(config, root, **sizes)
-    process = subprocess.Popen(argv, env=env, preexec_fn=firmware.die_with_parent)
-    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    stopping = False
+
+    def stop(*_) -> None:
+        nonlocal stopping
+        stopping = True
+        process.send_signal(signal.SIGINT)
+
+    def child() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        firmware.die_with_parent()
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child as well
-    return process.wait()
+    while True:
+        process = subprocess.Popen(argv, env=env, preexec_fn=child)
+        signal.signal(signal.SIGTERM, stop)
+        code = process.wait()
+        if stopping or code not in (RESTART, -signal.SIGALRM):
+            return code
+        env["THIMBLE_CAUSE"] = "watchdog" if code < 0 else ""
 
 
 def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int:

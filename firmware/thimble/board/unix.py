@@ -1,21 +1,28 @@
 """The Unix port as a board: a littlefs image for flash, standard input for the serial line.
 
 THIMBLE_CONFIG   the configuration's file       THIMBLE_ROOT     the folder of flash.img
-THIMBLE_PROFILE  which profile's buffers        (all are set by tools/run.py)
+THIMBLE_PROFILE  which profile's buffers        THIMBLE_CAUSE    why it starts again
+THIMBLE_DOG_S    seconds that the dog waits     (tools/run.py sets them)
 """
 
 import os
-import select
 import sys
+import time
 
 from micropython import const, kbd_intr
 
 import vfs
 from thimble import profile
+from thimble.board.led import Led
+from thimble.board.line import Line
 
 _BLOCK = const(4096)
-_LINE = const(128)
-_MARK = "/flash/running"
+_DOG_S = const(120)
+_RUNNING = "/flash/running"
+_RTC = "/flash/rtc"  # the mark, one byte, and what memory() keeps
+_ASKED = const(1)  # as base.ASKED
+_SLEPT = const(4)  # as base.SLEPT
+RESTART = const(75)  # the exit code that asks to be started again (EX_TEMPFAIL)
 
 
 class Flash:
@@ -59,21 +66,34 @@ class Board:
     flash = "/flash"
     servers = None  # name servers: those of /etc/resolv.conf
     room_inverted = True  # TLS lives outside the collector's heap: the blocks stand in for it
+    wlan = None  # the system keeps the network
+    memory_size = 2046
 
     def __init__(self):
         self.profile = profile.named(os.getenv("THIMBLE_PROFILE") or "unix")
         self.config_path = os.getenv("THIMBLE_CONFIG") or "thimble.json"
         self.roots = sys.path[0] + "/roots"
-        self._line = bytearray(_LINE)
-        self._len = 0
-        self._byte = bytearray(1)
-        self._poll = select.poll()
-        self._poll.register(sys.stdin, select.POLLIN)
-        self._reading = True
+        self.read_line = Line().read
+        self.led = Led(None)
+        self.sleep = time.sleep_ms
         kbd_intr(3)  # a program run by `-m` is killed by SIGINT otherwise
         self._mount((os.getenv("THIMBLE_ROOT") or ".") + "/flash.img")
-        self.reset_cause = "crash" if self._marked() else "power-on"
-        open(_MARK, "w").close()
+        self.mark, self._kept = 0, b""
+        if _exists(_RTC):
+            with open(_RTC, "rb") as file:
+                kept = file.read()
+            if kept:  # a power cut may leave it empty
+                self.mark, self._kept = kept[0], kept[1:]
+                self._keep(0)
+        if _exists(_RUNNING):
+            # What ended the process is known only to who started it again.
+            self.reset_cause = os.getenv("THIMBLE_CAUSE") or "crash"
+        else:
+            slept = self.mark == _SLEPT
+            self.reset_cause = "deep sleep" if slept else "restart" if self.mark else "power-on"
+        open(_RUNNING, "w").close()
+        self._alarm = self._alive = None
+        self._dog_s = int(os.getenv("THIMBLE_DOG_S") or _DOG_S)
 
     def _mount(self, path):
         self._flash = Flash(path, self.profile.flash_blocks)
@@ -83,46 +103,26 @@ class Board:
             vfs.VfsLfs2.mkfs(self._flash)
             vfs.mount(vfs.VfsLfs2(self._flash), "/flash")
 
-    def _marked(self):
-        try:
-            os.stat(_MARK)
-            return True
-        except OSError:
-            return False
+    def _keep(self, mark):
+        with open(_RTC, "wb") as file:
+            file.write(bytes((mark,)) + self._kept)
+
+    def restart(self, mark=_ASKED):
+        """Ends the process; the next start finds ``mark``. Who started it starts it again."""
+        self._keep(mark)
+        raise SystemExit(RESTART)
 
     def close(self):
         """A clean stop: the next start is no crash."""
-        os.remove(_MARK)
+        self.rest()
+        os.remove(_RUNNING)
         vfs.umount("/flash")
         self._flash.close()
 
-    def read_line(self):
-        """The next line of standard input as bytes, b"" if none is complete."""
-        while self._reading:
-            event = 0
-            for ready in self._poll.ipoll(0):
-                event = ready[1]
-            if not event:
-                return b""
-            if not event & select.POLLIN or not sys.stdin.buffer.readinto(self._byte):
-                self._poll.unregister(sys.stdin)
-                self._reading = False
-            elif self._byte[0] == 10:
-                line = bytes(self._line[: self._len]).strip()
-                self._len = 0
-                return line
-            elif self._len < _LINE:
-                self._line[self._len] = self._byte[0]
-                self._len += 1
-        return b""
+    def _none(self, _=None):
+        """No pin, button, radio, battery, thermometer; the system keeps clock and network."""
 
-    def rssi(self):
-        """Signal strength: there is no radio."""
-        return None
-
-    def battery_mv(self):
-        """Millivolts: there is no battery."""
-        return None
+    configure = button = held = rssi = radio_off = battery_mv = temperature = set_clock = _none
 
     def rss_kb(self):
         """VmRSS of this process, in kB."""
@@ -131,3 +131,50 @@ class Board:
                 if line.startswith("VmRSS:"):
                     return int(line.split()[1])
         return None
+
+    def memory(self, data=None):
+        """What outlives a restart, as a board's RTC memory does; ``data`` replaces it."""
+        if data is not None:
+            self._kept = data
+            self._keep(0)
+        return self._kept
+
+    def deep_sleep(self, ms):
+        """Waits, then asks to be started again."""
+        self.sleep(ms)
+        self.restart(_SLEPT)
+
+    def unique_id(self):
+        """The machine's name."""
+        with open("/proc/sys/kernel/hostname") as file:
+            return file.read().strip()
+
+    def guard(self, alive):
+        """Starts the dog: the kernel's alarm, whose signal ends a process that does not push it
+        further off with feed(), whatever the process hangs in."""
+        try:
+            import ffi
+
+            self._alarm = ffi.open("libc.so.6").func("I", "alarm", "I")
+        except (ImportError, OSError):
+            return  # a runtime without ffi, or another libc: no dog
+        self._alive = alive
+        self.feed()
+
+    def feed(self):
+        """Called by the loop."""
+        if self._alarm is not None and self._alive(time.ticks_ms()):
+            self._alarm(self._dog_s)
+
+    def rest(self):
+        """Nobody feeds any more, and nobody is bitten."""
+        if self._alarm is not None:
+            self._alarm(0)
+
+
+def _exists(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False

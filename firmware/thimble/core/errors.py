@@ -23,8 +23,8 @@ class ConfigError(ThimbleError):
 class NetError(ThimbleError):
     """A connection failed.
 
-    stage: "resolve", "connect", "handshake", "certificate", "send", "first byte", "silence",
-    "deadline", "closed", "http" or "body". detail: what happened there.
+    stage: "wifi", "clock", "resolve", "connect", "handshake", "certificate", "send", "first byte",
+    "silence", "deadline", "closed", "http" or "body". detail: what happened there.
     """
 
     def __init__(self, stage, detail):

@@ -1,0 +1,1 @@
+"""The keepers beside the way: they decide, and do no work of the way."""

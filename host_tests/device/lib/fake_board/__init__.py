@@ -1,0 +1,60 @@
+"""Stand-ins for a board's own modules, that misbehave as the real ones are known to.
+
+install("rp2" or "esp32") puts `machine`, `network`, `esp32`, `rp2` and `time` in the place of the
+runtime's; it comes before the first import of what uses them. Time stands still but where a test
+lets it pass: `chip.run(ms)`, or a sleep in the code under test.
+"""
+
+import sys
+import time
+
+from fake_board.chip import Bitten, Reset, chip, machine  # noqa: F401
+from fake_board.radio import network, radio
+
+
+class Settings:
+    """A section of the configuration: the defaults, and what a test sets."""
+
+    def __init__(self, **values):
+        for name, value in values.items():
+            setattr(self, name, value)
+
+
+def pins(**values):
+    """The section ``board``."""
+    section = Settings(led="", led_kind="", button="", battery_adc="")
+    section.battery_ratio = section.battery_offset_mv = 0
+    for name, value in values.items():
+        setattr(section, name, value)
+    return section
+
+
+def install(port):
+    """Puts the modules of ``port`` in place; returns the radio."""
+    chip.port = port
+    radio.power_on()
+    time_names = {
+        "ticks_ms": lambda: chip.now & 0x3FFFFFFF,
+        "sleep_ms": chip.run,
+        "ticks_add": time.ticks_add,
+        "ticks_diff": time.ticks_diff,
+        "gmtime": time.gmtime,
+        "time": time.time,
+    }
+    sys.modules["time"] = Settings(**time_names)
+    sys.modules["machine"] = machine(port)
+    sys.modules["network"] = network(port)
+    sys.modules["esp32"] = Settings(mcu_temperature=lambda: 41)
+    sys.modules["rp2"] = Settings(bootsel_button=lambda: int(chip.bootsel))
+    _profile()
+    return radio
+
+
+def _profile():
+    """What the boards' profiles say of the wiring."""
+    from thimble.profile import Esp32S3, Profile
+
+    for profile, led, kind in ((Profile, "LED", "high"), (Esp32S3, "48", "rgb")):
+        profile.led, profile.led_kind = led, kind
+        profile.button = "none" if profile is Profile else "0"
+        profile.battery_adc, profile.battery_ratio = "none", 2000
