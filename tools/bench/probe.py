@@ -1,36 +1,43 @@
 """The relay with gauges, for the benchmarks. Runs in MicroPython, in place of `thimble.run()`.
 
-    PROBE_ROOM=0    the connections' blocks are not held
-    PROBE_FREE=1    our own flood limits are off (the cloud's must be too)
-    PROBE_LIVE=1    the live heap is sampled while an answer streams
+    PROBE_ROOM=0      the connections' blocks are not held
+    PROBE_FREE=1      our own flood limits are off (the cloud's must be too)
+    PROBE_LIVE=1      the live heap is sampled while an answer streams
+    PROBE_SEGMENTS=n  at most so many segments for conversations
+    PROBE_LEDGER=1    every function's allocations are counted, see ledger.py
 
-Prints a line of JSON after boot, every PROBE_EVERY messages and at the end: messages answered,
-bytes of heap ever allocated, live bytes after a collection, the most live bytes seen.
+Prints the lines of gauge.py at its stages (baseline, buffers, configured, burst, rest) and between
+messages, with the most live bytes seen, the bytes that the code took, and the segments.
 """
 
 import gc
-import json
-import micropython
 import os
 
+from gauge import Gauge
+
 gc.threshold(4096)
+_gauge = Gauge()
+_gauge.tell("baseline")
 from thimble.board.unix import Board  # noqa: E402
 from thimble.profile import Buffers  # noqa: E402
 
 _board = Board()
 if os.getenv("PROBE_ROOM") == "0":
     _board.profile.room = ()
+if os.getenv("PROBE_SEGMENTS"):
+    _board.profile.segments_max = int(os.getenv("PROBE_SEGMENTS"))
 _buffers = Buffers(_board.profile)
-gc.collect()
-_base = gc.mem_alloc()
+_gauge.tell("buffers")
+_base = _gauge.sample()
 
 from thimble import config  # noqa: E402
 from thimble.relay import Relay  # noqa: E402
 
-gc.collect()
-_code = gc.mem_alloc() - _base
+_gauge.extra["code"] = _gauge.sample() - _base
+_ledger = None
+if os.getenv("PROBE_LEDGER") == "1":
+    import ledger as _ledger  # noqa: E402
 
-_EVERY = int(os.getenv("PROBE_EVERY") or "100")
 _LIVE = os.getenv("PROBE_LIVE") == "1"
 
 
@@ -50,45 +57,20 @@ class Free:
 class Probe(Relay):
     """A relay that tells its memory."""
 
-    most = 0
-    reported = -1
     steps = 0
 
     def _turn(self):
-        if self.answered != self.reported and self.answered % _EVERY == 0:
-            self.report()
+        if _gauge.note(self.answered):
+            _gauge.tell("burst", self.answered)
+            raise KeyboardInterrupt
         super()._turn()
 
     def meanwhile(self):
         if _LIVE:
             self.steps += 1
             if self.steps % 64 == 0:
-                self.sample()
+                _gauge.extra["most"] = max(_gauge.extra["most"], _gauge.sample())
         return super().meanwhile()
-
-    def sample(self):
-        gc.collect()
-        live = gc.mem_alloc()
-        self.most = max(self.most, live)
-        return live
-
-    def report(self):
-        self.reported = self.answered
-        total = micropython.mem_total()
-        live = self.sample()
-        print(
-            json.dumps(
-                {
-                    "answered": self.answered,
-                    "total": total,
-                    "live": live,
-                    "most": self.most,
-                    "free": gc.mem_free(),
-                    "code": _code,
-                    "segments": self.segments.count,
-                }
-            )
-        )
 
 
 def main():
@@ -96,10 +78,18 @@ def main():
     gc.threshold(-1)
     if os.getenv("PROBE_FREE") == "1":
         relay.reply.limits = relay.aside.limits = Free()
+    _gauge.extra["segments"] = relay.segments.count
+    _gauge.extra["most"] = _gauge.sample()
+    _gauge.tell("configured")
+    if _ledger:
+        _ledger.begin(relay)
     try:
         relay.run()
     except KeyboardInterrupt:
         pass
+    if _ledger:
+        _ledger.end(relay.answered)
+    _gauge.tell("rest", relay.answered)
     _board.close()
 
 
