@@ -203,12 +203,10 @@ class Reply:
 
     def _type(self, now):
         """Shows "typing…" while there are no words; that it fails changes nothing."""
-        since = time.ticks_diff(now, self._begun)
-        if since < (_TYPING_MS if self._typed else _TYPING_AFTER_MS):
-            return
-        self._begun = now
-        self._typed = True
-        try:
-            self.bot.send_chat_action(self.peer)
-        except (ApiError, NetError, ParseError):
-            pass
+        if time.ticks_diff(now, self._begun) >= (_TYPING_MS if self._typed else _TYPING_AFTER_MS):
+            self._begun = now
+            self._typed = True
+            try:
+                self.bot.send_chat_action(self.peer)
+            except ThimbleError:  # one name: the frame stays out of the heap
+                pass
