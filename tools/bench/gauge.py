@@ -3,7 +3,8 @@
     PROBE_EVERY   a line after so many messages (100)
     PROBE_COUNT   the message that is the last one (0: there is none)
 
-A line has: stage, messages answered, total (bytes of heap ever allocated), live and free (after a
+A line has: stage, messages answered, total (bytes of heap ever allocated, without the gauge's
+own), live and free (after a
 collection), low (the least free after any collection seen so far), rss, anon and high (VmRSS,
 RssAnon, VmHWM, kB). Before it stands what mem_info() says, for the largest free block: to try for
 it with a bytearray would touch pages of the heap that are not in use, and so count them as such.
@@ -24,6 +25,7 @@ class Gauge:
         self.low = 0x3FFFFFFF
         self.extra = {}
         self._said = -1
+        self._own = 0
         self._status = bytearray(2048)
 
     def sample(self):
@@ -41,7 +43,7 @@ class Gauge:
 
     def tell(self, stage, answered=0):
         """Prints one line."""
-        total = micropython.mem_total()
+        total = micropython.mem_total() - self._own
         row = {"stage": stage, "answered": answered, "total": total, "live": self.sample()}
         row["free"] = gc.mem_free()
         row["low"] = self.low
@@ -49,6 +51,7 @@ class Gauge:
         row.update(self.extra)
         micropython.mem_info()
         print(json.dumps(row))
+        self._own = micropython.mem_total() - total
 
     def _memory(self, row):
         with open("/proc/self/status", "rb") as file:

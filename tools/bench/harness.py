@@ -112,6 +112,14 @@ class Run:
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
+    def status(self, seconds: float = 10) -> dict:
+        """What the console answers to ``status``."""
+        before = len(self.rows)
+        self.tell("status")
+        if not self._wait(lambda row: "uptime_s" in row, seconds, before):
+            raise SystemExit(f"no status: {''.join(self.said[-8:])}")
+        return next(row for row in self.rows[before:] if "uptime_s" in row)
+
     def wait(self, answered: int, seconds: float) -> bool:
         """Whether the script reported ``answered`` messages within ``seconds``."""
         return self._wait(lambda row: row.get("answered", -1) >= answered, seconds)
@@ -122,14 +130,14 @@ class Run:
             raise SystemExit(f"no {stage}: {self.rows[-1:]} {''.join(self.said[-8:])}")
         return next(row for row in self.rows if row.get("stage") == stage)
 
-    def _wait(self, wanted, seconds: float) -> bool:
+    def _wait(self, wanted, seconds: float, first: int = 0) -> bool:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             ended = self.process.poll() is not None
             if ended:
                 for reader in self._readers:
                     reader.join(2)
-            if any(wanted(row) for row in list(self.rows)):
+            if any(wanted(row) for row in self.rows[first:]):
                 return True
             if ended:
                 return False

@@ -60,6 +60,8 @@ class Probe(Relay):
     steps = 0
 
     def _turn(self):
+        if _ledger:
+            _ledger.note(self.answered, _gauge.count)
         if _gauge.note(self.answered):
             _gauge.tell("burst", self.answered)
             raise KeyboardInterrupt
@@ -81,14 +83,10 @@ def main():
     _gauge.extra["segments"] = relay.segments.count
     _gauge.extra["most"] = _gauge.sample()
     _gauge.tell("configured")
-    if _ledger:
-        _ledger.begin(relay)
     try:
         relay.run()
     except KeyboardInterrupt:
         pass
-    if _ledger:
-        _ledger.end(relay.answered)
     _gauge.tell("rest", relay.answered)
     _board.close()
 
