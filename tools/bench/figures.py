@@ -1,6 +1,6 @@
 """``make figures``: the relay's figures beside the naive bot's, in the 32-bit runtime.
 
-    python -m tools.bench.figures [heap] [live] [burst] [long] [scan] [start]
+    python -m tools.bench.figures [heap] [rom] [mpy] [long] [scan] [start] [instructions] [trim]
 
 Workload: 40 chats, 100 bytes in, 1,000 bytes out in 60 deltas, one send and at least one edit
 each, over verified TLS with the flood limits on. Each part writes ``build/bench/NAME.json`` and
@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 from tools import build, runtime
-from tools.bench import grind, pictures
+from tools.bench import grind, instructions, pictures, trim
 from tools.bench.harness import (
     ANSWER,
     CHATS,
@@ -151,6 +151,8 @@ PARTS = {
     "long": lambda options: long_answer(options.long),
     "scan": lambda options: scan_speed(),
     "start": lambda options: start(),
+    "instructions": lambda options: instructions.measure(),
+    "trim": lambda options: trim.measure(),
 }
 
 
@@ -177,6 +179,8 @@ def table(name: str, result: dict) -> str:
             f"smallest heap, code as {name}    {result['heap_kb']} KB   (to reach {limits[name]}; "
             f"the connections' blocks {blocks}); the code's share {result['code_bytes']} B"
         )
+    if name in ("instructions", "trim"):
+        return {"instructions": instructions, "trim": trim}[name].table(result)
     if name == "long":
         return f"1 MB against 1 KB answer     {result['difference']} B more   (to reach 256)"
     if name == "scan":
