@@ -163,7 +163,7 @@ def table(name: str, result: dict) -> str:
         grown = result["live_after_all"] - result["live_after_100"]
         return (
             f"heap allocated per message   {result['allocated_per_message']:.0f} B"
-            f"   (naive bot {naive['allocated_per_message']:.0f} B; to reach 512)\n"
+            f"   (naive bot {naive['allocated_per_message']:.0f} B; to reach 256)\n"
             f"TLS handshakes, {result['messages']} messages   {result['handshakes']}"
             f"   (naive bot {naive['handshakes_per_message']:.0f} a message; to reach 4)\n"
             f"live heap after 100, all     {result['live_after_100']}, "

@@ -113,6 +113,7 @@ def soak(result: dict, path: Path) -> None:
     sessions.set_ylabel("sessions")
     sessions.set_xlabel("messages answered")
     sessions.set_ylim(bottom=0)
+    sessions.legend(fontsize="small", loc="lower right")
     total = sessions.twinx()
     total.plot(answered, counts, color="grey", label="compactions")
     total.set_ylabel("compactions")
