@@ -96,9 +96,11 @@ def _survives(heap_size: str, code: str, count: int, held: bool, shares: dict) -
         env = {"PROBE_ROOM": str(int(held)), "PROBE_FREE": "1", "PROBE_COUNT": str(count)}
         with relay(cloud, folder, setting, **env) as run:
             done = run.wait(count, count * 0.1 + 30)
+            done = done and run.arrives("burst", 10)
         shares.update(next((row for row in run.rows if "code" in row), {}))
         said = " ".join(run.said)
-        whole = done and "MemoryError" not in said and "memory" not in said
+        missing = sum(row.get("missing", 0) for row in run.rows)
+        whole = done and not missing and "memory" not in said.lower()
         answers = len({message.chat for message in cloud.telegram.messages()})
         print(f"  heap {heap_size} ({code}): {'enough' if whole else 'too small'}", flush=True)
         return whole and answers == len(CHATS)

@@ -124,9 +124,13 @@ class Run:
         """Whether the script reported ``answered`` messages within ``seconds``."""
         return self._wait(lambda row: row.get("answered", -1) >= answered, seconds)
 
+    def arrives(self, stage: str, seconds: float) -> bool:
+        """Whether the row of ``stage`` comes within ``seconds``."""
+        return self._wait(lambda row: row.get("stage") == stage, seconds)
+
     def reach(self, stage: str, seconds: float) -> dict:
         """The row of ``stage``. SystemExit with what the script said if it does not come."""
-        if not self._wait(lambda row: row.get("stage") == stage, seconds):
+        if not self.arrives(stage, seconds):
             raise SystemExit(f"no {stage}: {self.rows[-1:]} {''.join(self.said[-8:])}")
         return next(row for row in self.rows if row.get("stage") == stage)
 

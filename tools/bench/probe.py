@@ -7,7 +7,8 @@
     PROBE_LEDGER=1    every function's allocations are counted, see ledger.py
 
 Prints the lines of gauge.py at its stages (baseline, buffers, configured, burst, rest) and between
-messages, with the most live bytes seen, the bytes that the code took, and the segments.
+messages, with the most live bytes seen, the bytes that the code took, the segments, and behind the
+last message the blocks of the connections that the heap had no room for.
 """
 
 import gc
@@ -63,6 +64,8 @@ class Probe(Relay):
         if _ledger:
             _ledger.note(self.answered, _gauge.count)
         if _gauge.note(self.answered):
+            links = self.telegram_link, self.model_link
+            _gauge.extra["missing"] = sum(link._room.missing for link in links)
             _gauge.tell("burst", self.answered)
             raise KeyboardInterrupt
         super()._turn()
