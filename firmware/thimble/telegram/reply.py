@@ -13,9 +13,10 @@ import time
 import micropython
 from micropython import const
 
-from thimble.core import octets, text
+from thimble.core import text
 from thimble.core.backoff import Backoff
 from thimble.core.errors import ApiError, NetError, ParseError, ThimbleError
+from thimble.core.octets import copy
 from thimble.telegram.bot import Peer
 
 _UNITS = const(4096)
@@ -73,7 +74,7 @@ class Reply:
             return
         if not self.length and not self.parts:
             self._at = time.ticks_ms()
-        octets.copy(self.buf, self.length, buf, off, end - off)
+        copy(self.buf, self.length, buf, off, end - off)
         self.length += end - off
         self._units += text.units(buf, off, end)
         while self._units > _UNITS and not self.full:
@@ -107,7 +108,7 @@ class Reply:
                 self._split(_UNITS - units)
             if not self.length:
                 note = note.lstrip()
-            octets.copy(self.buf, self.length, note, 0, len(note))
+            copy(self.buf, self.length, note, 0, len(note))
             self.length += len(note)
         if self.length and self._shown != self.length:
             self._deliver()
@@ -116,22 +117,21 @@ class Reply:
         """A whole short answer, bytes of at most 4,096 units; cut to what the buffer holds."""
         self.begin()
         self.length = text.boundary(words, 0, min(len(words), len(self.buf)))
-        octets.copy(self.buf, 0, words, 0, self.length)
+        copy(self.buf, 0, words, 0, self.length)
         self._deliver()
 
     def _split(self, limit):
-        last = self.parts + 1 >= self.max_parts
-        if last:
-            self.full = True
+        self.full = self.parts + 1 >= self.max_parts
+        if self.full:
             limit = min(limit, _UNITS - 64)  # room for the note that says how to go on
         whole = self.length
         self.length = text.cut(self.buf, 0, whole, limit)
-        if last:
+        if self.full:
             self._units = text.units(self.buf, 0, self.length)
             return
         self._deliver()
         rest = text.skip_space(self.buf, self.length, whole)
-        octets.copy(self.buf, 0, self.buf, rest, whole - rest)
+        copy(self.buf, 0, self.buf, rest, whole - rest)
         self.length = whole - rest
         self._units = text.units(self.buf, 0, self.length)
         self.parts += 1
@@ -171,13 +171,13 @@ class Reply:
         self.limits.spend(peer, now)
         try:
             if self._id_len:
-                octets.copy(bot.message_id, 0, self._id, 0, self._id_len)
+                copy(bot.message_id, 0, self._id, 0, self._id_len)
                 bot.message_id_len = self._id_len
                 self._edited = True
                 bot.edit_message(peer, self.buf, 0, self.length)
             else:
                 bot.send_message(peer, self.buf, 0, self.length)
-                octets.copy(self._id, 0, bot.message_id, 0, bot.message_id_len)
+                copy(self._id, 0, bot.message_id, 0, bot.message_id_len)
                 self._id_len = bot.message_id_len
         except ApiError as error:
             if not self._settled(error, now):
