@@ -64,8 +64,8 @@ class Probe(Relay):
         if _ledger:
             _ledger.note(self.answered, _gauge.count)
         if _gauge.note(self.answered):
-            links = self.telegram_link, self.model_link
-            _gauge.extra["missing"] = sum(link._room.missing for link in links)
+            missing = self.telegram_link._room.missing + self.model_link._room.missing
+            _gauge.extra["missing"] = missing
             _gauge.tell("burst", self.answered)
             raise KeyboardInterrupt
         super()._turn()
@@ -84,6 +84,7 @@ def main():
     if os.getenv("PROBE_FREE") == "1":
         relay.reply.limits = relay.aside.limits = Free()
     _gauge.extra["segments"] = relay.segments.count
+    _gauge.extra["missing"] = 0
     _gauge.extra["most"] = _gauge.sample()
     _gauge.tell("configured")
     try:
