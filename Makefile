@@ -10,7 +10,7 @@ ifdef ASK
 override export ASK := $(value ASK)
 endif
 
-.PHONY: help run figures test lint clean
+.PHONY: help run figures membench audit soak test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -27,8 +27,17 @@ run: $(STAMP) ## talk to the firmware [ASK="text"] [CONFIG=file] [ROOT=dir] [HEA
 	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(ROOT),--root '$(ROOT)') \
 	  $(if $(HEAP),--heap $(HEAP)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CODE),--code $(CODE))
 
-figures: $(STAMP) ## the figures of the README, beside the naive bot [ARGS="heap rom mpy long scan start"]
+figures: $(STAMP) ## the figures of the README, beside the naive bot [ARGS="heap rom mpy long scan start instructions trim"]
 	@$(BIN)/python -m tools.bench.figures $(ARGS)
+
+membench: $(STAMP) ## memory stage by stage, beside the naive bot [BURST=1000] [ARGS="--all"]
+	@$(BIN)/python -m tools.bench.membench $(if $(BURST),--burst $(BURST)) $(ARGS)
+
+audit: $(STAMP) ## what a message allocates, by stage, file and function [ARGS="--messages 200"]
+	@$(BIN)/python -m tools.bench.audit $(ARGS)
+
+soak: $(STAMP) ## random messages, and what is left of the heap behind them [MESSAGES=10000]
+	@$(BIN)/python -m tools.bench.soak $(if $(MESSAGES),--messages $(MESSAGES)) $(ARGS)
 
 test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
 	@$(BIN)/python -m pytest $(ARGS)

@@ -141,7 +141,8 @@ class Relay:
         record = self._ready()
         if record < 0 or self.updates.due(time.ticks_ms()):
             self._poll(0 if record >= 0 or not self._greeted else self._rest_s())
-        self._answer_asides()
+        if self.asides.count:
+            self._answer_asides()
         if self._strained:
             self._strained = False
             self.model.close()
@@ -514,7 +515,8 @@ class Relay:
         except (NetError, ApiError, ParseError) as error:
             self.log.fail(error)
         self._log_refused()
-        self._answer_asides()
+        if self.asides.count:
+            self._answer_asides()
 
     def wait(self, ms):
         """Waits before another try; True if /stop came."""

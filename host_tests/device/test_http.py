@@ -444,6 +444,14 @@ def test_what_is_too_much_to_drain_closes_the_connection():
     assert fetch(http) == (200, b"hello world")
 
 
+def test_what_does_not_come_is_not_waited_for_longer_than_512_reads():
+    http = client([PLAIN[:-3]] + [NOTHING] * 600)
+    http.request(Request(), 1000)
+    http.drain()
+    assert not http.link.is_open
+    assert 80 < len(http.link.script) < 100
+
+
 def test_a_new_origin_closes_the_connection_and_the_same_one_keeps_it():
     http = client((PLAIN,))
     fetch(http)
@@ -527,5 +535,7 @@ def test_a_request_and_its_answer_allocate_nothing():
         exchange(http, request)
         before = micropython.mem_total()
         exchange(http, request)
+        http.request(request, 1000)
+        http.drain()
         assert micropython.mem_total() - before == 0, micropython.mem_total() - before
     gc.enable()

@@ -1,5 +1,6 @@
 """What goes out: first words, edits, parts, limits, refusals."""
 
+import micropython
 import time
 
 from kit import raises
@@ -227,6 +228,22 @@ def test_typing_is_shown_until_there_are_words_and_renewed_every_4_seconds():
     for after in (400, 1000, 4000, 4600):
         reply.tick(time.ticks_add(now, after))
     assert bot.calls == ["typing", "typing"]
+
+
+def test_waiting_for_the_first_words_allocates_nothing_frames_included():
+    class Quiet(Bot):
+        def send_chat_action(self, peer):
+            pass
+
+    reply, _ = make()
+    reply.bot = Quiet()
+    now = time.ticks_ms()
+    reply.tick(now)
+    before = micropython.mem_total()
+    for _ in range(20):
+        now = time.ticks_add(now, 250)
+        reply.tick(now)
+    assert micropython.mem_total() == before
 
 
 class Peer:

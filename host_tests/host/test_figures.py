@@ -3,10 +3,10 @@
 from tools.bench import figures
 
 
-def test_a_message_costs_at_most_512_bytes_of_heap_and_leaves_nothing_behind():
+def test_a_message_costs_at_most_256_bytes_of_heap_and_leaves_nothing_behind():
     result = figures.heap(200)
 
-    assert result["allocated_per_message"] <= 512
+    assert result["allocated_per_message"] <= 256
     assert result["live_after_all"] == result["live_after_100"]
     assert result["handshakes"] <= 4
     assert result["sends"] == 200 and result["edits"] >= 200

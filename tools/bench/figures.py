@@ -1,6 +1,6 @@
 """``make figures``: the relay's figures beside the naive bot's, in the 32-bit runtime.
 
-    python -m tools.bench.figures [heap] [live] [burst] [long] [scan] [start]
+    python -m tools.bench.figures [heap] [rom] [mpy] [long] [scan] [start] [instructions] [trim]
 
 Workload: 40 chats, 100 bytes in, 1,000 bytes out in 60 deltas, one send and at least one edit
 each, over verified TLS with the flood limits on. Each part writes ``build/bench/NAME.json`` and
@@ -12,166 +12,55 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-from contextlib import contextmanager
-from pathlib import Path
 
-from tools import build, firmware, runtime
-from tools.cloud.cloud import Cloud
+from tools import build, runtime
+from tools.bench import grind, instructions, pictures, trim
+from tools.bench.harness import (
+    ANSWER,
+    CHATS,
+    HERE,
+    Setting,
+    burst,
+    naive,
+    relay,
+    simulated,
+    write,
+)
 
-OUT = build.BUILD / "bench"
-HERE = Path(__file__).parent
-PROBE = HERE / "probe.py"
 SPEED = HERE / "speed.py"
 BARE = HERE / "bare.py"
-NAIVE = HERE.parent / "peers" / "naive_bot.py"
-CHATS = [1000 + number for number in range(40)]
-QUESTION = "What is the capital of the country whose name begins like this line, number {:04d}? "
-ANSWER = {"length": 1000, "deltas": 60}
-
-
-class Run:
-    """A MicroPython script against a cloud; ``rows`` are the lines of JSON that it printed."""
-
-    def __init__(self, script: Path, env: dict[str, str], heap: str, code: str = "rom"):
-        board = runtime.find()
-        # Compiled beforehand, so that the script's own share of the heap is small.
-        compiled = OUT / "code" / f"{script.stem}.mpy"
-        build.compile_file(script, compiled, board.march, script.name)
-        argv, extra = build.command(board, str(compiled), heap=heap, mode=code)
-        self.rows: list[dict] = []
-        self.said: list[str] = []
-        self.process = subprocess.Popen(
-            argv,
-            env={**os.environ, **extra, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=firmware.die_with_parent,
-        )
-        for stream, take in ((self.process.stdout, self._row), (self.process.stderr, self._say)):
-            threading.Thread(target=self._read, args=(stream, take), daemon=True).start()
-
-    @staticmethod
-    def _read(stream, take) -> None:
-        for line in stream:
-            take(line.decode(errors="replace"))
-
-    def _row(self, line: str) -> None:
-        if line.startswith("{"):
-            self.rows.append(json.loads(line))
-        else:
-            self._say(line)
-
-    def _say(self, line: str) -> None:
-        self.said.append(line)
-
-    def wait(self, answered: int, seconds: float) -> bool:
-        """Whether the script reported ``answered`` messages within ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if any(row["answered"] >= answered for row in list(self.rows)):
-                return True
-            if self.process.poll() is not None:
-                return False
-            time.sleep(0.02)
-        return False
-
-    def row(self, answered: int) -> dict:
-        return next(row for row in self.rows if row["answered"] >= answered)
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(2)
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        self.process.wait()
-
-
-@contextmanager
-def relay(cloud: Cloud, folder: Path, heap="176k", code="rom", **env: str):
-    """A probed relay against ``cloud``."""
-    config = folder / "thimble.json"
-    values = cloud.config(ca=str(cloud.ca_der))
-    values["telegram"]["allow"] = [42, *CHATS]
-    values["telegram"]["max_parts"] = 1_000_000
-    config.write_text(json.dumps(values))
-    _, environment = firmware.command(config, folder / "root", heap, "pico_w", code)
-    environment.update(env)
-    (folder / "root" / "flash.img").unlink(missing_ok=True)
-    run = Run(PROBE, environment, heap, code)
-    try:
-        yield run
-    finally:
-        run.stop()
-
-
-def burst(cloud: Cloud, count: int, first: int = 0) -> None:
-    """``count`` messages at once, spread over the chats."""
-    for number in range(first, first + count):
-        chat = CHATS[number % len(CHATS)]
-        cloud.telegram.say(chat=chat, user=chat, text=QUESTION.format(number).ljust(100, "x"))
 
 
 def heap(count: int) -> dict:
     """Heap allocated per message, handshakes, and the live heap after 100 and ``count``."""
-    with Cloud(chats=(42, *CHATS)) as cloud, tempfile.TemporaryDirectory() as folder:
-        cloud.models.default(delay=0.0005, **ANSWER)
+    with simulated(True, delay=0.0005, **ANSWER) as (cloud, folder):
         burst(cloud, count)
-        with relay(cloud, Path(folder)) as run:
-            done = run.wait(count, count * 0.2 + 60)
-            if not done:
-                raise SystemExit(f"the burst did not end: {run.rows[-1:]} {run.said[-5:]}")
-            first, last = run.row(100), run.row(count)
-            edits = cloud.telegram.count("editMessageText")
-            sends = cloud.telegram.count("sendMessage")
-            handshakes = cloud.counts()["handshakes"]
-            refused = sum(call.status == 429 for call in cloud.telegram.calls())
-        naive = naive_bot(count=100)
+        with relay(cloud, folder, PROBE_COUNT=str(count)) as run:
+            last = run.reach("burst", count * 0.2 + 60)
+        first = run.row(100)
         return {
             "messages": count,
             "allocated_per_message": (last["total"] - first["total"]) / (count - 100),
             "live_after_100": first["live"],
             "live_after_all": last["live"],
-            "handshakes": handshakes,
-            "sends": sends,
-            "edits": edits,
-            "refused_429": refused,
+            "handshakes": cloud.counts()["handshakes"],
+            "sends": cloud.telegram.count("sendMessage"),
+            "edits": cloud.telegram.count("editMessageText"),
+            "refused_429": sum(call.status == 429 for call in cloud.telegram.calls()),
             "rows": run.rows,
-            "naive": naive,
+            "naive": naive_bot(count=100),
         }
 
 
 def naive_bot(count: int) -> dict:
     """The naive bot on its own best traffic: one completion, one send."""
-    with Cloud(chats=(42, *CHATS)) as cloud:
-        cloud.telegram.flood_limits(enabled=False)
-        cloud.models.default(length=1000)
+    with simulated(False, length=1000) as (cloud, _):
         burst(cloud, count)
-        urls = cloud.urls
-        env = {
-            "NAIVE_TELEGRAM": urls["telegram_https"],
-            "NAIVE_MODEL": urls["models_https"],
-            "NAIVE_TOKEN": cloud.token,
-            "NAIVE_KEY": cloud.key,
-            "NAIVE_NAME": cloud.config()["model"]["name"],
-            "NAIVE_COUNT": str(count),
-        }
-        run = Run(NAIVE, env, "176k")
-        try:
-            if not run.wait(count, count * 1.0 + 30):
-                raise SystemExit(f"the naive bot did not end: {run.said[-5:]}")
-        finally:
-            run.stop()
-        first, last = run.row(10), run.row(count)
+        with naive(cloud, count, PROBE_EVERY="10") as run:
+            last = run.reach("burst", count * 1.0 + 30)
+        first = run.row(10)
         return {
             "allocated_per_message": (last["total"] - first["total"]) / (count - 10),
             "handshakes_per_message": cloud.counts()["handshakes"] / count,
@@ -179,49 +68,57 @@ def naive_bot(count: int) -> dict:
         }
 
 
-def smallest(code: str, count: int, low: int = 32, high: int = 256) -> dict:
-    """The smallest heap (KB) in which a burst of ``count`` is answered, no connection's blocks."""
+def smallest(code: str, count: int, held: bool, low: int = 32, high: int = 256) -> dict:
+    """The smallest heap (KB) in which a burst of ``count`` is answered.
+
+    held   each open connection's blocks are held, as they are on a Pico W
+    """
     shares = {}
     while high - low > 2:
         middle = (low + high) // 2
-        if _survives(f"{middle}k", code, count, shares):
+        if _survives(f"{middle}k", code, count, held, shares):
             high = middle
         else:
             low = middle
-    return {"code": code, "heap_kb": high, "code_bytes": shares.get("code", 0), "messages": count}
+    return {
+        "code": code,
+        "heap_kb": high,
+        "code_bytes": shares.get("code", 0),
+        "messages": count,
+        "held": held,
+    }
 
 
-def _survives(heap_size: str, code: str, count: int, shares: dict) -> bool:
-    with Cloud(chats=(42, *CHATS)) as cloud, tempfile.TemporaryDirectory() as folder:
-        cloud.telegram.flood_limits(enabled=False)
-        cloud.models.default(**ANSWER)
+def _survives(heap_size: str, code: str, count: int, held: bool, shares: dict) -> bool:
+    setting = Setting(heap=heap_size, code=code)
+    with simulated(False, **ANSWER) as (cloud, folder):
         burst(cloud, count)
-        env = {"PROBE_ROOM": "0", "PROBE_FREE": "1"}
-        with relay(cloud, Path(folder), heap_size, code, **env) as run:
+        env = {"PROBE_ROOM": str(int(held)), "PROBE_FREE": "1", "PROBE_COUNT": str(count)}
+        with relay(cloud, folder, setting, **env) as run:
             done = run.wait(count, count * 0.1 + 30)
-            shares.update(run.rows[0] if run.rows else {})
-            said = " ".join(run.said)
-            whole = done and "MemoryError" not in said and "memory" not in said
-            answers = len({message.chat for message in cloud.telegram.messages()})
-            print(f"  heap {heap_size} ({code}): {'enough' if whole else 'too small'}", flush=True)
-            return whole and answers == len(CHATS)
+            done = done and run.arrives("burst", 10)
+        shares.update(next((row for row in run.rows if "code" in row), {}))
+        said = " ".join(run.said)
+        missing = sum(row.get("missing", 0) for row in run.rows)
+        whole = done and not missing and "memory" not in said.lower()
+        answers = len({message.chat for message in cloud.telegram.messages()})
+        print(f"  heap {heap_size} ({code}): {'enough' if whole else 'too small'}", flush=True)
+        return whole and answers == len(CHATS)
 
 
 def long_answer(size: int) -> dict:
     """The peak of the live heap over an answer of 1 KB and one of ``size`` bytes."""
     peaks = {}
     for length in (1000, size):
-        with Cloud(chats=(42, *CHATS)) as cloud, tempfile.TemporaryDirectory() as folder:
-            cloud.telegram.flood_limits(enabled=False)
-            cloud.models.default(length=length, deltas=max(60, length // 50))
+        with simulated(False, length=length, deltas=max(60, length // 50)) as (cloud, folder):
             env = {"PROBE_FREE": "1", "PROBE_LIVE": "1", "PROBE_EVERY": "1"}
-            with relay(cloud, Path(folder), **env) as run:
+            with relay(cloud, folder, **env) as run:
                 # The first answers fill what is filled once: the conversation keeps its share.
                 for number in range(1, 4):
                     cloud.telegram.say(chat=42, text="go")
                     if not run.wait(number, 300):
                         raise SystemExit(f"no answer of {length} bytes: {run.said[-5:]}")
-            peaks[length] = run.rows[-1]["most"]
+                peaks[length] = run.row(3)["most"]
             parts = len(cloud.telegram.messages(42))
     return {"peaks": peaks, "difference": peaks[size] - peaks[1000], "messages": parts}
 
@@ -237,51 +134,27 @@ def scan_speed() -> dict:
 
 def start() -> dict:
     """Instructions to the first getUpdates, and those of a bare handshake and request."""
-    if not shutil.which("valgrind"):
-        raise SystemExit("valgrind is missing: apt-get install valgrind")
-    amd64 = runtime.find("amd64")
-    with Cloud() as cloud, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        config = folder / "thimble.json"
-        config.write_text(json.dumps(cloud.config(ca=str(cloud.ca_der))))
-        _, env = firmware.command(config, folder / "root")
-        counts = {}
-        for what, target in (("relay", "thimble"), ("bare", str(BARE))):
-            argv, extra = build.command(amd64, target, heap="352k")
-            counts[what] = _instructions(argv, {**env, **extra}, cloud, folder / what)
-            cloud.clear_calls()
+    counts = {}
+    for name, script in (("relay", None), ("bare", BARE)):
+        with simulated(True) as (cloud, folder):
+            out = grind.output(folder)
+            setting = Setting(heap="352k", arch="amd64")
+            with relay(cloud, folder, setting, before=grind.command(out), script=script) as run:
+                cloud.wait_for(lambda cloud=cloud: cloud.telegram.calls("getUpdates"), 120)
+                run.stop()
+            counts[name] = grind.instructions(out)
     return {**counts, "ratio": counts["relay"] / counts["bare"]}
-
-
-def _instructions(argv: list[str], env: dict[str, str], cloud: Cloud, output: Path) -> int:
-    grind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}"]
-    process = subprocess.Popen(
-        [*grind, *argv],
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=firmware.die_with_parent,
-    )
-    try:
-        cloud.wait_for(lambda: cloud.telegram.calls("getUpdates"), 120)
-        process.send_signal(2)
-        said = process.communicate(timeout=60)[0].decode(errors="replace")
-    finally:
-        process.kill()
-    found = re.search(r"Collected : (\d+)", said)
-    if not found:
-        raise SystemExit(f"callgrind said nothing: {said[-500:]}")
-    return int(found.group(1))
 
 
 PARTS = {
     "heap": lambda options: heap(options.messages),
-    "rom": lambda options: smallest("rom", options.messages),
-    "mpy": lambda options: smallest("mpy", options.messages),
+    "rom": lambda options: smallest("rom", options.messages, options.held),
+    "mpy": lambda options: smallest("mpy", options.messages, options.held),
     "long": lambda options: long_answer(options.long),
     "scan": lambda options: scan_speed(),
     "start": lambda options: start(),
+    "instructions": lambda options: instructions.measure(),
+    "trim": lambda options: trim.measure(),
 }
 
 
@@ -292,7 +165,7 @@ def table(name: str, result: dict) -> str:
         grown = result["live_after_all"] - result["live_after_100"]
         return (
             f"heap allocated per message   {result['allocated_per_message']:.0f} B"
-            f"   (naive bot {naive['allocated_per_message']:.0f} B; to reach 512)\n"
+            f"   (naive bot {naive['allocated_per_message']:.0f} B; to reach 256)\n"
             f"TLS handshakes, {result['messages']} messages   {result['handshakes']}"
             f"   (naive bot {naive['handshakes_per_message']:.0f} a message; to reach 4)\n"
             f"live heap after 100, all     {result['live_after_100']}, "
@@ -301,11 +174,15 @@ def table(name: str, result: dict) -> str:
             f"{result['refused_429']}"
         )
     if name in ("rom", "mpy"):
-        limit = {"rom": 64, "mpy": 96}[name]
+        limits, blocks = {"rom": 64, "mpy": 96}, "not held"
+        if result["held"]:
+            limits, blocks = {"rom": 128, "mpy": 176}, "held"
         return (
-            f"smallest heap, code as {name}    {result['heap_kb']} KB   (to reach {limit}); "
-            f"the code's share {result['code_bytes']} B"
+            f"smallest heap, code as {name}    {result['heap_kb']} KB   (to reach {limits[name]}; "
+            f"the connections' blocks {blocks}); the code's share {result['code_bytes']} B"
         )
+    if name in ("instructions", "trim"):
+        return {"instructions": instructions, "trim": trim}[name].table(result)
     if name == "long":
         return f"1 MB against 1 KB answer     {result['difference']} B more   (to reach 256)"
     if name == "scan":
@@ -316,44 +193,22 @@ def table(name: str, result: dict) -> str:
     )
 
 
-def picture(result: dict, path: Path) -> None:
-    """The heap ever allocated over the messages, the relay's and the naive bot's."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 3.5))
-    for label, rows in (("naive bot", result["naive"]["rows"]), ("Thimble", result["rows"])):
-        start_total = rows[0]["total"]
-        axes.plot(
-            [row["answered"] for row in rows],
-            [(row["total"] - start_total) / 1024 for row in rows],
-            label=label,
-        )
-    axes.set_xlabel("messages answered")
-    axes.set_ylabel("heap allocated, KB")
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make figures")
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument("--messages", type=int, default=1000)
     parser.add_argument("--long", type=int, default=1_000_000)
+    parser.add_argument("--held", action="store_true", help="rom, mpy: connections' blocks held")
     options = parser.parse_args()
-    OUT.mkdir(parents=True, exist_ok=True)
     for name in options.parts or PARTS:
         if name not in PARTS:
             print(f"no part {name}; there are {', '.join(PARTS)}", file=sys.stderr)
             return 2
         result = PARTS[name](options)
-        (OUT / f"{name}.json").write_text(json.dumps(result, indent=1))
+        path = write(name, result)
         print(table(name, result), flush=True)
         if name == "heap":
-            picture(result, OUT / "heap.png")
+            pictures.allocated(result, path.with_suffix(".png"))
     return 0
 
 

@@ -4,33 +4,26 @@ The loop of micropython-utelegram with the `requests` that MicroPython ships: ev
 connection (a new TLS handshake, unverified) and a JSON document held whole; an answer is one
 completion, not streamed, and one sendMessage.
 
-    NAIVE_TELEGRAM, NAIVE_MODEL, NAIVE_TOKEN, NAIVE_KEY, NAIVE_NAME; NAIVE_COUNT messages to answer
+    NAIVE_TELEGRAM, NAIVE_MODEL, NAIVE_TOKEN, NAIVE_KEY, NAIVE_NAME; PROBE_COUNT messages to answer
 
-Prints one line of JSON a message: messages answered, bytes of heap ever allocated, live bytes.
+Prints the lines of gauge.py (tools/bench).
 """
 
-import gc
-import json
-import micropython
-import os
-import requests
+from gauge import Gauge
+
+_gauge = Gauge()
+_gauge.tell("baseline")
+import os  # noqa: E402
+import requests  # noqa: E402
 
 _TELEGRAM = os.getenv("NAIVE_TELEGRAM") + "/bot" + os.getenv("NAIVE_TOKEN")
 _MODEL = os.getenv("NAIVE_MODEL") + "/chat/completions"
 _HEADERS = {"Authorization": "Bearer " + os.getenv("NAIVE_KEY")}
 
 
-def report(answered):
-    total = micropython.mem_total()
-    gc.collect()
-    print(json.dumps({"answered": answered, "total": total, "live": gc.mem_alloc()}))
-
-
 def main():
     offset = answered = 0
-    count = int(os.getenv("NAIVE_COUNT"))
-    report(0)
-    while answered < count:
+    while not _gauge.note(answered):
         got = requests.get(_TELEGRAM + "/getUpdates?limit=10&timeout=1&offset=%d" % offset)
         updates = got.json()["result"]
         got.close()
@@ -48,7 +41,10 @@ def main():
             body = {"chat_id": message["chat"]["id"], "text": text}
             requests.post(_TELEGRAM + "/sendMessage", json=body).close()
             answered += 1
-            report(answered)
+            _gauge.note(answered)
+    _gauge.tell("burst", answered)
 
 
+_gauge.tell("configured")
 main()
+_gauge.tell("rest", _gauge.count)

@@ -108,16 +108,16 @@ class Chats:
             other.stuck = other is self.busy and other is not conversation
         fair = max(1, pool.count // (self.active + (not conversation.turns)))
         while not pool.free:
-            largest = self._largest(fair)
-            if largest is None:
+            other = self._largest(fair)
+            if other is None:
                 break
-            largest.stuck = not largest.drop_oldest()
-            self.evictions += not largest.turns
+            other.stuck = not other.drop_oldest()
+            self.evictions += not other.turns
         while not pool.free:
-            oldest = self._oldest(conversation)
-            if oldest is None:
+            other = self._oldest(conversation)
+            if other is None:
                 break
-            self._evict(oldest)
+            self._evict(other)
         while not pool.free:
             if not conversation.drop_oldest() and not conversation.squeeze():
                 return False

@@ -38,20 +38,20 @@ def same(a, a_off: int, b, b_off: int, n: int) -> bool:
 
 def behind(a, a_off, a_len, b, b_off, b_len):
     """b - a of two decimals without sign, or -1 if a is not less or the difference is large."""
+    a_off += a_len
+    b_off += b_len
     n = 0
-    for i in range(-max(a_len, b_len), 0):
+    i = -max(a_len, b_len)
+    while i < 0:
         n *= 10
+        # n comes last, which keeps the frame out of the heap.
         if i >= -b_len:
-            n += b[b_off + b_len + i]
+            n = b[b_off + i] - 0x30 + n
         if i >= -a_len:
-            n -= a[a_off + a_len + i]
-        # A leading digit without its counterpart stands against a "0".
-        if i < -a_len:
-            n -= 0x30
-        elif i < -b_len:
-            n += 0x30
+            n = -(a[a_off + i] - 0x30 - n)
         if not -_TENTH < n < _TENTH:
             return -1
+        i += 1
     return n if n > 0 else -1
 
 

@@ -3,6 +3,7 @@
 A line of any length goes by; its first 64 bytes are kept, which is all that a known one needs.
 """
 
+import micropython
 from micropython import const
 
 from thimble.core import octets
@@ -46,20 +47,34 @@ class Head:
         self.whole = True
         self._taken = 0
 
-    def take(self, buf, pos, end):
+    @micropython.viper
+    def take(self, buf, pos: int, end: int) -> int:
         """Move bytes of buf[pos:end] to the line, at most to its end; returns the new pos."""
-        if self.whole:
-            self.whole = False
-            self.n = 0
-        stop = buf.find(b"\n", pos, end)
-        if stop < 0:
-            self._store(buf, pos, end - pos)
-            return end
-        self._store(buf, pos, stop - pos)
-        self.whole = True
-        while 0 < self.n <= _LINE and self._blank(self._line[self.n - 1]):
-            self.n -= 1
-        return stop + 1
+        c = 0
+        src = ptr8(buf)
+        line = ptr8(self._line)
+        n = 0 if self.whole else int(self.n)
+        start = pos
+        while pos < end and c != 10:
+            c = src[pos]
+            pos += 1
+            if n < _LINE:
+                line[n] = c
+            n += 1
+        self.whole = whole = c == 10
+        if whole:
+            n -= 1
+            while (
+                0 < n
+                and n <= _LINE
+                and (line[n - 1] == 13 or line[n - 1] == 0x20 or line[n - 1] == 9)
+            ):
+                n -= 1
+        self.n = n
+        self._taken = start = int(self._taken) + pos - start
+        if start > _MAX:
+            self._too_long()
+        return pos
 
     def look(self):
         """Refuse, as soon as that is seen, a status line that is none."""
@@ -165,18 +180,8 @@ class Head:
     def _blank(self, c):
         return c == 0x20 or c == 13 or c == 9
 
-    def _store(self, buf, pos, n):
-        self._taken += n
-        if self._taken > _MAX:
-            raise NetError("http", "the answer's header is longer than 8 KB")
-        if self.n < _LINE:
-            self._copy(buf, pos, n)
-        self.n += n
-
-    def _copy(self, buf, pos, n):
-        if n > _LINE - self.n:
-            n = _LINE - self.n
-        octets.copy(self._line, self.n, buf, pos, n)
+    def _too_long(self):
+        raise NetError("http", "the answer's header is longer than 8 KB")
 
     def _no_http(self):
         n = min(self.n, 24)

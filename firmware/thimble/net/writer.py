@@ -3,9 +3,9 @@
 from array import array
 from micropython import const
 
-from thimble.core import octets
 from thimble.core.errors import NetError
 from thimble.core.escape import escape, escaped_len
+from thimble.core.octets import copy, int_len, put_int
 
 _NUMBER = const(12)  # bytes that the longest small int takes, and some
 
@@ -30,15 +30,22 @@ class Writer:
         """The bytes buf[off:end]."""
         self.count += end - off
         while self._sending and off < end:
-            off += self._put(buf, off, end - off)
+            if self._used == len(self._buf):
+                self.flush()
+            n = len(self._buf) - self._used
+            if n > end - off:
+                n = end - off
+            copy(self._buf, self._used, buf, off, n)
+            self._used += n
+            off += n
 
     def num(self, n):
         """The small int n as a decimal."""
-        self.count += octets.int_len(n)
+        self.count += int_len(n)
         if self._sending:
             if self._used + _NUMBER > len(self._buf):
                 self.flush()
-            self._used = octets.put_int(self._buf, self._used, n)
+            self._used = put_int(self._buf, self._used, n)
 
     def json(self, buf, off, end):
         """The bytes buf[off:end] as the inside of a JSON string."""
@@ -85,12 +92,3 @@ class Writer:
 
     def _changed(self):
         raise NetError("body", "the request changed while it was sent")
-
-    def _put(self, buf, off, n):
-        if self._used == len(self._buf):
-            self.flush()
-        if n > len(self._buf) - self._used:
-            n = len(self._buf) - self._used
-        octets.copy(self._buf, self._used, buf, off, n)
-        self._used += n
-        return n

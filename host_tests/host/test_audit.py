@@ -1,0 +1,50 @@
+"""What a relayed message allocates, stage by stage, against the ceilings of the budget."""
+
+import pytest
+
+from tools.bench import audit
+
+MESSAGES = 60
+
+
+@pytest.fixture(scope="module")
+def books():
+    return audit.measure(MESSAGES)
+
+
+@pytest.mark.parametrize("stage", audit.STAGES)
+def test_a_stage_allocates_no_more_than_its_ceiling(books, stage):
+    rows = [row for row in books["rows"] if row["stage"] == stage and row["bytes"]]
+    assert books["stages"][stage] <= audit.budget()[stage], rows
+
+
+def test_a_message_allocates_no_more_than_the_budget(books):
+    assert books["messages"] == MESSAGES
+    assert books["per_message"] <= audit.budget()["in all"]
+
+
+def test_the_books_hold_all_that_is_allocated_without_the_wrappers(books):
+    # Polls fall differently in each run, hence the room.
+    assert abs(books["per_message"] - books["without_wrappers"]) <= 48
+
+
+def test_every_stage_of_the_way_was_on_the_books(books):
+    called = {row["stage"] for row in books["rows"] if row["calls"]}
+    # There is no journal yet: nothing of store/ is called.
+    assert called >= set(audit.STAGES) - {"journal"}
+
+
+def test_the_budget_allows_the_stages_of_core_nothing():
+    ceilings = audit.budget()
+
+    assert set(ceilings) == {*audit.STAGES, "in all"}
+    assert [ceilings[stage] for stage in ("scan", "allow-list", "ring")] == [0, 0, 0]
+
+
+def test_every_function_of_the_firmware_is_wrapped_but_those_that_cannot_be():
+    names = {f"{one.module}:{one.owner}.{one.name}" for one in audit.functions()}
+
+    assert "thimble.net.link:Link.recv" in names
+    assert "thimble.core.octets:.copy" in names
+    assert "thimble.core.errors:NetError.__str__" not in names
+    assert len(names) > 300

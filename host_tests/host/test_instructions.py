@@ -1,0 +1,33 @@
+"""Instructions, counted by callgrind: a relayed message beside the naive bot's, and trimming."""
+
+import os
+import shutil
+
+import pytest
+
+from tools.bench import instructions, trim
+
+# What a message may take at present, the naive bot's = 1; instructions.TARGET is to be reached.
+CEILING = 3.6
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("valgrind") and not os.environ.get("CI"), reason="valgrind is not installed"
+)
+
+
+def test_a_message_takes_no_more_instructions_than_its_ceiling():
+    result = instructions.measure(messages=40, streamed=False)
+
+    for who in ("naive", "single"):
+        calls = result[who]["calls"]
+        assert (calls["chat"], calls["sendMessage"], calls["editMessageText"]) == (1, 1, 0)
+    assert result["naive"]["instructions"] > 100_000
+    assert result["ratio"] <= CEILING
+
+
+def test_trimming_allocates_nothing_and_takes_no_more_than_parsing_as_many_bytes():
+    result = trim.measure()
+
+    assert result["turns"] > 50
+    assert result["allocated"] == 0
+    assert 0 < result["ratio"] <= 1

@@ -1,0 +1,45 @@
+"""Random messages from many chats, in a short form of the soak."""
+
+import random
+
+import pytest
+
+from tools.bench import soak
+
+MESSAGES = 300
+
+
+@pytest.fixture(scope="module")
+def result():
+    return soak.measure(MESSAGES)
+
+
+def test_the_live_heap_is_at_the_end_what_it_was_after_the_first_third(result):
+    assert result["samples"][-1]["answered"] == MESSAGES
+    assert result["live_at_end"] == result["live_at_reference"]
+
+
+def test_the_largest_block_stays(result):
+    assert result["block_at_end"] >= soak.LEAST_BLOCK * result["block_at_reference"] > 0
+
+
+def test_conversations_were_compacted_and_nothing_was_lost_on_the_way(result):
+    last = result["samples"][-1]
+
+    assert last["compactions"] > 0
+    assert last["dropped"] == last["duplicates"] == last["refused"] == 0
+    assert last["error"] in ("", None)
+
+
+def test_the_messages_are_of_every_length_and_language_and_fit_telegram():
+    chance = random.Random(7)
+    texts = [soak.text(chance, soak.LONGEST_BYTES) for _ in range(2000)]
+    sizes = [len(text.encode()) for text in texts]
+
+    assert min(sizes) == 1 and max(sizes) > 10_000
+    assert all(len(text.encode("utf-16-le")) <= 2 * soak.LONGEST_UNITS for text in texts)
+    assert all(text.strip() for text in texts)
+    for words in soak.WORDS:
+        assert any(text.startswith(words[:4]) for text in texts)
+    again = random.Random(7)
+    assert texts == [soak.text(again, soak.LONGEST_BYTES) for _ in range(2000)]

@@ -1,0 +1,31 @@
+"""Instructions, counted by valgrind's callgrind. Of the 64-bit runtime: the 32-bit one's loader
+
+is newer than Debian 12's valgrind.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+_TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+
+
+def command(out: Path) -> list[str]:
+    """What stands before the program that is counted; ``out`` is where the counts go."""
+    if not shutil.which("valgrind"):
+        raise SystemExit("valgrind is missing: apt-get install valgrind")
+    return ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={out}"]
+
+
+def output(folder: Path) -> Path:
+    return folder / "callgrind.out"
+
+
+def instructions(out: Path) -> int:
+    """Instructions of a program that has ended."""
+    found = _TOTAL.search(out.read_text()) if out.exists() else None
+    if not found:
+        raise SystemExit("callgrind wrote no counts")
+    return int(found.group(1))

@@ -1,0 +1,121 @@
+"""The pictures of the benchmarks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def _axes(width=7.0, height=3.5, rows=1):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot.subplots(rows, figsize=(width, height))
+
+
+def _save(figure, path: Path) -> None:
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def allocated(result: dict, path: Path) -> None:
+    """The heap ever allocated over the messages, the relay's and the naive bot's."""
+    figure, axes = _axes()
+    for label, rows in (("naive bot", result["naive"]["rows"]), ("Thimble", result["rows"])):
+        rows = [row for row in rows if not row["stage"]]
+        start = rows[0]["total"]
+        axes.plot(
+            [row["answered"] for row in rows],
+            [(row["total"] - start) / 1024 for row in rows],
+            label=label,
+        )
+    axes.set_xlabel("messages answered")
+    axes.set_ylabel("heap allocated, KB")
+    axes.legend()
+    _save(figure, path)
+
+
+def membench(results: list[dict], title, path: Path) -> None:
+    """Over the burst: the live heap, all that was allocated, the process's anonymous memory."""
+    figure, (live, total, anon) = _axes(7.0, 7.0, rows=3)
+    for result in results:
+        rows = result["rows"]
+        start = rows[0]["total"]
+        answered = [row["answered"] for row in rows]
+        live.plot(answered, [row["live"] / 1024 for row in rows], label=title(result))
+        total.plot(answered, [(row["total"] - start) / 1e6 for row in rows])
+        anon.plot(answered, [row["anon"] for row in rows])
+    live.set_ylabel("live heap, KB")
+    total.set_ylabel("heap allocated, MB")
+    anon.set_ylabel("RssAnon, kB")
+    anon.set_xlabel("messages answered")
+    for axes in (live, total, anon):
+        axes.set_ylim(bottom=0)
+    live.legend(fontsize="small")
+    _save(figure, path)
+
+
+def audit(result: dict, path: Path) -> None:
+    """Bytes a message as stacked bars, one a stage, a colour for each function."""
+    figure, axes = _axes(8.0, 4.0)
+    stages = list(result["stages"])
+    top = dict.fromkeys(stages, 0.0)
+    shown = [row for row in result["rows"] if row["bytes"] >= 2]
+    rest = dict(result["stages"])
+    for row in shown:
+        stage = row["stage"]
+        name = f"{row['file'].removeprefix('thimble/')} {row['function']}"
+        axes.bar(stages.index(stage), row["bytes"], bottom=top[stage], label=f"{stage}: {name}")
+        top[stage] += row["bytes"]
+        rest[stage] -= row["bytes"]
+    axes.bar(
+        range(len(stages)),
+        [max(0, rest[stage]) for stage in stages],
+        bottom=[top[stage] for stage in stages],
+        color="lightgrey",
+        label="all others",
+    )
+    axes.set_xticks(range(len(stages)), stages, rotation=30, ha="right")
+    axes.set_ylabel("bytes of heap per message")
+    axes.set_title(f"{result['per_message']:.0f} B a message in all", fontsize="medium")
+    axes.set_ylim(top=max(20, 1.5 * max(result["stages"].values())))
+    axes.legend(fontsize=7, loc="upper left", ncols=2)
+    _save(figure, path)
+
+
+def soak(result: dict, path: Path) -> None:
+    """Live heap, largest block and sessions in RAM; a mark where conversations were compacted."""
+    figure, (heap, sessions) = _axes(8.0, 5.0, rows=2)
+    samples = result["samples"]
+    answered = [row["answered"] for row in samples]
+    heap.plot(answered, [row["heap_used"] / 1024 for row in samples], label="live heap")
+    heap.plot(answered, [row["largest_block"] / 1024 for row in samples], label="largest block")
+    heap.set_ylabel("KB")
+    counts = [row["compactions"] for row in samples]
+    marks = [
+        (where, now - before)
+        for where, before, now in zip(answered, [0, *counts], counts, strict=False)
+        if now > before
+    ]
+    heap.plot(
+        [where for where, _ in marks],
+        [0] * len(marks),
+        "|",
+        color="black",
+        markersize=8,
+        label="compacted since the last sample",
+    )
+    heap.set_ylim(bottom=-5)
+    heap.legend(fontsize="small")
+    sessions.plot(answered, [row["sessions"] for row in samples], label="sessions in RAM")
+    sessions.set_ylabel("sessions")
+    sessions.set_xlabel("messages answered")
+    sessions.set_ylim(bottom=0)
+    sessions.legend(fontsize="small", loc="lower right")
+    total = sessions.twinx()
+    total.plot(answered, counts, color="grey", label="compactions")
+    total.set_ylabel("compactions")
+    total.set_ylim(bottom=0)
+    _save(figure, path)
