@@ -206,6 +206,26 @@ async def garbage(request, proceed, data=None, size=300, seed=1):
     )
 
 
+@kind("raw")
+async def raw(request, proceed, data=b"", pause=0.0, then="close", effect=False):
+    """Exactly these bytes, one every `pause` seconds if that is given. `then`: "close" as a
+    failing network, "reset", "polite" (in good order), or "hold": it stays open, silent."""
+    connection = request.connection
+    if effect:
+        await proceed()
+    for at in range(len(data) if pause else 0):
+        connection.write(data[at : at + 1])
+        await asyncio.sleep(pause)
+    if not pause:
+        connection.write(data)
+    if then == "hold":
+        await asyncio.sleep(3600.0)
+    elif then == "polite":
+        connection.close()
+    else:
+        await _write_part(connection, b"", then == "reset")
+
+
 @kind("garbage_body")
 async def garbage_body(request, proceed, data='{"ok":true,"result":[{]'):
     """A well-formed answer with a body that is not JSON."""

@@ -1,7 +1,8 @@
 """The Unix port as a board: a littlefs image for flash, standard input for the serial line.
 
 THIMBLE_CONFIG   the configuration's file       THIMBLE_ROOT     the folder of flash.img
-THIMBLE_PROFILE  which profile's buffers        (all are set by tools/run.py)
+THIMBLE_PROFILE  which profile's buffers        (all three are set by tools/run.py)
+THIMBLE_DNS      name servers, "address" or "address:port" each, in place of /etc/resolv.conf
 """
 
 import os
@@ -56,12 +57,12 @@ class Board:
     """What the relay asks of a board."""
 
     name = "unix"
-    servers = None  # name servers: those of /etc/resolv.conf
     room_inverted = True  # TLS lives outside the collector's heap: the blocks stand in for it
 
     def __init__(self):
         self.profile = profile.named(os.getenv("THIMBLE_PROFILE") or "unix")
         self.config_path = os.getenv("THIMBLE_CONFIG") or "thimble.json"
+        self.servers = (os.getenv("THIMBLE_DNS") or "").split() or None
         self.roots = sys.path[0] + "/roots"
         self._line = bytearray(_LINE)
         self._len = 0

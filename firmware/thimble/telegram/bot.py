@@ -138,10 +138,13 @@ class Bot:
         self._code = self._retry_after = self._described = 0
         self.scanner.start(self._scratch, 0, _SCRATCH)
         self.http.request(self, first_ms)
-        if self.http.status >= 400 and not self.http.is_json:
+        if self.http.status >= 300 and not self.http.is_json:
             status = self.http.status
             self.http.drain()
-            raise ApiError(status, "Telegram answered %d without saying why" % status)
+            said = "Telegram answered %d without saying why"
+            if status < 400:
+                said = "Telegram redirects (%d), which is not followed"
+            raise ApiError(status, said % status, self.http.retry_after)
 
     def next(self):
         """The scanner's next event beyond the envelope; -1 once the whole answer is read.
