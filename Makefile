@@ -10,7 +10,7 @@ ifdef ASK
 override export ASK := $(value ASK)
 endif
 
-.PHONY: help run figures chaos test lint clean
+.PHONY: help run figures chaos fuzz test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -32,6 +32,9 @@ figures: $(STAMP) ## the figures of the README, beside the naive bot [ARGS="heap
 
 chaos: $(STAMP) ## what the network can do wrong, done to running relays; prints the table [ARGS="faults"]
 	@$(BIN)/python -m tools.chaos $(ARGS)
+
+fuzz: $(STAMP) ## odd and broken input for every reader [MINUTES=1] [SEED=] [ARGS="scan sse http …"]
+	@$(BIN)/python -m tools.fuzz --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
 	@$(BIN)/python -m pytest $(ARGS)

@@ -65,8 +65,11 @@ _PARTS = {"faults": faults}
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos")
-    parser.add_argument("parts", nargs="*", choices=_PARTS)
-    wanted = parser.parse_args().parts or list(_PARTS)
+    parser.add_argument("parts", nargs="*", default=list(_PARTS), help=", ".join(_PARTS))
+    wanted = parser.parse_args().parts
+    for name in wanted:
+        if name not in _PARTS:
+            parser.error(f"no such part: {name} (there are {', '.join(_PARTS)})")
     _OUT.mkdir(parents=True, exist_ok=True)
     results, failed = {}, 0
     for name in wanted:
