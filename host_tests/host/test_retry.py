@@ -6,7 +6,7 @@ import re
 import pytest
 from relay_kit import House
 
-SLACK = 0.6  # what a busy machine may add
+SLACK = 1.5  # what a busy machine may add
 PAGE = "<html>slow down</html>"
 
 
@@ -58,7 +58,7 @@ def test_retry_after_is_obeyed_to_the_second(house, service, method, how, second
     calls = house.cloud.calls(service, method)
     struck = next(number for number, call in enumerate(calls) if call.status == 429)
     waited = pauses(calls)[struck]
-    assert seconds <= waited < seconds + SLACK + (how == "page" and method == "sendMessage")
+    assert seconds <= waited < seconds + SLACK
 
 
 def test_polls_that_fail_are_repeated_with_a_backoff_that_doubles_and_begins_anew(house):
