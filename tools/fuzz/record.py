@@ -28,6 +28,7 @@ _SCRIPTS = (
     {"text": "in one go", "framing": "length"},
     {"status": 429, "retry_after": 7},
     {"status": 400, "message": "prompt is too long"},
+    {"status": 500, "message": "Grüße € 😀 " * 30},
 )
 
 
