@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from witness import WITNESS
 
 from tools import build, firmware, runtime
 from tools.cloud.cloud import Cloud
+from tools.witness import WITNESS
 
 DEVICE = Path(__file__).parent / "device"
 RUNNER = DEVICE / "lib" / "runner.py"

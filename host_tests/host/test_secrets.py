@@ -2,9 +2,9 @@
 
 import pytest
 from relay_kit import House
-from witness import WITNESS, Witness, parts
 
 from tools.cloud import KEY, TOKEN
+from tools.witness import WITNESS, Witness, parts
 
 
 @pytest.mark.parametrize("secret", [TOKEN, KEY, "a-wifi-password"])
