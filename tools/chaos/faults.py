@@ -99,6 +99,7 @@ _JSON = b"Content-Type: application/json\r\n"
 _CHUNKED = _HEAD + _JSON + b"Transfer-Encoding: chunked\r\n\r\n"
 _LENGTH = _HEAD + _JSON + b"Content-Length: %d\r\n\r\n"
 _BODY = b'{"ok":true,"result":[]}'
+_DRIP = _HEAD + b"Content-Type: text/event-stream\r\nContent-Length: 999\r\n\r\n" + b"\n" * 999
 _CUT = ""
 
 FAULTS = [
@@ -119,6 +120,13 @@ FAULTS = [
         lambda gate: gate.freeze(),
         "no answer within",
         slow={"telegram": 65, "model": 120},
+    ),
+    Fault(
+        "connection attempts swallowed",
+        lambda side: (side.gate.swallow(), side.gate.cut(reset=True)),
+        r"\(connect\).*no answer within",
+        lasts=True,
+        slow=dict.fromkeys(BOTH, 12),
     ),
     _new("connection closed at once", SHUT, r"\(handshake\)"),
     _new("connection reset at once", RESET, r"\((handshake|connect)\)"),
@@ -150,6 +158,14 @@ FAULTS = [
         r"\(deadline\).*header took",
         slow=20,
         pause=1.0,
+    ),
+    Fault(
+        "one byte a second in the body",
+        lambda side: side.fault(
+            "raw", 1, data=_DRIP, pause=1.0, fast=_DRIP.index(b"\r\n\r\n") + 4
+        ),
+        {"telegram": r"\(deadline\).*took over", "model": r"\(silence\): no word"},
+        slow={"telegram": 120, "model": 300},
     ),
     _http("garbage", "garbage", r"does not speak HTTP"),
     _http("garbage in the body", "garbage_body", "JSON|breaks|ended|at byte"),

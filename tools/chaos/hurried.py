@@ -40,6 +40,8 @@ def hasten(relay):
         http.silence_ms //= _HURRY
         http.header_ms //= _HURRY
     relay.model.silence_ms //= _HURRY * 4
+    relay.model.progress_ms //= _HURRY * 4
+    relay.bot.answer_ms //= _HURRY * 2
     begin = relay.bot._begin
 
     def hastened(method, first_ms):

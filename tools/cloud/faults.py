@@ -207,17 +207,18 @@ async def garbage(request, proceed, data=None, size=300, seed=1):
 
 
 @kind("raw")
-async def raw(request, proceed, data=b"", pause=0.0, then="close", effect=False):
-    """Exactly these bytes, one every `pause` seconds if that is given. `then`: "close" as a
-    failing network, "reset", "polite" (in good order), or "hold": it stays open, silent."""
+async def raw(request, proceed, data=b"", pause=0.0, fast=0, then="close", effect=False):
+    """Exactly these bytes; with `pause`, behind the first `fast` one every so many seconds.
+    `then`: "close" as a failing network, "reset", "polite" (in good order), or "hold": the
+    connection stays open, silent."""
     connection = request.connection
     if effect:
         await proceed()
-    for at in range(len(data) if pause else 0):
+    fast = fast if pause else len(data)
+    connection.write(data[:fast])
+    for at in range(fast, len(data)):
         connection.write(data[at : at + 1])
         await asyncio.sleep(pause)
-    if not pause:
-        connection.write(data)
     if then == "hold":
         await asyncio.sleep(3600.0)
     elif then == "polite":
