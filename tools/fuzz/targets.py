@@ -194,7 +194,8 @@ class Http(Target):
 
 # What only we refuse: other versions, compression, two lengths, folded lines.
 _OURS_ALONE = re.compile(
-    rb"HTTP/(?!1\.)|content-encoding|content-length.*content-length|\n[ \t]|HTTP/1\.. 101",
+    rb"HTTP/(?!1\.)|HTTP/1\.. 101|\n[ \t]|content-encoding|"
+    rb"content-length.*content-length|content-length:[^\n]*,",
     re.IGNORECASE | re.DOTALL,
 )
 
