@@ -100,8 +100,8 @@ def _measure(rig: Rig, fault: Fault, side: Side, hurry: int, row: Row) -> None:
         rig.relay.stop()
         asked = rig.names.asked.get(side.host, 0)
     start = time.monotonic()
-    armed = fault.strike(side)
     log = len(rig.relay.log)
+    armed = fault.strike(side)
     if fault.fresh:
         rig.start()
         log = 0
