@@ -10,7 +10,7 @@ ifdef ASK
 override export ASK := $(value ASK)
 endif
 
-.PHONY: help run figures membench audit soak test lint clean
+.PHONY: help run figures membench audit soak chaos fuzz test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -38,6 +38,12 @@ audit: $(STAMP) ## what a message allocates, by stage, file and function [ARGS="
 
 soak: $(STAMP) ## random messages, and what is left of the heap behind them [MESSAGES=10000]
 	@$(BIN)/python -m tools.bench.soak $(if $(MESSAGES),--messages $(MESSAGES)) $(ARGS)
+
+chaos: $(STAMP) ## what the network can do wrong, done to running relays; prints the table [ARGS="faults"]
+	@$(BIN)/python -m tools.chaos $(ARGS)
+
+fuzz: $(STAMP) ## odd and broken input for every reader [MINUTES=1] [SEED=] [ARGS="scan sse http …"]
+	@$(BIN)/python -m tools.fuzz --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
 	@$(BIN)/python -m pytest $(ARGS)

@@ -11,13 +11,36 @@ from pathlib import Path
 
 import pytest
 
-from tools import build, runtime
+from tools import build, firmware, runtime
+from tools.cloud.cloud import Cloud
+from tools.witness import WITNESS
 
 DEVICE = Path(__file__).parent / "device"
 RUNNER = DEVICE / "lib" / "runner.py"
 MARK = b"\x1e"
 HEAP = "176k"
 TEST_S = 60
+
+
+LAST = "test_secrets.py"
+
+
+def pytest_configure(config):
+    """From here on all that a firmware writes is looked through for secrets."""
+    firmware.Firmware.witness = staticmethod(WITNESS.heard)
+    stop = Cloud.stop
+
+    def looked_through(cloud):
+        calls = cloud.telegram.calls() if cloud.plain else []
+        WITNESS.shown(str(call.params.get("text", "")) for call in calls)
+        stop(cloud)
+
+    Cloud.stop = looked_through
+
+
+def pytest_collection_modifyitems(items):
+    """What looks back on the whole suite comes last."""
+    items.sort(key=lambda item: item.path.name == LAST)
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector):
@@ -64,6 +87,7 @@ class DeviceFile(pytest.File):
                 self.process = None
                 return "fail", f"{output.decode(errors='replace')}\nthe runtime ended ({code})"
             output += piece
+        WITNESS.heard({}, output)
         text, _, verdict = output.rpartition(MARK)
         return verdict.decode().strip(), text.decode(errors="replace")
 
@@ -135,7 +159,9 @@ class Device:
     ) -> subprocess.CompletedProcess:
         """Runs ``source`` to its end, or raises subprocess.TimeoutExpired."""
         argv, env = self._command(source, env, heap, mode)
-        return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=timeout)
+        WITNESS.heard(env, (done.stdout + done.stderr).encode())
+        return done
 
     def start(
         self, source: str, env: dict | None = None, heap: str = HEAP, mode="rom"

@@ -48,8 +48,11 @@ def die_with_parent() -> None:
 class Firmware:
     """A running firmware whose console is driven by this object.
 
-    ``log`` holds what it wrote to standard error. Use as a context manager.
+    ``log`` holds what it wrote to standard error. Use as a context manager. ``witness``, where
+    there is one, is called with the environment and all that any firmware writes, its flash last.
     """
+
+    witness = None
 
     def __init__(self, config: Path, root: Path, **options: str):
         self._command = command(config, root, **options)
@@ -76,9 +79,10 @@ class Firmware:
     def __exit__(self, *exc) -> None:
         self.stop()
 
-    @staticmethod
-    def _read(stream, sink) -> None:
+    def _read(self, stream, sink) -> None:
         for line in stream:
+            if self.witness:
+                self.witness(self._command[1], line)
             sink(line.decode(errors="replace").rstrip("\n"))
 
     @property
@@ -130,4 +134,7 @@ class Firmware:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.close()
+        if self.witness:
+            flash = Path(self._command[1]["THIMBLE_ROOT"]) / "flash.img"
+            self.witness(self._command[1], flash.read_bytes() if flash.exists() else b"")
         return self.process.returncode

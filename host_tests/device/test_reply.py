@@ -183,6 +183,66 @@ def test_429_is_waited_out_exactly_and_then_shown():
     assert 3000 <= reply._pause.waited < 3100
 
 
+class Slow(Bot):
+    """Its calls take 200 ms; `begun` and `ended` are the ticks of each."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun = []
+        self.ended = []
+
+    def _fail(self, name):
+        self.begun.append(time.ticks_ms())
+        time.sleep_ms(200)
+        self.ended.append(time.ticks_ms())
+        super()._fail(name)
+
+
+def slow(error):
+    """A reply with true limits, whose bot's first call fails with `error`."""
+    bot = Slow()
+    bot.errors = [error]
+    reply = Reply(bot, Limits(4), bytearray(12288 + 1536), 8, time.sleep_ms)
+    reply.peer.load(b"42", 0, 2, 2, False)
+    reply.begin()
+    return reply, bot
+
+
+def test_retry_after_counts_from_the_answer_that_says_it():
+    reply, bot = slow(ApiError(429, "Too Many Requests: retry after 1", 1))
+    reply.say(b"hello")
+    waited = time.ticks_diff(bot.begun[1], bot.ended[0])
+    assert bot.shown == ["hello"] and 1000 <= waited < 1100, waited
+
+
+def test_a_429_for_typing_holds_back_the_message_too():
+    reply, bot = slow(ApiError(429, "Too Many Requests: retry after 1", 1))
+    reply.tick(time.ticks_add(time.ticks_ms(), 400))
+    reply.say(b"hello")
+    waited = time.ticks_diff(bot.begun[1], bot.ended[0])
+    assert bot.calls == ["typing", "send"] and 1000 <= waited < 1100, waited
+
+
+class Lines:
+    def __init__(self):
+        self.said = []
+
+    def fail(self, error):
+        self.said.append(str(error))
+
+
+def test_what_delays_an_answer_is_said():
+    reply, bot = make()
+    reply.log = Lines()
+    bot.errors = [NetError("closed", "reset"), ApiError(502, "bad gateway")]
+    bot.errors.append(ApiError(429, "Too Many Requests: retry after 1", 1))
+    write(reply, "hello")
+    reply.finish(b"")
+    said = reply.log.said
+    assert bot.shown == ["hello"] and len(said) == 3
+    assert "reset" in said[0] and "bad gateway" in said[1] and "429" in said[2]
+
+
 def test_not_modified_counts_as_shown():
     reply, bot = make()
     write(reply, "x" * 30)

@@ -66,6 +66,7 @@ def test_tls_speaks_the_versions_it_should(running, tls, version):
         ("expired", "certificate has expired"),
         ("not_yet", "certificate is not yet valid"),
         ("untrusted", "unable to get local issuer certificate"),
+        ("self_signed", "self-signed certificate"),
     ],
 )
 def test_bad_certificates_are_bad(running, kind, reason):

@@ -72,6 +72,18 @@ def test_a_flood_is_told_in_the_services_words(cloud):
     assert answer["parameters"] == {"retry_after": 9}
 
 
+def test_exactly_the_bytes_that_were_given_come_at_their_pace(cloud):
+    cloud.fault("telegram", "getMe", "raw", data=b"HTTP/1.1 2")
+    assert raw(cloud, get_me()) == b"HTTP/1.1 2"
+    cloud.fault("telegram", "getMe", "raw", data=b"fast slow", pause=0.1, fast=4)
+    started = time.monotonic()
+    assert raw(cloud, get_me()) == b"fast slow"
+    assert time.monotonic() - started >= 0.4
+    cloud.fault("telegram", "getMe", "raw", data=b"x", then="reset")
+    with pytest.raises(ConnectionResetError):
+        raw(cloud, get_me())
+
+
 def test_a_lost_answer_may_have_taken_effect_or_not(cloud):
     before = len(cloud.telegram.messages(42))
     cloud.fault("telegram", "sendMessage", "close", effect=True)

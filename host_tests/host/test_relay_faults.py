@@ -5,6 +5,13 @@ import time
 import pytest
 from relay_kit import OWNER, House
 
+CERTIFICATES = {
+    "wrong_host": "does not match",
+    "expired": "expired (or the clock is wrong)",
+    "not_yet": "in the future (or the clock is wrong)",
+    "untrusted": "not correctly signed by the trusted CA",
+    "self_signed": "not correctly signed by the trusted CA",
+}
 FAULTS = {
     "a 502 in HTML": ("status", {"status": 502}),
     "a length too long": ("length", {"add": 10}),
@@ -97,7 +104,7 @@ def test_ids_that_start_anew_lower_are_answered(house):
     assert house.board.status()["duplicates"] == 0
 
 
-@pytest.mark.parametrize("kind", ["wrong_host", "expired", "untrusted"])
+@pytest.mark.parametrize("kind", CERTIFICATES)
 def test_a_bad_certificate_of_telegram_gets_no_request(build, kind):
     house = build()
     listener = house.cloud.listen(certificate=kind)
@@ -107,18 +114,35 @@ def test_a_bad_certificate_of_telegram_gets_no_request(build, kind):
         time.sleep(0.2)
         assert not house.cloud.calls()
         assert "certificate" in house.board.status()["error"]
+        assert CERTIFICATES[kind] in house.board.status()["error"]
 
 
-@pytest.mark.parametrize("kind", ["wrong_host", "expired", "untrusted"])
+@pytest.mark.parametrize("kind", CERTIFICATES)
 def test_a_bad_certificate_of_the_model_gets_no_request(build, kind):
     house = build()
     listener = house.cloud.listen(certificate=kind)
     house.config["model"]["url"] = listener.url + "/v1"
     with house:
         house.say("hello", OWNER)
-        house.wait(lambda: any("certificate" in line for line in house.board.log))
+        text = house.wait(lambda: house.texts(OWNER))[0]
+        assert CERTIFICATES[kind] in text and CERTIFICATES[kind] in house.board.status()["error"]
         time.sleep(0.2)
         assert not house.cloud.models.calls()
+
+
+@pytest.mark.parametrize("service, method", [("telegram", "getUpdates"), ("models", "chat")])
+def test_a_redirect_to_plain_http_is_not_followed_and_said(build, service, method):
+    with build() as house:
+        plain = house.cloud.listen(tls=None)
+        path = f"/bot{house.cloud.token}/getUpdates" if service == "telegram" else ""
+        fault = house.cloud.fault(service, method, "redirect", to=plain.url + path, status=307)
+        chat = house.say("hello")
+        house.wait(lambda: any("307" in line for line in house.board.log))
+        house.ask("after", chat)
+
+        assert fault.applied == 1
+        assert plain.connections == 0
+        assert not [call for call in house.cloud.calls() if not call.secure]
 
 
 def test_a_wrong_token_is_said_without_it(build):

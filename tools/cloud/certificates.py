@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-KINDS = ("good", "wrong_host", "expired", "not_yet", "untrusted")
+KINDS = ("good", "wrong_host", "expired", "not_yet", "untrusted", "self_signed")
+# Names that a test's own name server may know; no public one has them (RFC 6761).
+NAMES = ("localhost", "telegram.test", "model.test")
 
 _DAY = datetime.timedelta(days=1)
 
@@ -80,18 +82,22 @@ class Authority:
         host = "elsewhere.invalid" if kind == "wrong_host" else "localhost"
         names = [x509.DNSName(host)]
         if kind != "wrong_host":
+            names = [x509.DNSName(name) for name in NAMES]
             names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        issuer, signer = self._name, self._key
+        if kind == "self_signed":
+            issuer, signer = subject, key
         certificate = (
-            _builder(subject, self._name, key.public_key(), since, until)
+            _builder(subject, issuer, key.public_key(), since, until)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(sign_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False
             )
-            .sign(self._key, hashes.SHA256())
+            .sign(signer, hashes.SHA256())
         )
         return (
             certificate.public_bytes(serialization.Encoding.PEM),

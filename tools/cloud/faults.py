@@ -206,6 +206,27 @@ async def garbage(request, proceed, data=None, size=300, seed=1):
     )
 
 
+@kind("raw")
+async def raw(request, proceed, data=b"", pause=0.0, fast=0, then="close", effect=False):
+    """Exactly these bytes; with `pause`, behind the first `fast` one every so many seconds.
+    `then`: "close" as a failing network, "reset", "polite" (in good order), or "hold": the
+    connection stays open, silent."""
+    connection = request.connection
+    if effect:
+        await proceed()
+    fast = fast if pause else len(data)
+    connection.write(data[:fast])
+    for at in range(fast, len(data)):
+        connection.write(data[at : at + 1])
+        await asyncio.sleep(pause)
+    if then == "hold":
+        await asyncio.sleep(3600.0)
+    elif then == "polite":
+        connection.close()
+    else:
+        await _write_part(connection, b"", then == "reset")
+
+
 @kind("garbage_body")
 async def garbage_body(request, proceed, data='{"ok":true,"result":[{]'):
     """A well-formed answer with a body that is not JSON."""

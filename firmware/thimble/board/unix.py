@@ -3,6 +3,7 @@
 THIMBLE_CONFIG   the configuration's file       THIMBLE_ROOT     the folder of flash.img
 THIMBLE_PROFILE  which profile's buffers        THIMBLE_CAUSE    why it starts again
 THIMBLE_DOG_S    seconds that the dog waits     (tools/run.py sets them)
+THIMBLE_DNS      name servers, "address" or "address:port" each, in place of /etc/resolv.conf
 """
 
 import os
@@ -64,7 +65,6 @@ class Board:
 
     name = "unix"
     flash = "/flash"
-    servers = None  # name servers: those of /etc/resolv.conf
     room_inverted = True  # TLS lives outside the collector's heap: the blocks stand in for it
     wlan = None  # the system keeps the network
     memory_size = 2046
@@ -72,6 +72,7 @@ class Board:
     def __init__(self):
         self.profile = profile.named(os.getenv("THIMBLE_PROFILE") or "unix")
         self.config_path = os.getenv("THIMBLE_CONFIG") or "thimble.json"
+        self.servers = (os.getenv("THIMBLE_DNS") or "").split() or None
         self.roots = sys.path[0] + "/roots"
         self.read_line = Line().read
         self.led = Led(None)

@@ -49,7 +49,8 @@ class Model:
     """Asks the model of ``settings``. ``out`` (300 bytes or more) holds each piece of its text.
 
     silence_ms: bound on the wait for any byte; progress_ms: for text or reasoning while the
-    service only keeps the connection alive; answer_ms: for the whole answer.
+    service only keeps the connection alive; answer_ms: for the whole answer. log: where it is
+    said what cut an answer off, or None.
 
     After DONE: reason (STOP, LENGTH, CUT or OTHER), tokens_in and tokens_out (0 if not told),
     thought (there was reasoning).
@@ -66,6 +67,7 @@ class Model:
         if len(out) < _OUT_LEAST:
             raise ValueError("out is too small")
         self.http = http
+        self.log = None
         self.out = out
         self.silence_ms = _SILENCE_MS
         self.progress_ms = _PROGRESS_MS
@@ -412,6 +414,8 @@ class Model:
             return False
         if self.reason < 0 and self._visible:
             self.reason = CUT
+            if self.log:
+                self.log.fail("the model's answer broke off before its end")
         return self.reason >= 0
 
 

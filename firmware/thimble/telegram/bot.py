@@ -8,11 +8,13 @@ token stands in the path, never in an error.
     text   (buf, off, end), UTF-8; at most 4,096 UTF-16 units, not empty after trimming
 """
 
+import time
+
 import micropython
 from micropython import const
 
 from thimble.core import octets
-from thimble.core.errors import ApiError
+from thimble.core.errors import ApiError, NetError
 from thimble.core.scan import INTEGER, MORE, PIECE, TRUE, VALUE, Scanner
 
 # The paths of every answer's envelope come first, retry_after as the last of them.
@@ -26,6 +28,7 @@ _RESULT = (b"result.message_id", b"result.username")
 FIRST = const(6)  # where the paths of the updates begin
 
 _ANSWER_MS = const(15000)
+_WHOLE_MS = const(120_000)
 _SCRATCH = const(160)
 
 
@@ -55,13 +58,18 @@ class Peer:
 
 
 class Bot:
-    """Calls methods. An answer that is not "ok" raises ApiError; a broken link NetError."""
+    """Calls methods. An answer that is not "ok" raises ApiError; a broken link NetError.
+
+    answer_ms: bound on an answer from its header to its end, however its bytes drip in.
+    """
 
     repeatable = False
     has_body = True
 
     def __init__(self, http, token, path, update_paths):
         self.http = http
+        self.answer_ms = _WHOLE_MS
+        self._began = 0
         self._path = (path + "/bot" + token + "/").encode()
         self.name = token.partition(":")[0].encode()  # its id, which is no secret
         self._method = self._buf = self._extra = b""
@@ -143,10 +151,14 @@ class Bot:
         self._code = self._retry_after = self._described = 0
         self.scanner.start(self._scratch, 0, _SCRATCH)
         self.http.request(self, first_ms)
-        if self.http.status >= 400 and not self.http.is_json:
+        self._began = time.ticks_ms()
+        if self.http.status >= 300 and not self.http.is_json:
             status = self.http.status
             self.http.drain()
-            raise ApiError(status, "Telegram answered %d without saying why" % status)
+            said = "Telegram answered %d without saying why"
+            if status < 400:
+                said = "Telegram redirects (%d), which is not followed"
+            raise ApiError(status, said % status, self.http.retry_after)
 
     def next(self):
         """The scanner's next event beyond the envelope; -1 once the whole answer is read.
@@ -163,6 +175,8 @@ class Bot:
                 return event
             if event != MORE:
                 return event
+            if time.ticks_diff(time.ticks_ms(), self._began) > self.answer_ms:
+                self._late()
             count = http.read(_ANSWER_MS)
             if count == 0:
                 scanner.finish()
@@ -171,6 +185,10 @@ class Bot:
                 return -1
             if count > 0:
                 scanner.feed(http.inbuf, http.pos, http.pos + count)
+
+    def _late(self):
+        self.http.close()
+        raise NetError("deadline", "Telegram's answer took over %d ms" % self.answer_ms)
 
     @micropython.native
     def _take(self, event):

@@ -43,6 +43,7 @@ class Reply:
     max_parts  messages an answer may have; then ``full`` is set and what follows is refused
     pause      pause(ms) waits, serving the rest of the relay
     journal    where the ids of the messages that are sent are noted, or None
+    log        where it is said what keeps an answer from being sent, or None
     """
 
     def __init__(self, bot, limits, buf, max_parts, pause, journal=None):
@@ -50,6 +51,7 @@ class Reply:
         self.limits = limits
         self.buf = buf
         self.max_parts = max_parts
+        self.log = None
         self.peer = Peer()
         self._pause = pause
         self._journal = journal
@@ -194,7 +196,9 @@ class Reply:
                     if self._show():
                         return
                     wait = self.limits.wait_ms(self.peer, time.ticks_ms(), 0)
-                except (NetError, ParseError):
+                except (NetError, ParseError) as error:
+                    if self.log:
+                        self.log.fail(error)
                     wait = self._backoff.next(now & 255)
             if time.ticks_diff(now, start) > _DELIVER_MS:
                 raise Gone("Telegram could not be reached for 10 minutes")
@@ -222,17 +226,20 @@ class Reply:
                 if self._record >= 0:
                     self._journal.answering(self._record, self._id, 0, self._id_len)
         except ApiError as error:
-            if not self._settled(error, now):
+            if not self._settled(error):
                 return False
         self._shown = self.length
         self._at = time.ticks_ms()
         return True
 
-    def _settled(self, error, now):
+    def _settled(self, error):
         """What an error from Telegram means: True, it is as wished; False, try again; or Gone."""
         said = error.text
         if error.status == 429:
-            self.limits.block(self.peer, now, max(error.retry_after, 1))
+            if self.log:
+                self.log.fail(error)
+            # From now on, not from when the call was made: Telegram counts from its answer.
+            self.limits.block(self.peer, time.ticks_ms(), max(error.retry_after, 1))
         elif error.status == 400 and "not modified" in said:
             return True
         elif error.status == 400 and self._id_len and "message" in said and "edit" in said:
@@ -250,5 +257,9 @@ class Reply:
             self._typed = True
             try:
                 self.bot.send_chat_action(self.peer)
-            except ThimbleError:  # one name: the frame stays out of the heap
-                pass
+            except ThimbleError as error:  # one name: the frame stays out of the heap
+                self._refused(error)
+
+    def _refused(self, error):
+        if isinstance(error, ApiError) and error.status == 429:
+            self.limits.block(self.peer, time.ticks_ms(), max(error.retry_after, 1))

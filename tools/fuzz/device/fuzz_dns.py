@@ -1,0 +1,16 @@
+"""A case: the length of a query, the query, what came as its answer."""
+
+from thimble.net import dns
+
+_NAMES = ("ignored", "found", "no name", "no address", "failed")
+
+
+def run(case):
+    at = case[0] + 1
+    query = bytearray(case[1:at])
+    message = bytearray(case[at:])
+    code, address, ttl = dns.parse(message, len(message), query)
+    assert (code == dns.FOUND) == (address is not None)
+    if code == dns.FOUND:
+        assert 30 <= ttl <= 3600
+    return "%s %s" % (_NAMES[code], address)
