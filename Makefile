@@ -10,7 +10,7 @@ ifdef ASK
 override export ASK := $(value ASK)
 endif
 
-.PHONY: help run figures test lint clean
+.PHONY: help run figures qemu test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -29,6 +29,9 @@ run: $(STAMP) ## talk to the firmware [ASK="text"] [CONFIG=file] [ROOT=dir] [HEA
 
 figures: $(STAMP) ## the figures of the README, beside the naive bot [ARGS="heap rom mpy long scan start"]
 	@$(BIN)/python -m tools.bench.figures $(ARGS)
+
+qemu: $(STAMP) ## an emulated board (Cortex-M3) with the firmware frozen; says how mpremote connects
+	@exec $(BIN)/python -m tools.qemu
 
 test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
 	@$(BIN)/python -m pytest $(ARGS)

@@ -83,7 +83,7 @@ def build(march: str) -> Image:
                 rom = make_romfs(str(fresh / "code"), mpy_cross=None)
             (fresh / "rom.img").write_bytes(rom)
             fresh.rename(target)
-            _prune(folder)
+            prune(folder)
     return image
 
 
@@ -95,7 +95,8 @@ def _fingerprint(sources: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _prune(folder: Path) -> None:
+def prune(folder: Path) -> None:
+    """Leaves the latest few builds in ``folder``."""
     builds = [path for path in folder.iterdir() if path.is_dir()]
     for old in sorted(builds, key=lambda path: path.stat().st_mtime)[:-KEEP]:
         shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,108 @@
+// What the emulated board does beyond MicroPython's qemu port: a clock, Ctrl-C, boot.py, main.py.
+
+#include "py/mphal.h"
+#include "py/runtime.h"
+#include "py/stream.h"
+#include "shared/runtime/interrupt_char.h"
+#include "shared/runtime/pyexec.h"
+#include "uart.h"
+
+// One half of the machine's CMSDK dual timer counts down at 25 MHz / 256.
+#define TIMER_LOAD (*(volatile uint32_t *)0x40002000)
+#define TIMER_VALUE (*(volatile uint32_t *)0x40002004)
+#define TIMER_CONTROL (*(volatile uint32_t *)0x40002008)
+#define TIMER_ON_32_BIT_BY_256 (0x8a)
+#define TICK_NS (10240)
+
+// Characters that came while code ran. What does not fit waits in the UART.
+static uint8_t waiting[256];
+static uint8_t first, past;
+static uint32_t polls;
+
+static uint64_t ticks(void) {
+    static uint64_t total;
+    static uint32_t last;
+    if (TIMER_CONTROL != TIMER_ON_32_BIT_BY_256) {
+        TIMER_LOAD = 0xffffffff;
+        TIMER_CONTROL = TIMER_ON_32_BIT_BY_256;
+    }
+    uint32_t now = 0xffffffff - TIMER_VALUE;
+    total += (uint32_t)(now - last);
+    last = now;
+    return total;
+}
+
+static void take(void) {
+    while ((uint8_t)(past + 1) != first) {
+        int c = uart_rx_chr();
+        if (c < 0) {
+            return;
+        }
+        if (c == mp_interrupt_char) {
+            first = past; // as on a board, what was typed before is gone
+            mp_sched_keyboard_interrupt();
+        } else {
+            waiting[past++] = c;
+        }
+    }
+}
+
+void board_poll(void) {
+    // The UART is slow to ask; bytecode jumps back often.
+    if ((++polls & 0xff) == 0) {
+        take();
+    }
+}
+
+int __wrap_mp_hal_stdin_rx_chr(void) {
+    while (first == past) {
+        mp_handle_pending(true);
+        take();
+    }
+    return waiting[first++];
+}
+
+uintptr_t __wrap_mp_hal_stdio_poll(uintptr_t flags) {
+    take();
+    return flags & (first == past ? MP_STREAM_POLL_WR : MP_STREAM_POLL_WR | MP_STREAM_POLL_RD);
+}
+
+uint64_t mp_hal_time_ns(void) {
+    return ticks() * TICK_NS;
+}
+
+mp_uint_t mp_hal_ticks_ms(void) {
+    return mp_hal_time_ns() / 1000000;
+}
+
+mp_uint_t mp_hal_ticks_us(void) {
+    return mp_hal_time_ns() / 1000;
+}
+
+mp_uint_t mp_hal_ticks_cpu(void) {
+    return ticks();
+}
+
+void mp_hal_delay_us(mp_uint_t us) {
+    mp_uint_t start = mp_hal_ticks_us();
+    while (mp_hal_ticks_us() - start < us) {
+        take();
+        mp_handle_pending(true);
+    }
+}
+
+void mp_hal_delay_ms(mp_uint_t ms) {
+    mp_uint_t start = mp_hal_ticks_ms();
+    while (mp_hal_ticks_ms() - start < ms) {
+        take();
+        mp_handle_pending(true);
+    }
+}
+
+void board_boot(void) {
+    pyexec_frozen_module("_boot.py", false);
+    pyexec_file_if_exists("boot.py");
+    if (pyexec_mode_kind == PYEXEC_MODE_FRIENDLY_REPL) {
+        pyexec_file_if_exists("main.py");
+    }
+}
