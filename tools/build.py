@@ -59,6 +59,12 @@ def compile_file(source: Path, output: Path, march: str, name: str) -> None:
         raise SystemExit(f"{source} ({march}): {done.stdout}{done.stderr}")
 
 
+def romfs(folder: Path) -> bytes:
+    """A ROMFS image of the folder's files, as they are."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return make_romfs(str(folder), mpy_cross=None)
+
+
 def build(march: str) -> Image:
     """The current build for ``march``, made if it is not there."""
     sources = sorted(FIRMWARE.rglob("*.py"))
@@ -79,9 +85,7 @@ def build(march: str) -> Image:
                 compile_file(source, name, march, str(relative))
             roots.write_roots(fresh / "code" / "roots")
             compile_file(BOOT, fresh / "boot" / "boot.mpy", march, BOOT.name)
-            with contextlib.redirect_stdout(io.StringIO()):
-                rom = make_romfs(str(fresh / "code"), mpy_cross=None)
-            (fresh / "rom.img").write_bytes(rom)
+            (fresh / "rom.img").write_bytes(romfs(fresh / "code"))
             fresh.rename(target)
             prune(folder)
     return image

@@ -17,9 +17,11 @@ import os
 import re
 import select
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,7 @@ from tools.runtime import PROJECT, SUITE, cache_dir
 BOARDS = PROJECT / "boards"
 COMPILER = "arm-none-eabi-gcc"
 EMULATOR = "qemu-system-arm"
+ROM_ADDRESS = 0x21800000  # where boot/_boot.py looks for its length and the image
 START_S = 20
 BUILD_S = 600
 
@@ -159,20 +162,27 @@ def _make(port: Path, objects: Path, target: Path) -> None:
 class Board:
     """The emulated board, running. ``port`` is its serial line's path. A context manager.
 
-    Its flash begins empty and lives as long as this object: resets keep it.
+    Its flash begins empty and lives as long as this object: resets keep it. ``rom`` is a ROMFS
+    image that is mounted at /rom.
     """
 
-    def __init__(self, image: Image | None = None):
+    def __init__(self, image: Image | None = None, rom: bytes = b""):
         self.image = image or build()
+        self.rom = rom
         self.process: subprocess.Popen | None = None
         self.port = ""
 
     def __enter__(self) -> Board:
+        command = [EMULATOR, "-machine", "mps2-an385", "-display", "none", "-monitor", "null"]
+        command += ["-semihosting", "-serial", "pty", "-kernel", str(self.image.elf)]
+        if self.rom:
+            self._rom_file = tempfile.NamedTemporaryFile()
+            self._rom_file.write(struct.pack("<I", len(self.rom)) + self.rom)
+            self._rom_file.flush()
+            rom = f"loader,file={self._rom_file.name},addr={ROM_ADDRESS:#x},force-raw=on"
+            command += ["-device", rom]
         self.process = subprocess.Popen(
-            [
-                *(EMULATOR, "-machine", "mps2-an385", "-display", "none", "-monitor", "null"),
-                *("-semihosting", "-serial", "pty", "-kernel", str(self.image.elf)),
-            ],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -203,6 +213,8 @@ class Board:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+        if self.rom:
+            self._rom_file.close()
 
 
 def main() -> int:

@@ -14,6 +14,7 @@
 #define MICROPY_PY_MACHINE_INCLUDEFILE "modules/board/machine.c"
 
 #define MICROPY_KBD_EXCEPTION (1)
+#define MICROPY_GC_SPLIT_HEAP (1)
 
 // Ctrl-C is looked for at every jump back and every return of bytecode.
 #define MICROPY_VM_HOOK_LOOP board_poll();

@@ -9,6 +9,7 @@ from thimble.core.ring import Ring
 from thimble.telegram import updates
 from thimble.telegram.bot import Bot
 
+QEMU = True
 HEAP = "512k"
 TOKEN = "1:fake"
 

@@ -1,8 +1,10 @@
 """Mounts the emulated board's flash: littlefs in the machine's PSRAM, the size of a Pico W's.
 
-The memory keeps its content through soft and hard resets; it begins anew with QEMU.
+The memory keeps its content through soft and hard resets; it begins anew with QEMU, which may
+also have put a ROMFS image there, behind its length in 4 bytes.
 """
 
+import struct  # noqa: I001 (MicroPython)
 import uctypes
 import vfs
 from micropython import const
@@ -10,6 +12,7 @@ from micropython import const
 _ADDRESS = const(0x21000000)
 _BLOCK = const(4096)
 _BLOCKS = const(212)
+_ROM = const(0x21800000)
 
 
 class _Flash:
@@ -39,6 +42,9 @@ def _mount():
     except OSError:
         vfs.VfsLfs2.mkfs(flash)
         vfs.mount(flash, "/")
+    size = struct.unpack("<I", uctypes.bytearray_at(_ROM, 4))[0]
+    if size:
+        vfs.mount(vfs.VfsRom(uctypes.bytearray_at(_ROM + 4, size)), "/rom")
 
 
 _mount()

@@ -1,5 +1,6 @@
 // What the emulated board does beyond MicroPython's qemu port: a clock, Ctrl-C, boot.py, main.py.
 
+#include "py/gc.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "py/stream.h"
@@ -13,6 +14,9 @@
 #define TIMER_CONTROL (*(volatile uint32_t *)0x40002008)
 #define TIMER_ON_32_BIT_BY_256 (0x8a)
 #define TICK_NS (10240)
+
+// The flash (boot/_boot.py) stands in the first megabyte of the machine's PSRAM of 16 MB.
+#define EXTRA_HEAP (0x21100000)
 
 // Characters that came while code ran. What does not fit waits in the UART.
 static uint8_t waiting[256];
@@ -106,3 +110,23 @@ void board_boot(void) {
         pyexec_file_if_exists("main.py");
     }
 }
+
+// emulator.add_heap(size): the heap grows once by size bytes of the memory beyond the flash. Tests
+// that need more than a board has call it; a hard reset takes it back.
+static mp_obj_t emulator_add_heap(mp_obj_t size) {
+    gc_add((void *)EXTRA_HEAP, (void *)(EXTRA_HEAP + mp_obj_get_int(size)));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(emulator_add_heap_obj, emulator_add_heap);
+
+static const mp_rom_map_elem_t emulator_globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_emulator) },
+    { MP_ROM_QSTR(MP_QSTR_add_heap), MP_ROM_PTR(&emulator_add_heap_obj) },
+};
+static MP_DEFINE_CONST_DICT(emulator_globals, emulator_globals_table);
+
+const mp_obj_module_t emulator_module = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&emulator_globals,
+};
+MP_REGISTER_MODULE(MP_QSTR_emulator, emulator_module);
