@@ -10,7 +10,7 @@ ifdef ASK
 override export ASK := $(value ASK)
 endif
 
-.PHONY: help run figures qemu size test lint clean
+.PHONY: help run figures qemu size flash backup restore erase test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -35,6 +35,18 @@ qemu: $(STAMP) ## an emulated board (Cortex-M3) with the firmware frozen; says h
 
 size: $(STAMP) ## bytes of flash and heap that each frozen module takes (Cortex-M3)
 	@$(BIN)/python -m tools.size
+
+flash: $(STAMP) ## the firmware onto a board with stock MicroPython BOARD=esp32_s3|pico_w|qemu [PORT=…]
+	@exec $(BIN)/python -m tools.flash $(BOARD) $(if $(PORT),--port '$(PORT)')
+
+backup: $(STAMP) ## a board's configuration, journal and conversations into FILE= (secrets too) [PORT=…]
+	@exec $(BIN)/python -m tools.backup save --file '$(FILE)' $(if $(PORT),--port '$(PORT)')
+
+restore: $(STAMP) ## puts back what make backup saved FILE= [PORT=…]
+	@exec $(BIN)/python -m tools.backup restore --file '$(FILE)' $(if $(PORT),--port '$(PORT)')
+
+erase: $(STAMP) ## removes configuration, journal and conversations from a board [PORT=…]
+	@exec $(BIN)/python -m tools.backup erase $(if $(PORT),--port '$(PORT)')
 
 test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
 	@$(BIN)/python -m pytest $(ARGS)

@@ -24,6 +24,8 @@ from tools import roots
 from tools.runtime import PROJECT, Runtime, find
 
 FIRMWARE = PROJECT / "firmware"
+# The modules of thimble/board of which a board needs only its own.
+PORTS = ("esp32", "rp2", "unix")
 BUILD = PROJECT / "build"
 BOOT = PROJECT / "tools" / "boot.py"
 # Asserts go, line numbers stay: they are in the ROM, and a traceback from the field needs them.

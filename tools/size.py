@@ -20,7 +20,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from tools import qemu
-from tools.build import FIRMWARE
+from tools.build import FIRMWARE, PORTS
 
 FLASH_LIMIT = 96 * 1024
 CORE_HEAP_LIMIT = 6 * 1024
@@ -70,7 +70,7 @@ def modules() -> dict[str, Path]:
     """The modules that are frozen on every board: name to source."""
     found = {}
     for path in sorted((FIRMWARE / "thimble").rglob("*.py")):
-        if path.parent.name == "board" and path.name != "__init__.py":
+        if path.parent.name == "board" and path.stem in PORTS:
             continue
         parts = path.relative_to(FIRMWARE).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path

@@ -5,6 +5,7 @@ also have put a ROMFS image there, behind its length in 4 bytes.
 """
 
 import struct  # noqa: I001 (MicroPython)
+import sys
 import uctypes
 import vfs
 from micropython import const
@@ -42,6 +43,7 @@ def _mount():
     except OSError:
         vfs.VfsLfs2.mkfs(flash)
         vfs.mount(flash, "/")
+    sys.path.append("/lib")
     size = struct.unpack("<I", uctypes.bytearray_at(_ROM, 4))[0]
     if size:
         vfs.mount(vfs.VfsRom(uctypes.bytearray_at(_ROM + 4, size)), "/rom")
