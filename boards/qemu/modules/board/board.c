@@ -15,6 +15,20 @@
 #define TIMER_ON_32_BIT_BY_256 (0x8a)
 #define TICK_NS (10240)
 
+// UART 0's receive interrupt is number 0. It and SysTick, at 1 kHz, end a `wfi` although interrupts
+// are off, so no handler is needed.
+#define UART_CONTROL (*(volatile uint32_t *)0x40004008)
+#define UART_INTCLEAR (*(volatile uint32_t *)0x4000400c)
+#define UART_RX_INT_EN (1 << 3)
+#define UART_RX_INT (1 << 1)
+#define NVIC_ISER (*(volatile uint32_t *)0xe000e100)
+#define NVIC_ICPR (*(volatile uint32_t *)0xe000e280)
+#define SYST_CSR (*(volatile uint32_t *)0xe000e010)
+#define SYST_RVR (*(volatile uint32_t *)0xe000e014)
+#define SYST_ON_WITH_INT (7)
+#define ICSR (*(volatile uint32_t *)0xe000ed04)
+#define ICSR_PENDSTCLR (1 << 25)
+
 // The flash (boot/_boot.py) stands in the first megabyte of the machine's PSRAM of 16 MB.
 #define EXTRA_HEAP (0x21100000)
 
@@ -51,6 +65,24 @@ static void take(void) {
     }
 }
 
+// Sleeps until a character comes or a millisecond has passed; QEMU takes no time meanwhile.
+static void rest(void) {
+    if (!(UART_CONTROL & UART_RX_INT_EN)) {
+        __asm volatile ("cpsid i");
+        UART_CONTROL |= UART_RX_INT_EN;
+        NVIC_ISER = 1;
+        SYST_RVR = 25000 - 1;
+        SYST_CSR = SYST_ON_WITH_INT;
+    }
+    UART_INTCLEAR = UART_RX_INT;
+    NVIC_ICPR = 1;
+    ICSR = ICSR_PENDSTCLR;
+    take();
+    if (first == past) {
+        __asm volatile ("wfi");
+    }
+}
+
 void board_poll(void) {
     // The UART is slow to ask; bytecode jumps back often.
     if ((++polls & 0xff) == 0) {
@@ -59,8 +91,10 @@ void board_poll(void) {
 }
 
 int __wrap_mp_hal_stdin_rx_chr(void) {
+    take();
     while (first == past) {
         mp_handle_pending(true);
+        rest();
         take();
     }
     return waiting[first++];
@@ -98,7 +132,7 @@ void mp_hal_delay_us(mp_uint_t us) {
 void mp_hal_delay_ms(mp_uint_t ms) {
     mp_uint_t start = mp_hal_ticks_ms();
     while (mp_hal_ticks_ms() - start < ms) {
-        take();
+        rest();
         mp_handle_pending(true);
     }
 }
