@@ -10,7 +10,7 @@ ifdef ASK
 override export ASK := $(value ASK)
 endif
 
-.PHONY: help run figures qemu size flash backup restore erase test lint clean
+.PHONY: help run figures qemu size flash backup restore erase firmware test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -47,6 +47,17 @@ restore: $(STAMP) ## puts back what make backup saved FILE= [PORT=…]
 
 erase: $(STAMP) ## removes configuration, journal and conversations from a board [PORT=…]
 	@exec $(BIN)/python -m tools.backup erase $(if $(PORT),--port '$(PORT)')
+
+PORT_esp32_s3 := esp32
+PORT_pico_w := rp2
+firmware: ## an image with the firmware frozen BOARD=esp32_s3|pico_w MPY_DIR=… [BOARD_VARIANT=SPIRAM_OCT]
+	@test -n '$(PORT_$(BOARD))' || { echo "say which: BOARD=esp32_s3 or pico_w" >&2; exit 1; }
+	@test -f '$(MPY_DIR)/py/mkrules.cmake' || \
+	  { echo "MPY_DIR= is to be a source tree of MicroPython 1.25 or newer" >&2; exit 1; }
+	@$(MAKE) -C '$(MPY_DIR)/ports/$(PORT_$(BOARD))' BOARD_DIR='$(CURDIR)/boards/$(BOARD)' \
+	  FROZEN_MANIFEST='$(CURDIR)/boards/$(BOARD)/manifest.py' \
+	  BUILD='$(CURDIR)/build/image/$(BOARD)'
+	@echo "the image stands in build/image/$(BOARD): firmware.uf2 or firmware.bin"
 
 test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
 	@$(BIN)/python -m pytest $(ARGS)
