@@ -6,7 +6,7 @@ Flash is what the image of the emulated board's Cortex-M3 takes from the object 
 modules: bytecode, machine code, constants and tables by module; names and strings, which modules
 share, in a row of their own. Heap is measured on that board: each module is imported after all
 that it imports itself, so that its figure is its own. Modules of ours that need one of MicroPython
-that the emulated board lacks (sockets) get an empty one.
+that the emulated board lacks (sockets, a network) get an empty one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tools.build import FIRMWARE, PORTS
 FLASH_LIMIT = 96 * 1024
 CORE_HEAP_LIMIT = 6 * 1024
 CORE = "thimble.core"
-STAND_INS = ("socket", "tls")
+STAND_INS = ("network", "socket", "tls")
 
 _MEASURE = """
 import gc, sys
