@@ -10,7 +10,8 @@ ifdef ASK
 override export ASK := $(value ASK)
 endif
 
-.PHONY: help run figures membench audit soak chaos fuzz test lint clean
+.PHONY: help run figures membench audit soak chaos fuzz
+.PHONY: qemu size flash backup restore erase firmware test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -44,6 +45,35 @@ chaos: $(STAMP) ## what the network can do wrong, done to running relays; prints
 
 fuzz: $(STAMP) ## odd and broken input for every reader [MINUTES=1] [SEED=] [ARGS="scan sse http …"]
 	@$(BIN)/python -m tools.fuzz --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+qemu: $(STAMP) ## an emulated board (Cortex-M3) with the firmware frozen; says how mpremote connects
+	@exec $(BIN)/python -m tools.qemu
+
+size: $(STAMP) ## bytes of flash and heap that each frozen module takes (Cortex-M3)
+	@$(BIN)/python -m tools.size
+
+flash: $(STAMP) ## the firmware onto a board with stock MicroPython BOARD=esp32_s3|pico_w|qemu [PORT=…]
+	@exec $(BIN)/python -m tools.flash $(BOARD) $(if $(PORT),--port '$(PORT)')
+
+backup: $(STAMP) ## a board's configuration, journal and conversations into FILE= (secrets too) [PORT=…]
+	@exec $(BIN)/python -m tools.backup save --file '$(FILE)' $(if $(PORT),--port '$(PORT)')
+
+restore: $(STAMP) ## puts back what make backup saved FILE= [PORT=…]
+	@exec $(BIN)/python -m tools.backup restore --file '$(FILE)' $(if $(PORT),--port '$(PORT)')
+
+erase: $(STAMP) ## removes configuration, journal and conversations from a board [PORT=…]
+	@exec $(BIN)/python -m tools.backup erase $(if $(PORT),--port '$(PORT)')
+
+PORT_esp32_s3 := esp32
+PORT_pico_w := rp2
+firmware: ## an image with the firmware frozen BOARD=esp32_s3|pico_w MPY_DIR=… [BOARD_VARIANT=SPIRAM_OCT]
+	@test -n '$(PORT_$(BOARD))' || { echo "say which: BOARD=esp32_s3 or pico_w" >&2; exit 1; }
+	@test -f '$(MPY_DIR)/py/mkrules.cmake' || \
+	  { echo "MPY_DIR= is to be a source tree of MicroPython 1.25 or newer" >&2; exit 1; }
+	@$(MAKE) -C '$(MPY_DIR)/ports/$(PORT_$(BOARD))' BOARD_DIR='$(CURDIR)/boards/$(BOARD)' \
+	  FROZEN_MANIFEST='$(CURDIR)/boards/$(BOARD)/manifest.py' \
+	  BUILD='$(CURDIR)/build/image/$(BOARD)'
+	@echo "the image stands in build/image/$(BOARD): firmware.uf2 or firmware.bin"
 
 test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
 	@$(BIN)/python -m pytest $(ARGS)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import select
+import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from mpremote.transport import TransportError
 
-from tools import build, firmware, runtime
+from tools import build, firmware, qemu, runtime
 from tools.cloud.cloud import Cloud
 from tools.witness import WITNESS
 
@@ -52,27 +56,51 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector):
 class DeviceFile(pytest.File):
     """One test file; its tests share one fresh 32-bit runtime with a bounded heap.
 
-    ``HEAP = "64k"`` in the file sets the heap, ``TEST_S = 120`` a test's bound in seconds.
+    ``HEAP = "64k"`` in the file sets the heap, ``TEST_S = 120`` a test's bound in seconds. A file
+    that tests ``thimble.core`` alone, or that says ``QEMU = True``, runs on the emulated board as
+    well; ``QEMU = "why not"`` keeps it away from there.
     """
 
     def collect(self):
         tree = ast.parse(self.path.read_text())
-        self.process = None
-        self.settings = {}
+        settings = {"HEAP": HEAP, "TEST_S": TEST_S, "QEMU": _core_alone(tree)}
         for node in tree.body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                if node.targets[0].id in ("HEAP", "TEST_S"):
-                    self.settings[node.targets[0].id] = ast.literal_eval(node.value)
-            elif isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                item = DeviceItem.from_parent(self, name=node.name)
-                item.line = node.lineno
-                yield item
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in settings:
+                settings[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+        self.bound = settings["TEST_S"]
+        self.runtimes = {"": Unix(self.path, settings["HEAP"])}
+        if settings["QEMU"] is True:
+            self.runtimes["[qemu]"] = Emulated(self.path, settings["HEAP"])
+        for suffix, runtime_ in self.runtimes.items():
+            for node in tree.body:
+                if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                    item = DeviceItem.from_parent(self, name=node.name + suffix)
+                    item.test, item.line, item.runtime = node.name, node.lineno, runtime_
+                    yield item
 
-    def ask(self, test: str) -> tuple[str, str]:
-        """Runs ``test`` in the file's runtime: (verdict, output); a dead runtime is replaced."""
+    def teardown(self) -> None:
+        for runtime_ in self.runtimes.values():
+            runtime_.stop()
+
+
+def _core_alone(tree: ast.Module) -> bool:
+    names = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+    ours = [name for name in names if name and name.split(".")[0] == "thimble"]
+    return bool(ours) and all(name.startswith("thimble.core") for name in ours)
+
+
+class Unix:
+    """A test file in the 32-bit Unix runtime."""
+
+    def __init__(self, path: Path, heap: str):
+        self.path = path
+        self.heap = heap
+        self.process = None
+
+    def ask(self, test: str, bound: float) -> tuple[str, str]:
+        """Runs ``test``: (verdict, output); a dead runtime is replaced at the next test."""
         if self.process is None:
-            self.process = _start(self.path, self.settings.get("HEAP", HEAP))
-        bound = self.settings.get("TEST_S", TEST_S)
+            self.process = _start(self.path, self.heap)
         self.process.stdin.write(test.encode() + b"\n")
         self.process.stdin.flush()
         output, deadline = b"", time.monotonic() + bound
@@ -97,17 +125,64 @@ class DeviceFile(pytest.File):
             self.process.wait()
             self.process = None
 
-    def teardown(self) -> None:
-        self.stop()
+
+class Emulated:
+    """A test file on the emulated Cortex-M3, with the firmware frozen, through mpremote."""
+
+    def __init__(self, path: Path, heap: str):
+        self.path = path
+        self.extra = max(0, _bytes(heap) - _bytes(HEAP))
+        self.board = self.link = None
+
+    def ask(self, test: str, bound: float) -> tuple[str, str]:
+        """Runs ``test``: (verdict, output); a board that hangs is replaced at the next test."""
+        try:
+            if self.link is None:
+                self._start()
+            output, error = self.link.exec_raw(f"runner.run(names, {test!r})", timeout=bound)
+        except TransportError as error:
+            self.stop()
+            return "fail", f"{error}\nno end within {bound} s"
+        text, _, verdict = (output + error).rpartition(MARK)
+        return verdict.decode().strip(), text.decode(errors="replace")
+
+    def _start(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            rom = Path(folder)
+            shutil.copytree(DEVICE / "lib", rom, dirs_exist_ok=True)
+            shutil.copy(self.path, rom)
+            for name in set(re.findall(r'plain\("(\S+?)"\)', self.path.read_text())):
+                (rom / "sources" / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(build.FIRMWARE / name, rom / "sources" / name)
+            self.board = qemu.Board(rom=build.romfs(rom)).__enter__()
+        self.link = self.board.connect()
+        self.link.exec(f"import emulator; emulator.add_heap({self.extra})" if self.extra else "")
+        self.link.exec(
+            f"import sys; sys.path.append('/rom'); import runner\n"
+            f"names = runner.load('/rom/{self.path.name}')"
+        )
+
+    def stop(self) -> None:
+        if self.link is not None:
+            self.link.close()
+        if self.board is not None:
+            self.board.stop()
+        self.board = self.link = None
+
+
+def _bytes(heap: str) -> int:
+    return int(heap[:-1]) * {"k": 1024, "m": 1024 * 1024}[heap[-1]]
 
 
 class DeviceItem(pytest.Item):
     """One test function inside MicroPython."""
 
+    test = ""
     line = 0
+    runtime = None
 
     def runtest(self) -> None:
-        verdict, output = self.parent.ask(self.name)
+        verdict, output = self.runtime.ask(self.test, self.parent.bound)
         if verdict != "ok":
             raise DeviceFailure(output)
         if output:

@@ -24,6 +24,8 @@ from tools import roots
 from tools.runtime import PROJECT, Runtime, find
 
 FIRMWARE = PROJECT / "firmware"
+# The modules of thimble/board of which a board needs only its own.
+PORTS = ("esp32", "rp2", "unix")
 BUILD = PROJECT / "build"
 BOOT = PROJECT / "tools" / "boot.py"
 # Asserts go, line numbers stay: they are in the ROM, and a traceback from the field needs them.
@@ -59,6 +61,12 @@ def compile_file(source: Path, output: Path, march: str, name: str) -> None:
         raise SystemExit(f"{source} ({march}): {done.stdout}{done.stderr}")
 
 
+def romfs(folder: Path) -> bytes:
+    """A ROMFS image of the folder's files, as they are."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return make_romfs(str(folder), mpy_cross=None)
+
+
 def build(march: str) -> Image:
     """The current build for ``march``, made if it is not there."""
     sources = sorted(FIRMWARE.rglob("*.py"))
@@ -79,11 +87,9 @@ def build(march: str) -> Image:
                 compile_file(source, name, march, str(relative))
             roots.write_roots(fresh / "code" / "roots")
             compile_file(BOOT, fresh / "boot" / "boot.mpy", march, BOOT.name)
-            with contextlib.redirect_stdout(io.StringIO()):
-                rom = make_romfs(str(fresh / "code"), mpy_cross=None)
-            (fresh / "rom.img").write_bytes(rom)
+            (fresh / "rom.img").write_bytes(romfs(fresh / "code"))
             fresh.rename(target)
-            _prune(folder)
+            prune(folder)
     return image
 
 
@@ -95,7 +101,8 @@ def _fingerprint(sources: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _prune(folder: Path) -> None:
+def prune(folder: Path) -> None:
+    """Leaves the latest few builds in ``folder``."""
     builds = [path for path in folder.iterdir() if path.is_dir()]
     for old in sorted(builds, key=lambda path: path.stat().st_mtime)[:-KEEP]:
         shutil.rmtree(old, ignore_errors=True)

@@ -21,16 +21,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import debian
+
 PROJECT = Path(__file__).resolve().parent.parent
 SUITE = "trixie"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PACKAGES = ("micropython", "libc6", "libmbedtls21", "libmbedcrypto16", "libmbedx509-7", "libffi8")
 LOADERS = {
     "i386": ("usr/lib/i386-linux-gnu/ld-linux.so.2", "usr/lib/i386-linux-gnu"),
     "amd64": ("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu"),
 }
 OLDEST = (1, 24)
-DOWNLOAD_S = 300
 
 INSTALL = """no MicroPython to run the firmware on. Any one of these helps:
   Debian, Ubuntu   apt-get install apt dpkg debian-archive-keyring   (the 32-bit runtime is then
@@ -143,78 +143,17 @@ def _unpacked(arch: str) -> Runtime:
 
 
 def _download(arch: str, folder: Path) -> None:
-    for tool in ("apt-get", "dpkg"):
-        if not shutil.which(tool):
-            raise RuntimeMissing(f"{tool} is not on this machine")
-    if not KEYRING.exists():
-        raise RuntimeMissing("Debian's keys are missing: apt-get install debian-archive-keyring")
-    work = folder.with_suffix(".new")
-    failures = []
-    for site in _mirrors():
-        shutil.rmtree(work, ignore_errors=True)
-        try:
-            _fetch(arch, site, work)
-        except (OSError, subprocess.SubprocessError) as error:
-            said = getattr(error, "stderr", None) or str(error)
-            failures.append(said.strip().splitlines()[-1] if said.strip() else repr(error))
-            continue
-        (work / "root").rename(folder)
-        shutil.rmtree(work, ignore_errors=True)
-        return
-    shutil.rmtree(work, ignore_errors=True)
-    raise RuntimeMissing(
-        f"apt could not fetch Debian {SUITE}'s {arch} packages: "
-        + ("; ".join(failures) or "it knows no mirror")
-    )
+    def packages(apt: debian.Apt) -> None:
+        apt.run(*apt.command, "download", *PACKAGES)
+        for package in sorted(apt.files.glob("*.deb")):
+            apt.run("dpkg", "-x", str(package), str(apt.root))
 
-
-def _mirrors() -> list[str]:
-    """The addresses that apt on this machine takes packages from, main archives first."""
-    out = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"],
-        capture_output=True,
-        text=True,
-    ).stdout
-    rows = [line.split() for line in out.splitlines() if line.strip()]
-    rows.sort(key=lambda row: "security" in row[0] or "-" in row[-1])
-    return list(dict.fromkeys(row[0] for row in rows))
-
-
-def _fetch(arch: str, site: str, work: Path) -> None:
-    for sub in ("lists/partial", "cache/archives/partial", "debs", "root"):
-        (work / sub).mkdir(parents=True)
-    source = work / "sources.list"
-    source.write_text(f"deb [arch={arch} signed-by={KEYRING}] {site} {SUITE} main\n")
-    (work / "status").touch()
-    options = {
-        "Dir::Etc::sourcelist": source,
-        "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::Etc::preferencesparts": "/dev/null",
-        "Dir::State::Lists": work / "lists",
-        "Dir::State::status": work / "status",
-        "Dir::Cache": work / "cache",
-        "APT::Architecture": arch,
-        "APT::Architectures::": arch,
-        "APT::Sandbox::User": "root",
-    }
-    apt = ["apt-get", "-qq"]
-    for key, value in options.items():
-        apt += ["-o", f"{key}={value}"]
-
-    def run(*argv: str) -> None:
-        subprocess.run(
-            argv,
-            cwd=work / "debs",
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=DOWNLOAD_S,
-        )
-
-    run(*apt, "-o", "APT::Update::Error-Mode=any", "update")
-    run(*apt, "download", *PACKAGES)
-    for package in sorted((work / "debs").glob("*.deb")):
-        run("dpkg", "-x", str(package), str(work / "root"))
+    try:
+        debian.fetch(f"deb [arch={arch} {{signed}}] {{site}} {SUITE} main", packages, folder, arch)
+    except debian.FetchError as error:
+        raise RuntimeMissing(
+            f"apt could not fetch Debian {SUITE}'s {arch} packages: {error}"
+        ) from error
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from kit import raises
 from thimble.core.errors import NetError
 from thimble.net.http import Http
 
+QEMU = True
 HEAP = "256k"
 END = b""  # in a script: the peer closes
 NOTHING = None  # in a script: no bytes within the time

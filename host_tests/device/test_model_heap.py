@@ -7,6 +7,9 @@ from thimble.core.conversation import ASSISTANT, USER, Conversation
 from thimble.core.segments import Segments
 from thimble.model.request import DONE, TEXT, Model
 
+QEMU = True
+
+
 _OPENAI = (
     b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}],"usage":null}\n\n'
     + b'data: {"choices":[{"index":0,"delta":{"reasoning":"hm"}}],"usage":null}\n\n'

@@ -7,6 +7,7 @@ from thimble.core.errors import ApiError, NetError, ParseError, ThimbleError
 from thimble.core.segments import Segments
 from thimble.model.request import CUT, DONE, LENGTH, NOTHING, OTHER, STOP, TEXT, Model
 
+QEMU = True
 HEAP = "2m"
 TEST_S = 30
 

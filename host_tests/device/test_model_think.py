@@ -1,6 +1,9 @@
 from kit import heap_locked
 from thimble.model.think import ROOM, Think
 
+QEMU = True
+
+
 CASES = (
     (b"plain text", b"plain text", False),
     (b"<think>hm</think>yes", b"yes", True),

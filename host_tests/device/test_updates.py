@@ -11,6 +11,7 @@ from thimble.store.journal import Journal
 from thimble.telegram import updates
 from thimble.telegram.bot import Bot
 
+QEMU = True
 HEAP = "512k"
 TOKEN = "1:fake"
 FILE = "/tmp/thimble-test-journal-%d" % id(object())

@@ -1,0 +1,275 @@
+"""The firmware onto a board: the emulated one with stock MicroPython and a file system in RAM."""
+
+import stat
+import subprocess
+import zipfile
+
+import pytest
+
+from tools import backup, flash, qemu, remote
+from tools.remote import BoardError, Facts, Remote
+
+PICO_W = Facts((1, 25, 0), "Raspberry Pi Pico W with RP2040", 4 << 10 | 0x306, 4096, 212, 200, "")
+S3 = "Generic ESP32S3 module with Octal-SPIRAM with ESP32S3"
+
+
+@pytest.fixture(scope="module")
+def board():
+    with qemu.Board(qemu.build(stock=True)) as board:
+        yield board
+
+
+@pytest.fixture
+def flashed(board):
+    """The board with the firmware on it, whatever the test before left there."""
+    flash.flash("qemu", board.port, say=lambda line: None)
+    return board
+
+
+def put(board, path, data=b"x"):
+    with Remote(board.port) as link:
+        link.write(path, data)
+
+
+def files(board):
+    with Remote(board.port) as link:
+        return link.sizes("/")
+
+
+def fill(link, left):
+    """Leaves ``left`` blocks of the board's file system free."""
+    free = link.facts().free
+    link.run(
+        "f = open('/big', 'wb'); b = bytes(4096)\n"
+        f"for _ in range({free - left}): f.write(b)\n"
+        "f.close()"
+    )
+
+
+def make(*words):
+    return subprocess.run(["make", "-s", *words], capture_output=True, text=True, timeout=120)
+
+
+# Copying.
+
+
+def test_the_first_flash_copies_and_verifies_all_and_the_second_nothing(board):
+    said = []
+    copied, _ = flash.flash("qemu", board.port, said.append)
+    wanted = flash.plan("qemu", frozen=False)
+    assert copied == len(wanted) > 40
+    assert files(board) == {path: len(data) for path, data in wanted.items()}
+    assert said[-1].startswith("thimble 0.1.0 starts in ")
+    assert flash.flash("qemu", board.port, said.append) == (0, 0)
+
+
+def test_what_was_copied_is_imported_from_there_and_runs(flashed):
+    with Remote(flashed.port) as link:
+        link.maintain()
+        code = "from thimble.core import octets, scan; print(octets.__file__, octets.crc16)"
+        assert link.run(code).startswith("thimble/core/octets.mpy <function")
+        link.run("import sys; sys.modules['usocket'] = sys")  # this board has no sockets
+        assert "MQTTClient" in link.run("from umqtt import simple; print(dir(simple))")
+
+
+def test_an_interrupted_copy_starts_nothing_and_the_next_one_completes_it(flashed):
+    class Unplugged(Exception):
+        pass
+
+    def unplug(line):
+        if "core/text" in line:
+            raise Unplugged
+
+    for path in ("/thimble/core/scan.mpy", "/thimble/core/text.mpy", "/thimble/relay.mpy"):
+        put(flashed, path, b"old")
+    with pytest.raises(Unplugged):
+        flash.flash("qemu", flashed.port, unplug)
+    assert flash.MAIN not in files(flashed)
+    copied, removed = flash.flash("qemu", flashed.port)
+    assert (copied, removed) == (3, 0)  # text, relay, main.py
+    assert flash.flash("qemu", flashed.port) == (0, 0)
+
+
+def test_a_corrupted_file_of_the_same_size_is_found_and_copied_again(flashed):
+    size = files(flashed)["/thimble/relay.mpy"]
+    put(flashed, "/thimble/relay.mpy", bytes(size))
+    assert flash.flash("qemu", flashed.port) == (1, 0)
+
+
+def test_a_file_that_arrives_damaged_is_named(flashed, monkeypatch):
+    put(flashed, "/thimble/log.mpy", b"old")
+    write = Remote.write
+    monkeypatch.setattr(
+        Remote, "write", lambda self, path, data: write(self, path, data.replace(b"t", b"u"))
+    )
+    with pytest.raises(BoardError, match=r"not on the board as they were sent: .*log\.mpy"):
+        flash.flash("qemu", flashed.port)
+
+
+def test_what_the_firmware_no_longer_has_goes_and_what_is_the_users_stays(flashed):
+    put(flashed, "/thimble/core/scan.py", b"raise SystemExit")
+    put(flashed, "/thimble.json", b"{}")
+    put(flashed, "/lib/mine.py")
+    assert flash.flash("qemu", flashed.port) == (0, 1)
+    assert {"/thimble.json", "/lib/mine.py"} < files(flashed).keys()
+
+
+def test_a_main_py_of_the_users_own_is_kept_beside_ours(flashed):
+    put(flashed, flash.MAIN, b"print('mine')\n")
+    flash.flash("qemu", flashed.port)
+    with Remote(flashed.port) as link:
+        assert link.read(flash.KEPT) == b"print('mine')\n"
+        link.remove(flash.KEPT)
+
+
+def test_an_image_with_the_firmware_frozen_gets_main_py_and_the_certificates():
+    with qemu.Board() as board:
+        flash.flash("qemu", board.port)
+        assert {path.split("/")[1] for path in files(board)} == {"main.py", "roots"}
+
+
+# Refusals. Each leaves the board as it was.
+
+
+def test_a_full_file_system_is_refused_before_anything_is_written(flashed):
+    with Remote(flashed.port) as link:
+        for path in link.sizes("/thimble/net"):
+            link.remove(path)
+        fill(link, 8)
+    before = files(flashed)
+    with pytest.raises(BoardError, match=r"full: \d+ KB are needed, \d+ KB are free; nothing was"):
+        flash.flash("qemu", flashed.port)
+    assert files(flashed) == before and flash.MAIN in before
+    with Remote(flashed.port) as link:
+        link.remove("/big")
+
+
+def test_a_write_that_finds_no_room_leaves_no_piece_behind(flashed):
+    with Remote(flashed.port) as link:
+        fill(link, 3)
+        # littlefs has a little more room than it says.
+        link.run("""
+n = 0
+try:
+    while True:
+        n += 1
+        with open("/pad%d" % n, "wb") as f:
+            f.write(b)
+except OSError:
+    pass
+""")
+        before = link.sizes("/")
+        with pytest.raises(BoardError, match="file system is full"):
+            link.write("/large", bytes(20 * 1024))
+        assert link.sizes("/") == before
+        for path in before:
+            if path.startswith(("/big", "/pad")):
+                link.remove(path)
+
+
+def test_another_chip_is_refused(flashed):
+    before = files(flashed)
+    done = make("flash", "BOARD=pico_w", f"PORT={flashed.port}")
+    assert done.returncode != 0
+    assert "this board is a mps2-an385 with Cortex-M3, which BOARD=pico_w is not" in done.stderr
+    assert files(flashed) == before
+
+
+@pytest.mark.parametrize(
+    "name, changed, said",
+    [
+        ("pico_w", {"machine": "Raspberry Pi Pico with RP2040"}, "which BOARD=pico_w is not"),
+        ("esp32_s3", {}, "Pico W with RP2040, which BOARD=esp32_s3 is not"),
+        ("esp32_s3", {"machine": S3}, "does not run our compiled files"),
+        ("pico_w", {"version": (1, 24, 1)}, "MicroPython 1.24.1; 1.25 or newer is needed"),
+        ("pico_w", {"mpy": 4 << 10 | 0x206}, "does not run our compiled files"),
+    ],
+)
+def test_a_board_that_cannot_run_it_is_refused_with_a_sentence(name, changed, said):
+    with pytest.raises(BoardError, match=said):
+        flash.check(name, Facts(**{**PICO_W.__dict__, **changed}))
+
+
+def test_the_boards_that_are_meant_are_taken():
+    flash.check("pico_w", PICO_W)
+    flash.check("esp32_s3", Facts(**{**PICO_W.__dict__, "machine": S3, "mpy": 10 << 10 | 0x306}))
+
+
+def test_a_line_on_which_nobody_answers_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "ANSWER_S", 1)
+    with pytest.raises(BoardError, match=r"no answer from .*/nothing .*right port"):
+        Remote(str(tmp_path / "nothing")).connect(within=1)
+
+
+def test_a_board_whose_main_fails_at_once_is_told_with_its_last_words(flashed, monkeypatch):
+    put(flashed, "/thimble/__init__.mpy", b"no mpy")
+    with Remote(flashed.port) as link:
+        link.reset()
+        with pytest.raises(
+            BoardError, match=r"did not start Thimble; it said: ValueError: incompatible .mpy"
+        ):
+            link.first_line("thimble ", within=3)
+
+
+# Maintenance.
+
+
+def test_a_maintenance_boot_starts_nothing_and_counts_once(flashed):
+    with Remote(flashed.port) as link:
+        link.maintain()
+        link.write(remote.MARKER, b"")
+        link.reset()
+        assert link.first_line("thimble ").endswith("maintenance, nothing is started")
+        link.connect()
+        assert remote.MARKER not in link.sizes("/")
+        link.reset()
+        assert "starts in" in link.first_line("thimble ")
+
+
+def test_ctrl_c_in_the_seconds_after_boot_gives_the_prompt(flashed):
+    with Remote(flashed.port) as link:
+        link.reset()
+        link.first_line("thimble ")
+        link.connect()
+        assert link.run("print('relay' in dir(), 1 + 1)") == "False 2\r\n"
+
+
+# What the board has written.
+
+
+def test_backup_and_restore_bring_back_what_the_board_had_written(flashed, tmp_path):
+    archive = tmp_path / "board.zip"
+    put(flashed, "/thimble.json", b'{"wifi": {}}')
+    put(flashed, "/data/journal", bytes(range(256)) * 8)
+    assert backup.save(flashed.port, archive) == 2
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    put(flashed, "/thimble.json", b"{}")
+    put(flashed, "/data/later")
+    backup.restore(flashed.port, archive)
+    with Remote(flashed.port) as link:
+        assert link.read("/thimble.json") == b'{"wifi": {}}'
+        assert link.read("/data/journal") == bytes(range(256)) * 8
+        assert "/data/later" not in link.sizes("/")
+    assert flash.flash("qemu", flashed.port) == (0, 0)
+
+
+def test_erase_leaves_the_firmware_and_the_users_code_alone(flashed):
+    put(flashed, "/thimble.json", b"{}")
+    put(flashed, "/data/journal")
+    put(flashed, "/boot.py", b"pass\n")
+    done = make("erase", f"PORT={flashed.port}")
+    assert done.returncode == 0, done.stderr
+    left = files(flashed)
+    assert "/boot.py" in left and not {"/thimble.json", "/data/journal"} & left.keys()
+    assert flash.flash("qemu", flashed.port) == (0, 0)
+
+
+def test_a_backup_never_overwrites_a_file_and_no_other_archive_is_restored(flashed, tmp_path):
+    put(flashed, "/thimble.json", b"{}")
+    there = tmp_path / "there.zip"
+    with zipfile.ZipFile(there, "w") as archive:
+        archive.writestr("thimble/relay.mpy", b"")
+    done = make("backup", f"FILE={there}", f"PORT={flashed.port}")
+    assert done.returncode and "cannot be written: File exists" in done.stderr
+    done = make("restore", f"FILE={there}", f"PORT={flashed.port}")
+    assert done.returncode and "it holds /thimble/relay.mpy" in done.stderr

@@ -1,0 +1,105 @@
+"""Saves, restores and erases what a board has written: configuration, journal, conversations.
+
+    python -m tools.backup save|restore|erase [--file FILE] [--port PORT]
+
+That is every file on it but the firmware's and the user's own code. A backup is a zip archive of
+these files; it holds the secrets of the configuration, so that only its owner may read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+from tools.flash import KEPT, MAIN, OWN
+from tools.remote import MARKER, BoardError, Remote, choose
+
+CODE = ("/lib/", "/rom/", *(f"{folder}/" for folder in OWN))
+CODE_FILES = (MAIN, KEPT, "/boot.py", MARKER)
+
+
+def _data(board: Remote) -> dict[str, int]:
+    """Sizes of the files that are not code."""
+    return {
+        path: size
+        for path, size in board.sizes("/").items()
+        if not path.startswith(CODE) and path not in CODE_FILES
+    }
+
+
+def save(port: str, file: Path, say=print) -> int:
+    """Writes ``file``, which must not exist; how many of the board's files are in it."""
+    with Remote(port) as board:
+        board.maintain()
+        found = {path: board.read(path) for path in sorted(_data(board))}
+        board.reset()
+    if not found:
+        raise BoardError("the board has nothing to save")
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise BoardError(f"{file} cannot be written: {error.strerror}") from error
+    with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+        for path, data in found.items():
+            archive.writestr(path[1:], data)
+    say(f"{len(found)} files saved in {file}")
+    return len(found)
+
+
+def restore(port: str, file: Path, say=print) -> int:
+    """Makes the board's files those of the backup; how many these are."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            saved = {f"/{name}": archive.read(name) for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BoardError(f"{file} is not a backup: {error}") from error
+    if bad := [p for p in saved if p.startswith(CODE) or p in CODE_FILES or ".." in p]:
+        raise BoardError(f"{file} is not a backup: it holds {bad[0]}")
+    with Remote(port) as board:
+        board.maintain()
+        for path, data in saved.items():
+            board.write(path, data)
+        # What the backup does not know goes last: a board is never without its configuration.
+        for path in _data(board).keys() - saved.keys():
+            board.remove(path)
+        board.reset()
+    say(f"{len(saved)} files restored from {file}")
+    return len(saved)
+
+
+def erase(port: str, say=print) -> int:
+    """Removes everything that the board has written; how many files these were."""
+    with Remote(port) as board:
+        board.maintain()
+        found = _data(board)
+        for path in found:
+            board.remove(path)
+        board.reset()
+    say(f"{len(found)} files erased")
+    return len(found)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("save", "restore", "erase"))
+    parser.add_argument("--file", default="")
+    parser.add_argument("--port", default="")
+    args = parser.parse_args()
+    try:
+        if args.what == "erase":
+            erase(choose(args.port))
+        elif not args.file:
+            raise BoardError("say which file: FILE=")
+        else:
+            {"save": save, "restore": restore}[args.what](choose(args.port), Path(args.file))
+    except BoardError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,107 @@
+"""Takes packages from Debian with apt, without root and without installing anything.
+
+apt works in a private folder on the mirror that this machine's own sources name, and checks every
+file against Debian's archive keyring.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+DOWNLOAD_S = 300
+
+
+class FetchError(Exception):
+    """Nothing was fetched; the text says why."""
+
+
+@dataclass(frozen=True)
+class Apt:
+    """An apt with its own lists: ``command`` begins its command line, downloads go to ``files``,
+    what shall be kept goes to ``root``."""
+
+    command: tuple[str, ...]
+    files: Path
+    root: Path
+
+    def run(self, *argv: str) -> None:
+        """Runs a command in ``files``; raises subprocess.SubprocessError."""
+        subprocess.run(
+            argv,
+            cwd=self.files,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=DOWNLOAD_S,
+        )
+
+
+def fetch(entry: str, use: Callable[[Apt], None], folder: Path, arch: str = "") -> None:
+    """Makes ``folder`` of what ``use`` leaves in its Apt's ``root``; tries every mirror.
+
+    ``entry`` is the line of sources.list, with {site} and {signed} to be filled in. ``arch`` is
+    the packages' architecture, this machine's by default. Raises FetchError.
+    """
+    for tool in ("apt-get", "dpkg"):
+        if not shutil.which(tool):
+            raise FetchError(f"{tool} is not on this machine")
+    if not KEYRING.exists():
+        raise FetchError("Debian's keys are missing: apt-get install debian-archive-keyring")
+    work = folder.with_name(folder.name + ".new")
+    failures = []
+    for site in _mirrors():
+        shutil.rmtree(work, ignore_errors=True)
+        try:
+            line = entry.format(site=site, signed=f"signed-by={KEYRING}")
+            use(_private(work, line, arch))
+        except (OSError, subprocess.SubprocessError) as error:
+            said = getattr(error, "stderr", None) or str(error)
+            failures.append(said.strip().splitlines()[-1] if said.strip() else repr(error))
+            continue
+        (work / "root").rename(folder)
+        shutil.rmtree(work, ignore_errors=True)
+        return
+    shutil.rmtree(work, ignore_errors=True)
+    raise FetchError("; ".join(failures) or "apt knows no mirror")
+
+
+def _mirrors() -> list[str]:
+    """The addresses that apt on this machine takes packages from, main archives first."""
+    out = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+    ).stdout
+    rows = [line.split() for line in out.splitlines() if line.strip()]
+    rows.sort(key=lambda row: "security" in row[0] or "-" in row[-1])
+    return list(dict.fromkeys(row[0] for row in rows))
+
+
+def _private(work: Path, line: str, arch: str) -> Apt:
+    for sub in ("lists/partial", "cache/archives/partial", "files", "root"):
+        (work / sub).mkdir(parents=True)
+    source = work / "sources.list"
+    source.write_text(line + "\n")
+    (work / "status").touch()
+    options = {
+        "Dir::Etc::sourcelist": source,
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::State::Lists": work / "lists",
+        "Dir::State::status": work / "status",
+        "Dir::Cache": work / "cache",
+        "APT::Sandbox::User": "root",
+    }
+    if arch:
+        options |= {"APT::Architecture": arch, "APT::Architectures::": arch}
+    command = ["apt-get", "-qq"]
+    for key, value in options.items():
+        command += ["-o", f"{key}={value}"]
+    apt = Apt(tuple(command), work / "files", work / "root")
+    apt.run(*command, "-o", "APT::Update::Error-Mode=any", "update")
+    return apt

