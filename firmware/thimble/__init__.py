@@ -1,6 +1,7 @@
 """Thimble: a relay between Telegram and a language model. The REPL's face."""
 
 import gc
+import sys
 
 from micropython import const
 
@@ -17,12 +18,22 @@ def boot():
     # Collected often while code is loaded, what lives long lies close together.
     gc.threshold(_LOADING_BYTES)
     from thimble import config, overlay
-    from thimble.board.unix import Board
     from thimble.net import roots
     from thimble.profile import Buffers
 
+    if sys.platform == "rp2":
+        from thimble.board.rp2 import Board
+    elif sys.platform == "esp32":
+        from thimble.board.esp32 import Board
+    else:
+        from thimble.board.unix import Board
+
     board = Board()
     settings = config.ready(board.config_path)
+    try:
+        board.configure(settings.board)
+    except ValueError as error:
+        raise config.ConfigError(str(error))
     ends = settings.telegram.endpoint, settings.model.endpoint
     hosts = [host for secure, host, _, _ in ends if secure]
     tls = roots.context(hosts, board.roots, settings.tls.ca) if hosts else None

@@ -13,7 +13,27 @@ from thimble.net import url
 
 FILE = "thimble.json"
 DEFAULTS = {
-    "wifi": {"ssid": "", "password": "", "country": ""},
+    "wifi": {
+        "ssid": "",
+        "password": "",
+        "networks": [],
+        "country": "",
+        "hostname": "thimble",
+        "address": "",
+        "netmask": "255.255.255.0",
+        "gateway": "",
+        "dns": "",
+        "power": "performance",
+    },
+    "clock": {"servers": ["pool.ntp.org", "time.cloudflare.com", "time.google.com"]},
+    "board": {
+        "led": "",
+        "led_kind": "",
+        "button": "",
+        "battery_adc": "",
+        "battery_ratio": 0,
+        "battery_offset_mv": 0,
+    },
     "telegram": {"token": "", "allow": [], "url": "https://api.telegram.org", "max_parts": 8},
     "model": {
         "api": "openai",
@@ -39,6 +59,8 @@ SECRETS = ("wifi.password", "telegram.token", "model.key")
 _RANGES = {
     "telegram.max_parts": (1, 1_000_000),
     "model.max_tokens": (1, 1_000_000),
+    "board.battery_ratio": (0, 20_000),
+    "board.battery_offset_mv": (-500, 500),
     "model.patience_min": (1, 100_000),
     "memory.budget_kb": (0, 1_000_000),
     "memory.elevated": (1, 99),
@@ -46,8 +68,18 @@ _RANGES = {
     "memory.max_messages": (2, 100_000),
     "memory.keep_days": (1, 3650),
 }
-_CHOICES = {"model.api": ("openai", "anthropic"), "power.mode": ("always",)}
-_KINDS = {str: "a text", int: "a whole number", list: "a list of whole numbers"}
+_CHOICES = {
+    "model.api": ("openai", "anthropic"),
+    "power.mode": ("always",),
+    "wifi.power": ("performance", "powersave", "none"),
+    "board.led_kind": ("", "high", "low", "rgb"),
+}
+_ADDRESSES = ("address", "netmask", "gateway", "dns")
+_NETWORK = {"ssid": "", "password": "", "priority": 0}
+_KINDS = {str: "a text", int: "a whole number", list: "a list"}
+# What a list holds; a network of wifi.networks is an object of its own.
+_ITEMS = {"telegram.allow": int, "clock.servers": str, "wifi.networks": dict}
+_NAMES = {str: "texts", int: "whole numbers", dict: "objects with ssid, password, priority"}
 
 
 class Settings:
@@ -74,7 +106,9 @@ def settings(values, path=""):
     if made.tls.ca and "/" in path and not made.tls.ca.startswith("/"):
         made.tls.ca = path.rsplit("/", 1)[0] + "/" + made.tls.ca
     pairs = [secret.split(".") for secret in SECRETS]
-    made.secrets = [value for value in (getattr(getattr(made, a), b) for a, b in pairs) if value]
+    found = [getattr(getattr(made, a), b) for a, b in pairs]
+    found += [entry.get("password") for entry in made.wifi.networks]
+    made.secrets = [value for value in found if value]
     return made
 
 
@@ -125,10 +159,13 @@ def _join(values):
 
 
 def _joined(data):
-    # A surrogate is three bytes, ED A0..BF 80..BF; two of them are one character of four bytes.
+    # A surrogate is three bytes, ED A0..BF 80..BF; a high one (to AF) and a low one behind it are
+    # one character of four bytes.
     at = data.find(b"\xed")
-    while 0 <= at <= len(data) - 6:
-        if data[at + 1] >= 0xA0 and data[at + 3] == 0xED:
+    while at >= 0:
+        if data[at + 1] >= 0xA0:
+            if data[at + 1] >= 0xB0 or data[at + 3 : at + 4] != b"\xed" or data[at + 4] < 0xB0:
+                raise ConfigError("a text in the configuration has half of a surrogate pair")
             high = (data[at + 1] & 0x0F) << 6 | data[at + 2] & 0x3F
             low = (data[at + 4] & 0x0F) << 6 | data[at + 5] & 0x3F
             point = chr(0x10000 + (high << 10 | low))
@@ -170,15 +207,45 @@ def _check_value(name, key, value):
         raise ConfigError("%s is not a setting; %s has %s" % (dotted, name, known))
     kind = type(DEFAULTS[name][key])
     # A JSON true is an int to Python, and no number to a person.
-    if type(value) is not kind or (kind is list and not all(type(item) is int for item in value)):
+    if type(value) is not kind:
         raise ConfigError("%s must be %s" % (dotted, _KINDS[kind]))
+    if kind is list:
+        item = _ITEMS[dotted]
+        if not all(type(one) is item for one in value):
+            raise ConfigError("%s must be a list of %s" % (dotted, _NAMES[item]))
     if dotted in _RANGES:
         low, high = _RANGES[dotted]
         if not low <= value <= high:
             raise ConfigError("%s must be between %d and %d" % (dotted, low, high))
     if dotted in _CHOICES and value not in _CHOICES[dotted]:
         raise ConfigError("%s must be one of: %s" % (dotted, ", ".join(_CHOICES[dotted])))
+    if dotted == "wifi.networks":
+        for network in value:
+            _check_network(network)
+    elif name == "wifi" and key in _ADDRESSES and value and not _address(value):
+        raise ConfigError("%s must be an IPv4 address such as 192.168.1.7" % dotted)
+    elif dotted == "wifi.country" and value and not (len(value) == 2 and value.isalpha()):
+        raise ConfigError("wifi.country must be two letters such as DE")
+    elif dotted == "wifi.hostname" and not 0 < len(value) <= 32:
+        raise ConfigError("wifi.hostname must have 1 to 32 characters")
     if key == "url":
         url.parse(value, dotted)
     if dotted == "telegram.token" and value and (":" not in value or "/" in value or " " in value):
         raise ConfigError("telegram.token must look like 123456:ABC… (from @BotFather)")
+
+
+def _check_network(network):
+    for key, value in network.items():
+        if key not in _NETWORK:
+            raise ConfigError("wifi.networks: %s is not a setting of a network" % key)
+        if type(value) is not type(_NETWORK[key]):
+            raise ConfigError("wifi.networks: %s must be %s" % (key, _KINDS[type(_NETWORK[key])]))
+    if not network.get("ssid"):
+        raise ConfigError("wifi.networks: a network has no ssid")
+    if not 0 <= network.get("priority", 0) <= 100:
+        raise ConfigError("wifi.networks: priority must be between 0 and 100")
+
+
+def _address(text):
+    parts = text.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)

@@ -37,6 +37,12 @@ class Profile:
     # connections there are. On a board they are heap.
     room = (16717, 4429, 2300)
     flash_blocks = 212
+    # What is wired to the board, see board.base; a Pico W's button is BOOTSEL.
+    led = "LED"
+    led_kind = "high"
+    button = "none"
+    battery_adc = "none"
+    battery_ratio = 2000  # thousandths: a divider of two equal resistors
     # On flash: bytes of the journal (at least the inbox, its largest record and 1 KB), the files
     # of the sessions and the bytes of each; and what reads and writes them.
     journal = 32768
@@ -60,6 +66,9 @@ class Esp32S3(Profile):
     slots = 64
     room = ()
     flash_blocks = 512
+    led = "48"
+    led_kind = "rgb"
+    button = "0"
     journal = 65536
     notes = 288
 

@@ -12,12 +12,14 @@ import micropython
 from micropython import const
 
 from thimble import overlay
+from thimble.board import led
 from thimble.core.backoff import Backoff
 from thimble.core.conversation import ASSISTANT, USER
 from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.pressure import CRITICAL, ELEVATED
 from thimble.core.ring import Ring
 from thimble.exchange import Exchange
+from thimble.keepers import watch
 from thimble.log import Log
 from thimble.memory import Memory
 from thimble.model import request as model
@@ -38,6 +40,8 @@ _IDLE_POLL_S = const(20)
 _SHORT_POLL_MS = const(3200)  # between two looks for commands while an answer streams
 _MODEL_IDLE_MS = const(60_000)
 _LOOK_MS = const(30_000)
+_JOIN_MS = const(60_000)
+_DEAF = const(16)  # as board.base.DEAF
 _TRIES = const(4)  # of the model before a message has to wait
 _ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
 _EPOCH_2000 = const(15_778_080)  # minutes from 1970, where some ports' clocks begin later
@@ -61,9 +65,17 @@ class Relay:
         sizes = board.profile
         self.config = config
         self.board = board
-        self.started = time.ticks_ms()
+        self.started = now = time.ticks_ms()
+        deaf = max(0, board.mark - _DEAF)
+        self.watch = watch.Watch(board.feed, now, restarts=deaf)
+        self._silent = False  # the connections are to be made anew
         self.log = Log(buffers.log)
         self.log.secrets = config.secrets
+        self.wifi = None
+        if board.wlan is not None:
+            from thimble.net.wifi import Wifi
+
+            self.wifi = Wifi(board, config.wifi, self.log)
         rooms = Room(sizes.room, board.room_inverted), Room(sizes.room, board.room_inverted)
         self.inbox = Ring(buffers.inbox, updates.RECORD)
         self.asides = Ring(buffers.asides, updates.ASIDE)
@@ -95,6 +107,7 @@ class Relay:
         self.aside = Reply(self.bot, limits, buffers.words, 1, self._pause)
         http = Http(self.model_link, buffers.model_in, buffers.model_out)
         self.model = model.Model(http, config.model, buffers.delta)
+        self.reply.log = self.aside.log = self.model.log = self.log
         self._backoff = Backoff()
         self._outage = Backoff(5000)  # of the model
         self._model_at = None  # when it is tried again
@@ -118,10 +131,13 @@ class Relay:
 
     def run(self):
         """Relays until KeyboardInterrupt, which passes through."""
+        self.board.guard(self.watch.alive)
         count = self.memory.segments.count
         self.log.info("relay up: %s, %d segments" % (self.board.profile.name, count))
         if self.inbox.count:
             self.log.info("%d messages wait from before the start" % self.inbox.count)
+        self.board.led.show(led.JOINING)
+        self._set_clock()
         self._tell_time()
         self._cleaned = self.minute
         self.sessions.clean(self.minute)
@@ -143,6 +159,10 @@ class Relay:
             self._poll(0 if record >= 0 or not self._greeted else self._rest_s())
         if self.asides.count:
             self._answer_asides()
+        if self._silent:
+            self._silent = False
+            self.telegram_link.close()
+            self.model.close()
         if self._strained:
             self._strained = False
             self.model.close()
@@ -157,8 +177,25 @@ class Relay:
             self._due = False
             overlay.call("compaction", "run", self)
         elif self.minute - self._cleaned >= _DAY:
+            self._set_clock()
+            self._tell_time()
             self._cleaned = self.minute
             self.sessions.clean(self.minute)
+
+    def _set_clock(self):
+        """By SNTP where the system does not: certificates are checked against the clock."""
+        if self.wifi is None:
+            return
+        try:
+            while not self.wifi.join(_JOIN_MS, self._tick):
+                self.log.fail(self.wifi.error or "no network yet")
+            servers = self.config.clock.servers
+            args = self.resolver, self._tick, self.board.set_clock, servers
+            overlay.call("net.clock", "sync", *args)
+        except NetError as error:
+            self.log.fail(error)
+            if not _minute():
+                self.log.info("the clock was never set: certificates will not be accepted")
 
     def _tell_time(self):
         self.sessions.now = self.updates.minute = self.minute = _minute()
@@ -218,6 +255,13 @@ class Relay:
     def tick(self):
         """What is served between the slices of every wait: memory, the serial line's commands."""
         now = time.ticks_ms()
+        self.watch.mark(now)
+        self.board.led.serve(now)
+        if self.wifi is not None:
+            self.wifi.serve(now)
+        step = self.watch.step(now)
+        if step:
+            self._wake_up(step)
         if time.ticks_diff(now, self._looked) >= _LOOK_MS:
             self._looked = now
             self._tell_time()
@@ -229,6 +273,15 @@ class Relay:
                 overlay.call("console.commands", "carry_out", self, line)
             except MemoryError:
                 print("not enough memory for that now; try again")
+
+    def _wake_up(self, step):
+        """Telegram has been silent for too long: what the liveness keeper asks for."""
+        self.log.info("no poll was completed for long: step %d" % step)
+        if step == watch.RESTART:
+            self.board.restart(_DEAF + min(self.watch.restarts + 1, 200))
+        elif step == watch.RADIO and self.wifi is not None:
+            self.wifi.recycle()
+        self._silent = True
 
     def pause(self, ms):
         """Waits; the rest of the relay is served meanwhile."""
@@ -249,13 +302,17 @@ class Relay:
         except (NetError, ApiError, ParseError) as error:
             wait = self._backoff.next(time.ticks_ms() & 255)
             if isinstance(error, ApiError):
+                self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
                 wait = max(wait, error.retry_after * 1000)
                 error = self._advice(error)
             self.log.fail(error)
+            self.board.led.show(led.ERROR)
             self.pause(wait)
             return
         self._backoff.reset()
         self._poll_at = time.ticks_ms()
+        self.watch.polled(self._poll_at)
+        self.board.led.show(led.ONLINE)
         self._log_refused()
 
     def _advice(self, error):
@@ -374,6 +431,7 @@ class Relay:
             return
         tries = self.journal.attempt(record)
         self.reply.begin(record, tries > 1)
+        self.board.led.show(led.THINKING)
         self._stopping = False
         done = True
         try:

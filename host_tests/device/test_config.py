@@ -82,6 +82,13 @@ def test_emoji_written_as_surrogate_escapes_arrive_whole():
     assert config.load(FILE).model.system == "be 😀 kind"
 
 
+def test_half_of_a_surrogate_pair_is_no_text():
+    for half in ("\\ud83d", "\\ude00", "\\ude00\\ud83d", "\\ud83d\ud55c"):
+        with open(FILE, "w") as file:
+            file.write('{"model": {"system": "%s"}}' % half)
+        assert "surrogate" in str(raises(ConfigError, lambda: config.load(FILE))), half
+
+
 def test_saving_replaces_the_file_and_what_is_invalid_never_gets_there():
     config.save({"model": {"name": "a"}}, FILE)
     raises(ConfigError, lambda: config.save({"model": {"name": 5}}, FILE))

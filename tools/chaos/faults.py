@@ -15,7 +15,7 @@ from .rig import Side
 
 BOTH = ("telegram", "model")
 ALL = ("telegram", "model", "sending")
-NAMED = BOTH  # the sides whose errors status names
+NAMED = ALL  # the sides whose errors status names
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ _CHUNKED = _HEAD + _JSON + b"Transfer-Encoding: chunked\r\n\r\n"
 _LENGTH = _HEAD + _JSON + b"Content-Length: %d\r\n\r\n"
 _BODY = b'{"ok":true,"result":[]}'
 _DRIP = _HEAD + b"Content-Type: text/event-stream\r\nContent-Length: 999\r\n\r\n" + b"\n" * 999
-_CUT = ""
+_CUT = "broke off"
 
 FAULTS = [
     _named("name not found", NO_NAME, r"there is no host (telegram|model)\.test"),

@@ -354,7 +354,7 @@ class Config(Target):
                     try:
                         shown = pairs.decode("utf-16").encode().hex()
                     except UnicodeError:
-                        continue  # half of a surrogate pair is no text
+                        return "accepted half of a surrogate pair"
                 if said.get(f"{name}.{key}") != shown:
                     return f"{name}.{key} is {said.get(f'{name}.{key}')}, not {expected!r}"
         return None

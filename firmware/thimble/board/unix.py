@@ -31,6 +31,7 @@ class Flash:
 
     def __init__(self, path, blocks):
         self._blocks = blocks
+        self.interrupted = False
         try:
             self._file = open(path, "r+b")
         except OSError:
@@ -48,6 +49,14 @@ class Flash:
         self._file.write(buf)
 
     def ioctl(self, op, arg):
+        try:
+            return self._ioctl(op)
+        except KeyboardInterrupt:
+            # It must not leave littlefs in the middle of a change: the loop raises it again.
+            self.interrupted = True
+            return self._ioctl(op)
+
+    def _ioctl(self, op):
         if op == 3:  # sync
             self._file.flush()
         elif op == 4:
@@ -164,6 +173,9 @@ class Board:
 
     def feed(self):
         """Called by the loop."""
+        if self._flash.interrupted:
+            self._flash.interrupted = False
+            raise KeyboardInterrupt
         if self._alarm is not None and self._alive(time.ticks_ms()):
             self._alarm(self._dog_s)
 

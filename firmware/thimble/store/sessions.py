@@ -79,6 +79,8 @@ class Sessions:
         self._open = False  # a turn is being written
         self._dirty = self._skip = False  # since the last commit: something was written, was lost
         self._from = None  # the file that is being read, maybe self._file
+        # Files open for reading stay so: opening one costs heap at every load.
+        self._readers = [None] * files
         self._number = 0
         self._at = self._have = self._next = 0
         # What was found: three numbers a turn, (file - _base) << 2 | role, offset, bytes of text.
@@ -117,6 +119,8 @@ class Sessions:
         """Removes a file; whether that was possible."""
         gone = True
         try:
+            if name != "new":
+                self._shut(name % self._limit)
             os.remove(self._path(name))
         except OSError as error:
             self.error = error.errno
@@ -235,6 +239,7 @@ class Sessions:
         if self._file is None and self.files and self._scan(self._last):
             self._size = self._at
             self._seek(0, 0)
+            self._shut(self._last % self._limit)
             self._file = open(self._path(self._last), "a+b")
         if self._file is None or self._size > self._full // 2 or self._old():
             self._close()
@@ -253,6 +258,8 @@ class Sessions:
     def _close(self):
         """Closes the files, to append and to read. What was not committed is, if possible."""
         self._seek(0, 0)
+        for slot in range(self._limit):
+            self._shut(slot)
         if self._file is not None:
             file = self._file
             self._file = None
@@ -277,20 +284,33 @@ class Sessions:
     def _seek(self, number, at):
         """Goes to offset ``at`` of a file, to read on from there; number 0 closes it."""
         if number != self._number:
-            if self._from is not None and self._from is not self._file:
-                self._from.close()
             self._from = None
-            self._number = 0
             if number and number == self._last and self._file is not None:
                 self._from = self._file
             elif number:
-                try:
-                    self._from = open(self._path(number), "rb")
-                except OSError:
-                    pass
+                self._from = self._reader(number)
             self._number = number
         self._at = at
         self._have = self._next = 0
+
+    def _reader(self, number):
+        """The file, open for reading; None if it cannot be opened."""
+        slot = number % self._limit
+        kept = self._readers[slot]
+        if kept is None or kept[0] != number:
+            self._shut(slot)
+            try:
+                kept = number, open(self._path(number), "rb")
+            except OSError:
+                return None
+            self._readers[slot] = kept
+        return kept[1]
+
+    def _shut(self, slot):
+        kept = self._readers[slot]
+        self._readers[slot] = None
+        if kept is not None:
+            kept[1].close()
 
     @micropython.native
     def _chunk(self):
@@ -513,6 +533,7 @@ class Sessions:
                         self._without(number, buf, off, n, out)
                         size = out.tell()
                     self._seek(0, 0)
+                    self._shut(number % self._limit)
                     os.rename(self._path("new"), self._path(number))
                     if not size:
                         self._remove(number)

@@ -46,15 +46,4 @@ def install(port):
     sys.modules["network"] = network(port)
     sys.modules["esp32"] = Settings(mcu_temperature=lambda: 41)
     sys.modules["rp2"] = Settings(bootsel_button=lambda: int(chip.bootsel))
-    _profile()
     return radio
-
-
-def _profile():
-    """What the boards' profiles say of the wiring."""
-    from thimble.profile import Esp32S3, Profile
-
-    for profile, led, kind in ((Profile, "LED", "high"), (Esp32S3, "48", "rgb")):
-        profile.led, profile.led_kind = led, kind
-        profile.button = "none" if profile is Profile else "0"
-        profile.battery_adc, profile.battery_ratio = "none", 2000
