@@ -33,6 +33,7 @@ def run(relay):
         if chat is None:
             if memory.fill() < RELIEVED:
                 break
+            memory.evict()
             chat = memory.largest()
         if chat is None:
             break

@@ -27,6 +27,7 @@ class Memory:
 
     def __init__(self, settings, sizes, held):
         self.pressure = Pressure(settings.elevated, settings.critical)
+        self._elevated = settings.elevated
         self.compactions = 0
         self.segments = segments = Segments(sizes.segment, sizes.segments_max, 0)
         self.chats = Chats(segments, sizes.slots)
@@ -61,6 +62,8 @@ class Memory:
         if heap >= RELIEVED:
             self.collect()
             heap = self.heap()
+        if self.fill() >= self._elevated:
+            self.evict()
         level = self.pressure.look(max(self.fill(), heap), again)
         if not self.pressure.level:
             self.regrow()
@@ -81,15 +84,14 @@ class Memory:
             if not segments.regrow(1):
                 break
 
-    def trim(self):
-        """Drops oldest turns, of the conversation that holds most, until the pressure is over."""
-        while self.fill() >= RELIEVED:
-            chat = self.largest()
-            if chat is None:
+    def evict(self):
+        """Lets go of conversations that come back from flash when they speak, the least recently
+        used first, until the pressure is over or one is left."""
+        chats = self.chats
+        for _ in range(len(chats.all)):
+            if self.fill() < RELIEVED or chats.active <= 1:
                 break
-            self.compactions += 1
-            if not chat.drop_oldest():
-                self.chats.forget(chat)
+            chats.evict_oldest()
 
     def largest(self):
         """The longest conversation, of two the one less used, but not the busy one; or None."""

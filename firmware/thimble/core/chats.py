@@ -123,6 +123,12 @@ class Chats:
                 return False
         return True
 
+    def evict_oldest(self):
+        """Clears the least recently used conversation, but not the busy one."""
+        other = self._oldest(self.busy)
+        if other is not None:
+            self._evict(other)
+
     def _largest(self, fair):
         """Who holds most segments above the fair share and can give; of two the one less used."""
         found = None
