@@ -19,8 +19,12 @@ def call(module, function, *args):
 
 
 def unload(*modules):
-    """Takes modules of Thimble out of memory, as far as nothing else holds them."""
+    """Takes modules of Thimble out of memory, as far as nothing else holds them.
+
+    One may be gone already: what it waited for was served by another call of it.
+    """
     for module in modules:
         place, _, last = ("thimble." + module).rpartition(".")
-        delattr(sys.modules[place], last)
-        del sys.modules["thimble." + module]
+        if "thimble." + module in sys.modules:
+            del sys.modules["thimble." + module]
+            delattr(sys.modules[place], last)
