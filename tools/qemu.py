@@ -86,7 +86,8 @@ def _unpack(apt: debian.Apt) -> None:
     [archive] = apt.files.glob("*.orig.tar.xz")
     with tarfile.open(archive) as tar:
         # Python 3.11.2, Debian 12's, does not know filters yet; the archive's signature is checked.
-        tar.extractall(apt.root, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        known = hasattr(tarfile, "data_filter")
+        tar.extractall(apt.root, **({"filter": "data"} if known else {}))
 
 
 def build(stock: bool = False) -> Image:
