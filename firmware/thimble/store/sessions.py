@@ -31,7 +31,7 @@ from micropython import const
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 from thimble.core.octets import copy, crc16, same
 from thimble.core.text import boundary
-
+from thimble.store import put
 
 _CLEAR = const(3)
 _TEXT = const(4)
@@ -144,7 +144,7 @@ class Sessions:
             try:
                 self._ready()
             except OSError as error:
-                self._fail(error)
+                self._check(error.errno or -1)
                 continue
             scratch = self.buf
             minute = self.now
@@ -159,16 +159,14 @@ class Sessions:
                 return
         self._skip = True
 
-    @micropython.native
     def write(self, buf, off, n):
         """Adds ``buf[off : off + n]``, UTF-8 that may be split anywhere, to the open turn."""
         self._have = 0  # what was read ahead
         while n > 0 and self._open:
-            fill = self._fill
-            step = min(n, _MOST - fill)
+            step = min(n, _MOST - self._fill)
             if step:
-                copy(self.buf, 2 + fill, buf, off, step)
-                self._fill = fill + step
+                copy(self.buf, 2 + self._fill, buf, off, step)
+                self._fill += step
                 off += step
                 n -= step
             else:
@@ -196,14 +194,10 @@ class Sessions:
         self._open = False
         self._fill = 0
 
-    @micropython.native
     def commit(self):
         """What was written is kept from now on, whatever happens: one flush for an exchange."""
         if self._dirty:
-            try:
-                self._file.flush()
-            except OSError as error:
-                self._fail(error)
+            self._check(put(self._file, None, 0, 0))
         self._dirty = self._skip = False
 
     def clear(self, buf, off, n):
@@ -212,22 +206,17 @@ class Sessions:
         self.abort()
         self.commit()
 
-    @micropython.native
     def _put(self, kind, n):
         """Appends the chunk whose payload is in the scratch; whether that was possible."""
-        buf = self.buf
-        buf[0] = kind
-        buf[1] = n
+        self.buf[0] = kind
+        self.buf[1] = n
         n += 2
-        crc = crc16(buf, 0, n, _CRC)
-        buf[n] = crc & 255
-        buf[n + 1] = crc >> 8
+        crc = crc16(self.buf, 0, n, _CRC)
+        self.buf[n] = crc & 255
+        self.buf[n + 1] = crc >> 8
         n += 2
         self._fill = self._have = 0
-        try:
-            self._file.write(buf, n)
-        except OSError as error:
-            self._fail(error)
+        if not self._check(put(self._file, self.buf, 0, n)):
             return False
         self._dirty = True
         self._size += n
@@ -265,9 +254,12 @@ class Sessions:
             self._file = None
             file.close()
 
-    def _fail(self, error):
-        """After a failed write littlefs drops what was not committed; a full disk gets room."""
-        self.error = error.errno
+    def _check(self, error):
+        """Whether there is none. After a failed write littlefs drops what was not committed; a
+        full disk gets room."""
+        if not error:
+            return True
+        self.error = error
         self._skip = self._dirty or self._open
         self._dirty = False
         self.abort()
@@ -278,6 +270,7 @@ class Sessions:
         self._list()
         if self.error == _ENOSPC and self.files > 1:
             self._remove(self._first)
+        return False
 
     # Reading.
 
@@ -368,7 +361,6 @@ class Sessions:
                     self._since = self._since or minute
                     self._newest = max(self._newest, minute)
 
-    @micropython.native
     def _mine(self, buf, off, n):
         """Whether the chunk that was read has this key."""
         pos = self.pos + _KEY

@@ -223,7 +223,7 @@ class Reply:
                 copy(self._id, 0, bot.message_id, 0, bot.message_id_len)
                 self._id_len = bot.message_id_len
                 if self._record >= 0:
-                    self._journal.answering(self._record, self._id, 0, self._id_len)
+                    self._journal.answering(self._record, self._id, self._id_len)
         except ApiError as error:
             if not self._settled(error):
                 return False
