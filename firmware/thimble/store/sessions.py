@@ -231,18 +231,33 @@ class Sessions:
             self._shut(self._last % self._limit)
             self._file = open(self._path(self._last), "a+b")
         if self._file is None or self._size > self._full // 2 or self._old():
-            self._close()
-            while self.files >= self._limit or os.statvfs(self._folder)[3] < self._spare:
+            self._retire()
+            while self.files >= self._limit or self._short():
                 if not self.files or not self._remove(self._first):
                     break
             self._file = open(self._path(self._last + 1), "a+b")
-            self._list()
+            self._last += 1
+            self._first = self._first or self._last
+            self.files += 1
             self._size = self._since = 0
         if not self._since and self.now >= _SET:
             self._since = self.now
 
     def _old(self):
         return self._since and self.now - self._since > self._span
+
+    def _short(self):
+        return self._spare and os.statvfs(self._folder)[3] < self._spare
+
+    def _retire(self):
+        """The newest file is only read from now on; it stays open for that."""
+        if self._file is not None:
+            self._file.flush()
+            self._seek(0, 0)
+            slot = self._last % self._limit
+            self._shut(slot)
+            self._readers[slot] = self._last, self._file
+            self._file = None
 
     def _close(self):
         """Closes the files, to append and to read. What was not committed is, if possible."""
@@ -288,16 +303,19 @@ class Sessions:
 
     def _reader(self, number):
         """The file, open for reading; None if it cannot be opened."""
-        slot = number % self._limit
-        kept = self._readers[slot]
+        kept = self._readers[number % self._limit]
         if kept is None or kept[0] != number:
-            self._shut(slot)
-            try:
-                kept = number, open(self._path(number), "rb")
-            except OSError:
-                return None
-            self._readers[slot] = kept
+            kept = self._opened(number)
         return kept[1]
+
+    def _opened(self, number):
+        slot = number % self._limit
+        self._shut(slot)
+        try:
+            self._readers[slot] = number, open(self._path(number), "rb")
+        except OSError:
+            return 0, None
+        return self._readers[slot]
 
     def _shut(self, slot):
         kept = self._readers[slot]
@@ -366,6 +384,7 @@ class Sessions:
         pos = self.pos + _KEY
         return self.stop - pos == n and same(self.buf, pos, buf, off, n)
 
+    @micropython.native
     def _find(self, buf, off, n, raw):
         """Finds the last turns of this key: those numbered from _low to _high, exclusive.
 
@@ -432,8 +451,16 @@ class Sessions:
         share keeps), a summary first if there is one, then the user. Returns their number.
         """
         self._find(conversation.key, 0, conversation.key_len, False)
+        self._fit(chats.pool.share, limit)
+        self.rewind()
+        while self._copy_turn(chats, conversation):
+            pass
+        self._seek(0, 0)
+        return conversation.turns
+
+    def _fit(self, share, limit):
+        """Leaves of the turns that were found those that load() gives."""
         turns = self._turns
-        share = chats.pool.share
         size = min(turns[_PLACE + 2], share)
         if size > limit:
             size = 0
@@ -448,25 +475,28 @@ class Sessions:
             first += 1
         if size:
             first -= 1
-            for i in range(3):
-                turns[first % _SLOTS * 3 + i] = turns[_PLACE + i]
         self._low = first
-        self.rewind()
-        while True:
-            role = self.next_turn()
-            if role < 0:
-                break
-            conversation.begin(role)
-            while self.next_piece():
-                if not chats.append(conversation, self.buf, self.pos, self.stop - self.pos):
-                    self._done = False
-                    break
-            if not self._done:
+        if size:
+            first = first % _SLOTS * 3
+            turns[first] = turns[_PLACE]
+            turns[first + 1] = turns[_PLACE + 1]
+            turns[first + 2] = turns[_PLACE + 2]
+
+    def _copy_turn(self, chats, conversation):
+        """Copies the next turn; False if there is none, or not all of it could be."""
+        role = self.next_turn()
+        if role < 0:
+            return False
+        conversation.begin(role)
+        while self.next_piece():
+            if not chats.append(conversation, self.buf, self.pos, self.stop - self.pos):
                 conversation.abort()
-                break
-            conversation.end()
-        self._seek(0, 0)
-        return conversation.turns
+                return False
+        if not self._done:
+            conversation.abort()
+            return False
+        conversation.end()
+        return True
 
     def history(self, buf, off, n, count):
         """Finds this key's last ``count`` turns, at most 40; returns how many there are.
