@@ -55,7 +55,7 @@ _ENOSPC = const(28)  # littlefs's own number, on every board
 class Sessions:
     """Sessions in up to ``files`` files of ``file_bytes`` (2 KB to 65,535) in ``folder``.
 
-    ``buf``: a scratch of at least 259 bytes, better 512, that no one else uses. A new file begins
+    ``buf``: a scratch of at least 300 bytes, better 512, that no one else uses. A new file begins
     when the newest is half full, so that any turn has half a file (a longer one is cut), and when
     it is older than a day (or the part of ``keep_days`` that one file has to span). The oldest go
     when there are too many, and until ``spare`` blocks of the file system are free.
@@ -66,6 +66,7 @@ class Sessions:
 
     def __init__(self, folder, buf, files=6, file_bytes=32768, spare=0, keep_days=7):
         self.buf = buf
+        self._view = memoryview(buf)[_CHUNK:]
         self.now = self.error = self.files = self.bytes = self._first = self._last = 0
         self._folder = folder
         self._limit = files
@@ -331,11 +332,12 @@ class Sessions:
         """
         buf = self.buf
         pos = self._next
+        have = self._have
         self._whole = False
-        for _ in range(2):
-            if pos + 4 <= self._have:
+        while True:
+            if pos + 4 <= have:
                 n = pos + buf[pos + 1] + 2
-                if n + 2 <= self._have:
+                if n + 2 <= have:
                     crc = crc16(buf, pos, n - pos, _CRC)
                     if crc != buf[n] | buf[n + 1] << 8 or buf[pos] > _LAST:
                         break
@@ -343,22 +345,31 @@ class Sessions:
                     self.stop = n
                     self._next = n + 2
                     return buf[pos]
-            self._at += pos
-            self._next = pos = self._have = 0
-            if self._fill:  # what waits in the scratch
-                self._more()
-            if self._from is None:
-                return -1
+            n = 0  # bytes that were read already, to stand right before what is read now
             try:
-                self._from.seek(self._at)
-                self._have = self._from.readinto(buf)
+                if have:
+                    n = have - pos
+                    copy(buf, _CHUNK - n, buf, pos, n)
+                else:
+                    if self._fill:  # what waits in the scratch
+                        self._more()
+                    if self._from is None:
+                        return -1
+                    self._from.seek(self._at + pos)
+                self._at += pos + n - _CHUNK
+                pos = _CHUNK - n
+                have = self._from.readinto(self._view)
             except OSError as error:
                 self.error = error.errno
                 break
-            if not self._have:
-                self._whole = True
-                return -1
-        if self._from is self._file:
+            if not have:
+                self._whole = not n
+                break
+            have += _CHUNK
+            self._have = have
+        self._at += pos
+        self._next = self._have = 0
+        if not self._whole and self._from is self._file:
             self._size = self._full  # appending goes on in another file
         return -1
 
