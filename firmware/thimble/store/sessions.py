@@ -19,7 +19,8 @@ does one without text. A SUMMARY stands in place of all that its key has before 
 ``keep`` turns; behind a CLEAR nothing before it is loaded. The archive shows what they hide.
 
 The first chunk that is not whole ends its file: nothing behind it is read, and nothing is
-appended to that file. Each turn lies in one file, so that the oldest file can go at any time.
+appended to that file. Where a session's turns are looked for, the texts of others are passed over
+unchecked. Each turn lies in one file, so that the oldest file can go at any time.
 """
 
 import os
@@ -325,10 +326,10 @@ class Sessions:
             kept[1].close()
 
     @micropython.native
-    def _chunk(self):
+    def _chunk(self, skim=False):
         """Reads the next chunk: its kind, and its payload is ``buf[pos:stop]``; or -1.
 
-        At -1 ``_whole`` says whether the file ended there and not at a chunk that is broken.
+        ``skim``: the next one with a key; the texts before it are passed over unchecked. At -1 ``_whole`` says whether the file ended there and not at a chunk that is broken.
         """
         buf = self.buf
         pos = self._next
@@ -337,6 +338,9 @@ class Sessions:
         while True:
             if pos + 4 <= have:
                 n = pos + buf[pos + 1] + 2
+                if skim and _TEXT <= buf[pos] <= _LAST:
+                    pos = n + 2
+                    continue
                 if n + 2 <= have:
                     crc = crc16(buf, pos, n - pos, _CRC)
                     if crc != buf[n] | buf[n + 1] << 8 or buf[pos] > _LAST:
@@ -348,7 +352,7 @@ class Sessions:
             n = 0  # bytes that were read already, to stand right before what is read now
             try:
                 if have:
-                    n = have - pos
+                    n = have - pos  # negative: some that are not read yet are passed over
                     copy(buf, _CHUNK - n, buf, pos, n)
                 else:
                     if self._fill:  # what waits in the scratch
@@ -413,7 +417,7 @@ class Sessions:
         while number <= self._last:
             self._seek(number, 0)
             role = -1
-            kind = self._chunk()
+            kind = self._chunk(True)
             while kind >= 0:
                 if kind <= _CLEAR:
                     role = -1
@@ -448,7 +452,7 @@ class Sessions:
                             turns[i + 1] = at
                             turns[i + 2] = size
                         role = -1
-                kind = self._chunk()
+                kind = self._chunk(role < 0)
             gap = gap or not self._whole
             number += 1
         self._low = low
