@@ -269,10 +269,14 @@ class Relay:
                 self._look(True)
         line = self.board.read_line()
         if line:
-            try:
-                overlay.call("console.commands", "carry_out", self, line)
-            except MemoryError:
-                print("not enough memory for that now; try again")
+            self._obey(line)
+
+    def _obey(self, line):
+        """Carries out a command of the serial line. A try would make tick's frame too large."""
+        try:
+            overlay.call("console.commands", "carry_out", self, line)
+        except MemoryError:
+            print("not enough memory for that now; try again")
 
     def _wake_up(self, step):
         """Telegram has been silent for too long: what the liveness keeper asks for."""

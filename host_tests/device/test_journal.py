@@ -116,7 +116,7 @@ def test_messages_that_wait_keep_their_own_ids_and_attempts_when_the_file_is_rew
         for number in range(4):  # all are parked, each with as many parts and attempts
             for part in range(number):
                 assert desk.journal.attempt(at) == part + 1
-                desk.journal.answering(at, b"%d%d" % (number, part), 0, 2)
+                desk.journal.answering(at, b"%d%d" % (number, part), 2)
             expected.append((number, number, [b"%d%d" % (number, p) for p in range(number)]))
             at = desk.ring.after(at)
         desk.close(0)
@@ -155,7 +155,7 @@ def test_a_full_journal_takes_nothing_more_until_something_is_done():
         desk.ring.finish(LARGEST)
         size = desk.journal.bytes
         assert desk.journal.attempt(off) == 1 and desk.journal.attempt(off) == 2
-        desk.journal.answering(off, b"1", 0, 1)
+        desk.journal.answering(off, b"1", 1)
         desk.journal.done(off)
         desk.ring.drop(off)
         assert desk.journal.bytes == size and not desk.journal.error
@@ -217,8 +217,8 @@ def _typical(desk):
         assert not journal.full(LARGEST) and journal.received(off, 168)
         ring.finish(168)
         assert journal.commit() and journal.attempt(off) == 1
-        journal.answering(off, name, 0, 10)
-        journal.answering(off, name, 1, 9)
+        journal.answering(off, name, 10)
+        journal.answering(off, name, 9)
         journal.done(off)
         ring.drop(off)
         assert journal.commit()

@@ -49,6 +49,9 @@ class Flash:
         self._file.write(buf)
 
     def ioctl(self, op, arg):
+        return self._whole(op)  # without ``arg``: so the frame is small, and not in the heap
+
+    def _whole(self, op):
         try:
             return self._ioctl(op)
         except KeyboardInterrupt:

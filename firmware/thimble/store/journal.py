@@ -35,6 +35,7 @@ import micropython
 from micropython import const
 
 from thimble.core import octets
+from thimble.store import put
 
 _BOT = const(1)
 _RECEIVED = const(2)
@@ -107,7 +108,7 @@ class Journal:
             if not self._size or self._size != end:
                 self._rewrite()
         except OSError as error:
-            self._fail(error)
+            self._fail(error.errno)
         octets.copy(out, 0, buf, _KEPT + 1, buf[_KEPT])
         return buf[_KEPT]
 
@@ -212,12 +213,11 @@ class Journal:
             at = ring.after(at)
         return 0 if number else rank
 
-    @micropython.native
     def _pass(self, buf, off, n):
         """The offset is behind the update whose id is given."""
-        kept = self._buf
-        octets.copy(kept, _KEPT + 1, buf, off, min(n, _ID))
-        kept[_KEPT] = octets.increment(kept, _KEPT + 1, min(n, _ID))
+        n = min(n, _ID)
+        octets.copy(self._buf, _KEPT + 1, buf, off, n)
+        self._buf[_KEPT] = octets.increment(self._buf, _KEPT + 1, n)
 
     # What the relay says.
 
@@ -227,7 +227,6 @@ class Journal:
             self._rewrite()
         return self._doubt or self._size + _HEADER + n > self._most
 
-    @micropython.native
     def received(self, record, n):
         """Appends the inbox record of n bytes that was pended at ``record`` and is to be finished.
 
@@ -242,7 +241,6 @@ class Journal:
         self._pass(buf, record + _UPDATE, buf[record + _ID_LEN])
         return True
 
-    @micropython.native
     def commit(self):
         """Puts on flash what was appended; False if it could not be.
 
@@ -251,9 +249,8 @@ class Journal:
         if self._doubt:
             return self._rewrite()
         if self._loose:
-            try:
-                self._file.flush()
-            except OSError as error:
+            error = put(self._file, None, 0, 0)
+            if error:
                 return self._fail(error)
             self._loose = False
             self.writes += 1
@@ -267,10 +264,9 @@ class Journal:
         self.commit()
         return buf[record + _TRIES]
 
-    @micropython.native
-    def answering(self, record, buf, off, n):
-        """A message whose id is buf[off:off+n] was sent for it. Commits."""
-        self._append(_ANSWERING, record, buf, off, n)
+    def answering(self, record, buf, n):
+        """A message whose id is buf[:n] was sent for it. Commits."""
+        self._append(_ANSWERING, record, buf, 0, n)
         self.commit()
 
     def sent(self, record, index, out):
@@ -294,14 +290,12 @@ class Journal:
         self._append(_DONE, record, self._buf, 0, 0)
         self._name(record, 0)
 
-    @micropython.native
     def offset(self, buf, off, n):
         """Appends the offset buf[off:off+n] (n <= 20), if it is another than the file has."""
-        kept = self._buf
-        if n != kept[_KEPT] or not octets.same(kept, _KEPT + 1, buf, off, n):
-            octets.copy(kept, _KEPT + 1, buf, off, n)
-            kept[_KEPT] = n
-            self._append(_OFFSET, -1, kept, _KEPT + 1, n)
+        if n != self._buf[_KEPT] or not octets.same(self._buf, _KEPT + 1, buf, off, n):
+            octets.copy(self._buf, _KEPT + 1, buf, off, n)
+            self._buf[_KEPT] = n
+            self._append(_OFFSET, -1, self._buf, _KEPT + 1, n)
 
     def close(self):
         """Commits, and closes the file: for a clean stop, before the file system is unmounted."""
@@ -326,7 +320,7 @@ class Journal:
         try:
             self._put(self._file, kind, number, buf, off, n)
         except OSError as error:
-            return self._fail(error)
+            return self._fail(error.errno)
         if kind == _RECEIVED:
             self._count = number
             self._name(record, number)
@@ -378,14 +372,14 @@ class Journal:
             self._count = self._rank(0)
             self._file = open(self._path, "a+b")
         except OSError as error:
-            return self._fail(error)
+            return self._fail(error.errno)
         self._doubt = self._loose = self._dead = False
         self.rewrites += 1
         return True
 
     def _fail(self, error):
         """Closes the file as it was when it was last flushed. What is on flash is true still."""
-        self.error = error.errno or -1
+        self.error = error or -1
         self._doubt = True
         try:
             if self._file:

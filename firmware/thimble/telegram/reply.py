@@ -86,7 +86,6 @@ class Reply:
         """Whether nothing is there to be shown, or was."""
         return not (self.length or self.parts)
 
-    @micropython.native
     def append(self, buf, off, end):
         """Adds text (whole characters); sends a part that is complete, which may take a while."""
         if not self.length:
@@ -224,7 +223,7 @@ class Reply:
                 copy(self._id, 0, bot.message_id, 0, bot.message_id_len)
                 self._id_len = bot.message_id_len
                 if self._record >= 0:
-                    self._journal.answering(self._record, self._id, 0, self._id_len)
+                    self._journal.answering(self._record, self._id, self._id_len)
         except ApiError as error:
             if not self._settled(error):
                 return False
@@ -257,9 +256,9 @@ class Reply:
             self._typed = True
             try:
                 self.bot.send_chat_action(self.peer)
-            except ThimbleError as error:  # one name: the frame stays out of the heap
-                self._refused(error)
+            except ThimbleError:  # its name would make the frame too large
+                self._refused()
 
-    def _refused(self, error):
-        if isinstance(error, ApiError) and error.status == 429:
-            self.limits.block(self.peer, time.ticks_ms(), max(error.retry_after, 1))
+    def _refused(self):
+        if self.bot.code == 429:
+            self.limits.block(self.peer, time.ticks_ms(), max(self.bot.retry_after, 1))

@@ -135,7 +135,6 @@ class Updates:
         wait = _FULL_MS if full else _SAME_OFFSET_MS
         return time.ticks_diff(now, self.polled_at) >= wait
 
-    @micropython.native
     def poll(self, timeout_s):
         """One getUpdates that waits up to ``timeout_s`` seconds (at most 50) for something.
 
@@ -143,34 +142,37 @@ class Updates:
         updates before the place are taken. An update that breaks the answer twice is dropped.
         Where the journal cannot be written nothing is confirmed: NetError("journal").
         """
-        bot = self.bot
         if not self.journal.commit():
             raise NetError("journal", "flash cannot be written (error %d)" % self.journal.error)
         self._timeout = timeout_s
         self._confirming = not (self.inbox.full or self.journal.full(RECORD))
         self._moved = False
-        bot.get_updates(self, timeout_s * 1000 + _LINK_MS)
-        scanner = bot.scanner
+        self.bot.get_updates(self, timeout_s * 1000 + _LINK_MS)
         self._reset()
         try:
-            event = bot.next()
-            while event >= 0:
-                path = scanner.path
-                if path == _ELEMENT:
-                    if event == OPEN:
-                        self._open()
-                    elif event == CLOSE:
-                        self._close()
-                        bot.scratch()
-                elif path > _ELEMENT and event != CLOSE:
-                    self._field(event, path)
-                event = bot.next()
-        except ParseError as error:
+            self._take()
+        except ParseError:
             self._survive()
-            raise error
+            raise
         self._broken = 0
         self._limit = _LIMIT
         self.polled_at = time.ticks_ms()
+
+    def _take(self):
+        """Goes through the answer."""
+        bot = self.bot
+        event = bot.next()
+        while event >= 0:
+            path = bot.scanner.path
+            if path == _ELEMENT:
+                if event == OPEN:
+                    self._open()
+                elif event == CLOSE:
+                    self._close()
+                    bot.scratch()
+            elif path > _ELEMENT and event != CLOSE:
+                self._field(event, path)
+            event = bot.next()
 
     def write_body(self, w):
         """The parameters of getUpdates."""
@@ -281,19 +283,17 @@ class Updates:
             minute >>= 8
         self._place(command)
 
-    @micropython.native
     def _place(self, command):
-        buf, off = self._buf, self._off
+        size = TEXT + self._text_len
         if STOP <= command <= MODEL and self._text_len <= ASIDE_TEXT:
-            size = TEXT + self._text_len
             at = self.asides.pend(ASIDE)
             if at < 0:
                 self._confirming = False
                 return
-            octets.copy(self.asides.buf, at, buf, off, size)
+            octets.copy(self.asides.buf, at, self._buf, self._off, size)
             self.asides.finish(size)
-        elif self._confirming and self.journal.received(off, TEXT + self._text_len):
-            self.inbox.finish(TEXT + self._text_len)
+        elif self._confirming and self.journal.received(self._off, size):
+            self.inbox.finish(size)
         else:
             self._confirming = False
             return

@@ -180,7 +180,7 @@ class Desk:
         self.sent += 1
         name = b"%d" % (self.sent + 97)
         self.promises.ids.setdefault(number, [[], []])[1].append(name)
-        self.journal.answering(self.ring.first(), name, 0, len(name))
+        self.journal.answering(self.ring.first(), name, len(name))
         if not self._committed():
             self.promises.doubtful.add(name)
             self.promises.ids[number][1].remove(name)
