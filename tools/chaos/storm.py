@@ -31,6 +31,7 @@ _WAITING = "The model cannot be reached just now"
 _WINDOW_S = 0.5  # from Telegram's answer to the kill: a busy machine's time to read and note it
 _LOOK_S = 0.05
 _STUCK_S = 150.0
+_EARLY = 0.8  # so that the last kills do not come after the last message
 
 
 @dataclass
@@ -168,7 +169,7 @@ class Street:
         pace = sum(self.plan.model) / 2
         if done:
             pace = (time.monotonic() - start) / done
-        left = max(self.plan.messages - done, 1) * pace
+        left = max(self.plan.messages - done, 1) * pace * _EARLY
         mean = left / max(self.plan.kills - self.tally.kills, 1)
         return time.monotonic() + self.random.expovariate(1 / mean)
 
