@@ -6,16 +6,16 @@ from tools.chaos import soak, storm
 def test_a_storm_of_kills_loses_nothing_and_doubles_only_what_a_kill_explains():
     tally = storm.run(storm.share(3, 50, 20, model=(0.3, 1.0)))
     told = storm.table("storm", tally)
-    assert tally.messages == tally.answered == 50, told
-    assert tally.kills >= 15 and len(tally.phases) > 1, told
+    assert tally.answered == tally.messages >= 50, told
+    assert tally.kills == 20 and len(tally.phases) > 1, told
     assert not tally.failed, told
 
 
 def test_a_soak_with_faults_and_kills_loses_nothing():
-    tally = soak.run(2, 120, 4)
+    tally = soak.run(2, 100, 2)
     told = storm.table("soak", tally)
-    assert tally.messages == 120 and tally.kills >= 2, told
-    assert tally.answered > 100 and not tally.failed, told
+    assert tally.messages >= 100 and tally.kills == 2, told
+    assert tally.answered > 80 and not tally.failed, told
 
 
 def test_an_answer_that_stands_twice_is_seen_and_one_that_no_kill_explains_too(tmp_path):
