@@ -136,6 +136,8 @@ class Relay:
         self.log.info("relay up: %s, %d segments" % (self.board.profile.name, count))
         if self.inbox.count:
             self.log.info("%d messages wait from before the start" % self.inbox.count)
+            if self.board.reset_cause == "power-on" or self.board.mark > _DEAF:
+                self._forgive()
         self.board.led.show(led.JOINING)
         self._set_clock()
         self._tell_time()
@@ -152,6 +154,14 @@ class Relay:
             self.telegram_link.close()
             self.model_link.close()
             self.journal.close()
+
+    def _forgive(self):
+        """An attempt that ended with the power, or with Telegram's silence, is none."""
+        buf = self.inbox.buf
+        record = self.inbox.first()
+        while record >= 0:
+            buf[record + updates.STATE] -= buf[record + updates.STATE] & updates.COUNT > 0
+            record = self.inbox.after(record)
 
     def _turn(self):
         record = self._ready()
@@ -375,10 +385,11 @@ class Relay:
                     self._stopping = True
                 else:
                     self._say(self.aside, buf, record, size)
-            except Gone as error:
+            except (Gone, NetError) as error:
                 self.log.fail(error)
             ring.drop(record)
             self.answered += 1
+        self.journal.commit()  # a command that was carried out does not come again
 
     def _say(self, reply, buf, record, size):
         """Answers a record with what the commands say to it."""
@@ -399,7 +410,7 @@ class Relay:
             return self._next()
         ring = self.inbox
         record = ring.first()
-        while record >= 0 and ring.buf[record] & updates.TOLD:
+        while record >= 0 and ring.buf[record + updates.STATE] & updates.TOLD:
             record = ring.after(record)
         return record
 
@@ -433,16 +444,20 @@ class Relay:
         if self._waiting():
             self._tell(record)
             return
-        tries = self.journal.attempt(record)
-        self.reply.begin(record, tries > 1)
+        state = buf[record + updates.STATE]
+        tries = min((state & updates.COUNT) + 1, updates.COUNT)
+        self.journal.attempt(record, state & updates.TOLD | updates.BEGUN | tries)
+        self.reply.begin(record, state & updates.BEGUN > 0)
         self.board.led.show(led.THINKING)
         self._stopping = False
         done = True
         try:
-            if tries > _ATTEMPTS:
-                self.reply.say(_POISON)
-            else:
+            if tries <= _ATTEMPTS:
                 done = self._carry_out(record)
+                if not done:
+                    done = self._park(record)
+            elif tries <= 2 * _ATTEMPTS:
+                self.reply.say(_POISON)
         except Gone as error:
             self.model.stop()
             self.sessions.end()
@@ -451,14 +466,14 @@ class Relay:
             if chat is not None:
                 chat.end()
             self.log.fail(error)
+        except NetError as error:
+            done = self._leave(record, error)
         except MemoryError:
             self._starved()
             self._apologize()
         self.memory.chats.busy = None
         if done:
             self._done(record)
-        else:
-            self._park(record)
 
     def _done(self, record):
         self.journal.done(record)
@@ -491,7 +506,10 @@ class Relay:
             if code == updates.NEW or code == updates.FORGET:
                 overlay.call("console.commands", "forget", self, chat, code == updates.FORGET)
                 said = True
-            elif code == updates.RETRY:
+            elif code == updates.RETRY or (
+                # An earlier attempt came as far as writing it to the sessions.
+                chat.turns and self.reply.again and self.sessions.mark == self._exchange.mark
+            ):
                 chat.pop(ASSISTANT)
                 size = 0
             else:
@@ -499,7 +517,8 @@ class Relay:
                 if code == updates.MORE:
                     buf, off, size = _GO_ON, 0, len(_GO_ON)
             if not said and (chat.turns or not updates.RETRY <= code <= updates.MORE):
-                tries = 1 if self.inbox.buf[record] & updates.TOLD else _TRIES
+                told = self.inbox.buf[record + updates.STATE] & updates.TOLD
+                tries = 1 if told else _TRIES
                 done = self._exchange.run(chat, buf, off, size, tries)
                 if done:
                     self._model_at = None
@@ -513,6 +532,8 @@ class Relay:
         chats = self.memory.chats
         buf = self.inbox.buf
         chat = chats.busy = chats.get(buf, record + updates.KEY, buf[record + 1])
+        self._exchange.mark = updates.mark_at(buf, record)
+        self.sessions.mark = -1
         if not chat.turns:
             share = chats.pool.count // (chats.active + 1)
             try:
@@ -525,37 +546,56 @@ class Relay:
     # The model is out of reach.
 
     def _park(self, record):
-        """Leaves the record for later. Not being able to answer it is no attempt."""
-        buf = self.inbox.buf
-        buf[record + updates.TRIES] = 0
-        patience = self.config.model.patience_min
-        if self.minute and self.minute - updates.minute_at(buf, record) > patience:
-            self._send(buf, record, _NO_MODEL)
-            self._done(record)
-            return
+        """Leaves the record for later; True if it has waited too long, and that was said."""
+        arrived = updates.minute_at(self.inbox.buf, record)
+        if arrived and self.minute - arrived > self.config.model.patience_min:
+            self.reply.say(_NO_MODEL)
+            return True
         wait = self._outage.next(time.ticks_ms() & 255)
         self._model_at = time.ticks_add(time.ticks_ms(), wait)
+        self._set_back(record)
         self._tell(record)
+        return False
+
+    def _set_back(self, record):
+        """Not being able to answer it was no attempt."""
+        self.journal.attempt(record, self.inbox.buf[record + updates.STATE] - 1)
 
     def _tell(self, record):
         """Tells the person, once, that the answer has to wait."""
-        buf = self.inbox.buf
-        if buf[record] & updates.TOLD:
-            return
-        buf[record] |= updates.TOLD
-        if not self._send(buf, record, _WAITING):
-            self._done(record)
-
-    def _send(self, buf, record, words):
-        """Sends words beside an answer; whether they could reach the person."""
+        buf, ring = self.inbox.buf, self.inbox
         self._load(self.aside.peer, buf, record)
-        self.aside.begin()
-        try:
-            self.aside.say(words)
-            return True
-        except Gone as error:
-            self.log.fail(error)
-            return False
+        other = ring.first()
+        while other >= 0:
+            if buf[other + updates.STATE] & updates.TOLD:
+                if self.aside.peer.is_at(buf, other + updates.KEY, buf[other + 1]):
+                    break  # it was said already, about that one
+            other = ring.after(other)
+        state = buf[record + updates.STATE]
+        if other < 0:
+            self.aside.begin()
+            try:
+                self.aside.say(_WAITING)
+            except NetError as error:
+                self.log.fail(error)
+                return
+            except Gone as error:
+                self.log.fail(error)
+                self._done(record)
+                return
+        self.journal.attempt(record, state | updates.TOLD)
+
+    def _leave(self, record, error):
+        """Telegram is out of reach: leaves the record for later. That was no attempt either."""
+        self.log.fail(error)
+        self.model.stop()
+        self.sessions.abort()
+        self.sessions.commit()
+        chat = self.memory.chats.busy
+        if chat is not None:
+            chat.clear()  # what is on flash says how far it came
+        self._set_back(record)
+        return False
 
     def meanwhile(self):
         """Between two pieces of an answer: shows it, and looks for commands. True to stop."""

@@ -5,7 +5,7 @@ A record in the inbox (or among the asides):
      0  flags: GROUP, OWNER, ODD (no text in it), LONG (the text did not fit)
      1  bytes of the key, 2  bytes of the chat's id in it, 3  the command's number or 0
      4  bytes of the update's id
-     5  attempts to answer it; this and its number in the file belong to store.journal
+     5  its state: attempts to answer it (COUNT), BEGUN, TOLD; store.journal keeps it
      6  the key (see Peer), at most 40 bytes
     46  its number in the journal, 2 bytes
     48  the update's id in decimal, at most 16 bytes
@@ -32,8 +32,10 @@ GROUP = const(1)
 OWNER = const(2)
 ODD = const(4)
 LONG = const(8)
-TOLD = const(16)  # the person knows that the answer has to wait
-TRIES = const(5)
+STATE = const(5)
+COUNT = const(63)
+BEGUN = const(64)  # an attempt was made, which may have sent messages
+TOLD = const(128)  # the person knows that the answer has to wait
 KEY = const(6)
 TEXT = const(68)
 _UPDATE = const(48)
@@ -113,7 +115,7 @@ class Updates:
         # has moved since the last call.
         self._offset = bytearray(_ID + 1)
         self._offset_len = journal.load(inbox, bot.name, self._offset)
-        self._moved = True
+        self._moved = not inbox.count  # what waits is answered first
         self._timeout = 0
         self._limit = _LIMIT
         self._broken = 0
@@ -405,6 +407,11 @@ def argument(buf, off, size):
     while pos < end and buf[pos] <= 0x20:
         pos += 1
     return pos, end
+
+
+def mark_at(buf, record):
+    """16 bits that tell the record's update from those around it."""
+    return octets.crc16(buf, record + _UPDATE, buf[record + 4], 0xFFFF)
 
 
 def minute_at(buf, record):
