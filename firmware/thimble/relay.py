@@ -44,6 +44,7 @@ _JOIN_MS = const(60_000)
 _DEAF = const(16)  # as board.base.DEAF
 _TRIES = const(4)  # of the model before a message has to wait
 _ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
+_RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
 _EPOCH_2000 = const(15_778_080)  # minutes from 1970, where some ports' clocks begin later
 _DAY = const(1440)
 _YEAR = const(2024)  # a clock that says less was never set
@@ -114,7 +115,7 @@ class Relay:
         self._greeted = False
         self._refusals = 0
         self._refused = ""
-        self._poll_at = self.started
+        self._poll_at = self._poll_from = self.started
         self._used_at = self.started
         self._stopping = False
         self.answered = self.calls = 0
@@ -155,7 +156,12 @@ class Relay:
 
     def _turn(self):
         record = self._ready()
-        if record < 0 or self.updates.due(time.ticks_ms()):
+        if self._held_off():
+            if record < 0:
+                self.pause(_SLICE_MS)
+        elif not (self._greeted or self._backoff.failures):
+            self._greet()
+        elif record < 0 or self.updates.due(time.ticks_ms()):
             self._poll(0 if record >= 0 or not self._greeted else self._rest_s())
         if self.asides.count:
             self._answer_asides()
@@ -171,8 +177,6 @@ class Relay:
         record = self._ready()
         if record >= 0:
             self._answer(record)
-        elif not self._greeted:
-            self._greet()
         elif self._due:
             self._due = False
             overlay.call("compaction", "run", self)
@@ -296,24 +300,32 @@ class Relay:
 
     @micropython.native
     def _poll(self, timeout_s):
-        """One getUpdates; a failure is waited out."""
+        """One getUpdates. After a failure Telegram is left alone for a while."""
         try:
             self.updates.poll(timeout_s)
         except (NetError, ApiError, ParseError) as error:
-            wait = self._backoff.next(time.ticks_ms() & 255)
-            if isinstance(error, ApiError):
-                self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
-                wait = max(wait, error.retry_after * 1000)
-                error = self._advice(error)
-            self.log.fail(error)
-            self.board.led.show(led.ERROR)
-            self.pause(wait)
+            self._missed(error)
             return
         self._backoff.reset()
-        self._poll_at = time.ticks_ms()
+        self._poll_at = self._poll_from = time.ticks_ms()
         self.watch.polled(self._poll_at)
-        self.board.led.show(led.ONLINE)
+        self.board.led.show(led.ONLINE if self.memory.chats.busy is None else led.THINKING)
         self._log_refused()
+
+    def _missed(self, error):
+        """Telegram failed: nothing is polled before the backoff's end, or before it wishes."""
+        wait = self._backoff.next(time.ticks_ms() & 255)
+        if isinstance(error, ApiError):
+            self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
+            wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
+            error = self._advice(error)
+        self._poll_from = time.ticks_add(time.ticks_ms(), wait)
+        self.log.fail(error)
+        self.board.led.show(led.ERROR)
+
+    def _held_off(self):
+        """Whether Telegram is to be left alone still."""
+        return time.ticks_diff(self._poll_from, time.ticks_ms()) > 0
 
     def _advice(self, error):
         """What the person can do about Telegram's error, as a text."""
@@ -321,7 +333,6 @@ class Relay:
             return "Telegram refused the token (%d). Set telegram.token." % error.status
         if error.status == 409:
             if "webhook" in error.text:
-                self._greeted = False
                 self._call(self.bot.delete_webhook)
                 return "Telegram had a webhook for this bot; it is removed now."
             return "Another program polls Telegram with this token (409). Stop it."
@@ -338,10 +349,14 @@ class Relay:
             self.log.info("refused %s; add it to telegram.allow to let it in" % number)
 
     def _greet(self):
-        """Once the first poll is through: the bot's own name, and the menu of commands."""
+        """Learns the bot's own name, by which groups mean it, and sets the menu of commands."""
+        try:
+            self.bot.get_me()
+        except (NetError, ApiError, ParseError) as error:
+            self._missed(error)
+            return
         self._greeted = True
-        if self._call(self.bot.get_me):
-            self._call(self._set_menu)
+        self._call(self._set_menu)
 
     def _set_menu(self):
         overlay.call("console.commands", "set_menu", self.bot)
@@ -563,18 +578,11 @@ class Relay:
         now = time.ticks_ms()
         if time.ticks_diff(now, self._poll_at) >= _SHORT_POLL_MS and self.updates.due(now):
             self._poll_at = now
-            self._glance()
+            if not self._held_off():
+                self._poll(0)
+            if self.asides.count:
+                self._answer_asides()
         return self._stopping
-
-    def _glance(self):
-        """A poll that does not wait, and whose failure is left to the next one."""
-        try:
-            self.updates.poll(0)
-        except (NetError, ApiError, ParseError) as error:
-            self.log.fail(error)
-        self._log_refused()
-        if self.asides.count:
-            self._answer_asides()
 
     def wait(self, ms):
         """Waits before another try; True if /stop came."""
