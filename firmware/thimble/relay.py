@@ -6,6 +6,7 @@ Telegram sends, edits and polls in turn. While the model is out of reach the mes
 journal and in the inbox, and all else goes on.
 """
 
+import os
 import time
 
 import micropython
@@ -53,6 +54,7 @@ _NO_MODEL = b"The model could not be reached for too long. Please ask again late
 _STARVED = b"\n\n(Memory ran out here; /retry asks again.)"
 _POISON = b"I have tried three times to answer this message and failed. Please ask differently."
 _GO_ON = b"Go on exactly where you stopped."
+_GOOD_MS = const(30_000)  # a boot is good then
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 
 
@@ -119,6 +121,12 @@ class Relay:
         self._used_at = self.started
         self._stopping = False
         self.answered = self.calls = 0
+        # A crash: what the owner is to be told; resets in a row (see safe); of the loop, and when
+        # the first of those was.
+        self.tell = ""
+        self.crashes = self.faults = 0
+        self.fault_at = self.started
+        self._proving = True  # that this boot is good
         self.minute = 0  # since 1970; 0 while the clock is not set
         self._cleaned = 0
         self._looked = self.started
@@ -149,6 +157,9 @@ class Relay:
                     self._turn()
                 except MemoryError:
                     self._starved()
+                except Exception as error:
+                    self._give_up()
+                    overlay.call("store.crash", "crash", self, error)
         finally:
             self.telegram_link.close()
             self.model_link.close()
@@ -159,6 +170,8 @@ class Relay:
         if self._held_off():
             if record < 0:
                 self.pause(_SLICE_MS)
+        elif self.tell and self._greeted and not (self.crashes > 1 and self._proving):
+            overlay.call("store.crash", "tell", self)
         elif not (self._greeted or self._backoff.failures):
             self._greet()
         elif record < 0 or self.updates.due(time.ticks_ms()):
@@ -239,6 +252,16 @@ class Relay:
 
     def _starved(self):
         """After a MemoryError, anywhere: what was begun is given up, and memory given back."""
+        self._give_up()
+        self.resolver.clear()
+        self.memory.relieve(True)
+        try:
+            self.log.fail("memory ran out")
+        except MemoryError:
+            pass
+
+    def _give_up(self):
+        """Ends what was begun, wherever it stood: the connections, the turn of a conversation."""
         self.telegram_link.close()
         self.model.stop()
         self.sessions.abort()
@@ -248,13 +271,6 @@ class Relay:
             chat.abort()
             self.memory.chats.busy = None
         self.model.close()
-        self.resolver.clear()
-        self.memory.relieve(True)
-        try:
-            self.log.fail("memory ran out")
-        except MemoryError:
-            pass
-        return chat
 
     def tick(self):
         """What is served between the slices of every wait: memory, the serial line's commands."""
@@ -271,12 +287,22 @@ class Relay:
             self._tell_time()
             if self.memory.chats.busy is None and self._exchange is not None:
                 self._look(True)
+        if self._proving and time.ticks_diff(now, self.started) >= _GOOD_MS:
+            self._prove()
         line = self.board.read_line()
         if line:
             try:
                 overlay.call("console.commands", "carry_out", self, line)
             except MemoryError:
                 print("not enough memory for that now; try again")
+
+    def _prove(self):
+        """The boot is good: those before it do not count any more, see safe."""
+        self._proving = False
+        try:
+            os.remove(self.board.flash + "/boots")
+        except OSError:
+            pass  # they were good
 
     def _wake_up(self, step):
         """Telegram has been silent for too long: what the liveness keeper asks for."""
