@@ -54,6 +54,7 @@ _NO_MODEL = b"The model could not be reached for too long. Please ask again late
 _STARVED = b"\n\n(Memory ran out here; /retry asks again.)"
 _POISON = b"I have tried three times to answer this message and failed. Please ask differently."
 _GO_ON = b"Go on exactly where you stopped."
+_USED_UP = b"The model has been asked as often as it may be in a day. Please ask again tomorrow."
 _GOOD_MS = const(30_000)  # a boot is good then
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 
@@ -127,6 +128,14 @@ class Relay:
         self.crashes = self.faults = 0
         self.fault_at = self.started
         self._proving = True  # that this boot is good
+        self.rebooting = False
+        self.rates = None
+        bounds = config.limits
+        if bounds.per_user_hour or bounds.calls_per_day:
+            from thimble.telegram.rates import Rates
+
+            self.rates = Rates(bounds.per_user_hour, bounds.calls_per_day, now)
+            self.updates.rates = self.rates
         self.minute = 0  # since 1970; 0 while the clock is not set
         self._cleaned = 0
         self._looked = self.started
@@ -178,6 +187,8 @@ class Relay:
             self._poll(0 if record >= 0 or not self._greeted else self._rest_s())
         if self.asides.count:
             self._answer_asides()
+        if self.rebooting:
+            self._reboot()
         if self._silent:
             self._silent = False
             self.telegram_link.close()
@@ -285,6 +296,8 @@ class Relay:
         if time.ticks_diff(now, self._looked) >= _LOOK_MS:
             self._looked = now
             self._tell_time()
+            if self.rates is not None:
+                self.rates.serve(now, self.calls)
             if self.memory.chats.busy is None and self._exchange is not None:
                 self._look(True)
         if self._proving and time.ticks_diff(now, self.started) >= _GOOD_MS:
@@ -303,6 +316,17 @@ class Relay:
             os.remove(self.board.flash + "/boots")
         except OSError:
             pass  # they were good
+
+    def _reboot(self):
+        """Restarts as the owner wished, once that is confirmed: else it would come round again."""
+        self.rebooting = False
+        try:
+            self.updates.poll(0)
+        except (NetError, ApiError, ParseError) as error:
+            self.log.fail(error)
+        # What was confirmed is on flash, so that it counts even if Telegram could not be told.
+        if self.journal.commit():
+            self.board.restart()
 
     def _wake_up(self, step):
         """Telegram has been silent for too long: what the liveness keeper asks for."""
@@ -523,6 +547,8 @@ class Relay:
         off = record + updates.TEXT
         size = self.inbox.size(record) - updates.TEXT
         said = buf[record] & updates.LONG or not size or code == updates.HISTORY
+        if not said and self.rates is not None and self._used_up(code):
+            return True
         if not said:
             chat = self._conversation(record)
             if code == updates.NEW or code == updates.FORGET:
@@ -537,12 +563,27 @@ class Relay:
                     buf, off, size = _GO_ON, 0, len(_GO_ON)
             if not said and (chat.turns or not updates.RETRY <= code <= updates.MORE):
                 tries = 1 if self.inbox.buf[record] & updates.TOLD else _TRIES
+                if self.rates is not None:
+                    tries = min(tries, self.calls_left())
                 done = self._exchange.run(chat, buf, off, size, tries)
                 if done:
                     self._model_at = None
                     self._outage.reset()
                 return done
         self._say(self.reply, self.inbox.buf, record, self.inbox.size(record))
+        return True
+
+    def calls_left(self):
+        """How often the model may be asked today."""
+        return 1000 if self.rates is None else self.rates.left(self.calls)
+
+    def _used_up(self, code):
+        """Whether the day's calls are made that this message needs; the chat is told once."""
+        if code == updates.NEW or code == updates.FORGET or self.calls_left() > 0:
+            return False
+        peer = self.reply.peer
+        if not self.rates.told(peer.key, peer.key_len):
+            self.reply.say(_USED_UP)
         return True
 
     def _conversation(self, record):

@@ -27,7 +27,7 @@ import micropython
 from micropython import const
 
 from thimble.core import octets
-from thimble.core.errors import NetError, ParseError
+from thimble.core.errors import ApiError, NetError
 from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, TRUE
 from thimble.telegram.bot import FIRST
 
@@ -55,8 +55,12 @@ ASIDE = TEXT + ASIDE_TEXT + _NUMBER
 STOP, STATUS, HELP, START, MODEL = 1, 2, 3, 4, 5
 # Commands that keep their place among the messages.
 NEW, RETRY, MORE, HISTORY, FORGET = 6, 7, 8, 9, 10
+# Acts at once too, but only where it can be confirmed: it would come round again.
+REBOOT = 11
+# No command, but a message beyond what its sender may write in an hour: it is told once.
+SLOWER = 12
 _COMMANDS = (b"", b"stop", b"status", b"help", b"start", b"model", b"new", b"retry", b"more")
-_COMMANDS += (b"history", b"forget")
+_COMMANDS += (b"history", b"forget", b"reboot")
 
 _ELEMENT = FIRST
 _ID_PATH = FIRST + 1
@@ -125,6 +129,7 @@ class Updates:
                 break
         self.received = self.refused = self.duplicates = self.dropped = self.ignored = 0
         self.minute = 0  # the caller's to set
+        self.rates = None  # telegram.rates, where there are bounds
         self.refused_id = bytearray(_ID)
         self.refused_len = 0
         self.polled_at = time.ticks_ms()
@@ -184,8 +189,10 @@ class Updates:
                 elif path > _ELEMENT and event != CLOSE:
                     self._field(event, path)
                 event = bot.next()
-        except ParseError as error:
-            self._survive()
+        except Exception as error:
+            # What nobody expected as well: it would come round again.
+            if not isinstance(error, (NetError, ApiError, MemoryError)):
+                self._survive()
             raise error
         self._broken = 0
         self._limit = _LIMIT
@@ -298,6 +305,15 @@ class Updates:
             return self._confirm()
         if self._flags & ODD:
             self._text_len = 0
+        if self.rates is not None and not STOP <= command <= MODEL and command != REBOOT:
+            over = self.rates.over(self._from, self._from_len)
+            if over > 1:
+                self.ignored += 1
+                return self._confirm()
+            if over:
+                command = SLOWER
+                self._text_len = 0
+                self._flags &= GROUP | OWNER
         buf[off] = self._flags
         buf[off + 1] = self._key_len
         buf[off + 2] = chat_len
@@ -312,7 +328,9 @@ class Updates:
     @micropython.native
     def _place(self, command):
         buf, off = self._buf, self._off
-        if STOP <= command <= MODEL and self._text_len <= ASIDE_TEXT:
+        now = STOP <= command <= MODEL or command == SLOWER
+        now = now or (command == REBOOT and self._confirming)
+        if now and self._text_len <= ASIDE_TEXT:
             size = TEXT + self._text_len
             at = self.asides.pend(ASIDE)
             if at < 0:
@@ -320,12 +338,18 @@ class Updates:
                 return
             octets.copy(self.asides.buf, at, buf, off, size)
             self.asides.finish(size)
-        elif self._confirming and self.journal.received(off, TEXT + self._text_len):
+        elif (
+            command != REBOOT
+            and self._confirming
+            and self.journal.received(off, TEXT + self._text_len)
+        ):
             self.inbox.finish(TEXT + self._text_len)
         else:
             self._confirming = False
             return
         self.received += 1
+        if self.rates is not None and (not now or command == SLOWER):
+            self.rates.took(self._from, self._from_len)
         if self._confirming:
             self._confirm()
             self.journal.offset(self._offset, 0, self._offset_len)
