@@ -38,7 +38,7 @@ def run(relay):
         if chat is None:
             break
         memory.compactions += 1
-        able = able and summarize(relay, chat)
+        able = able and relay.calls_left() > 0 and summarize(relay, chat)
         if able:
             continue
         if relay.inbox.count:

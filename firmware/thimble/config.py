@@ -52,6 +52,7 @@ DEFAULTS = {
         "max_messages": 200,
         "keep_days": 7,
     },
+    "limits": {"per_user_hour": 0, "calls_per_day": 0},
     "power": {"mode": "always"},
     "mqtt": {"host": ""},
 }
@@ -67,6 +68,8 @@ _RANGES = {
     "memory.critical": (2, 100),
     "memory.max_messages": (2, 100_000),
     "memory.keep_days": (1, 3650),
+    "limits.per_user_hour": (0, 250),
+    "limits.calls_per_day": (0, 1_000_000),
 }
 _CHOICES = {
     "model.api": ("openai", "anthropic"),

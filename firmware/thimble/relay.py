@@ -6,6 +6,7 @@ Telegram sends, edits and polls in turn. While the model is out of reach the mes
 journal and in the inbox, and all else goes on.
 """
 
+import os
 import time
 
 import micropython
@@ -44,6 +45,7 @@ _JOIN_MS = const(60_000)
 _DEAF = const(16)  # as board.base.DEAF
 _TRIES = const(4)  # of the model before a message has to wait
 _ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
+_RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
 _EPOCH_2000 = const(15_778_080)  # minutes from 1970, where some ports' clocks begin later
 _DAY = const(1440)
 _YEAR = const(2024)  # a clock that says less was never set
@@ -52,6 +54,8 @@ _NO_MODEL = b"The model could not be reached for too long. Please ask again late
 _STARVED = b"\n\n(Memory ran out here; /retry asks again.)"
 _POISON = b"I have tried three times to answer this message and failed. Please ask differently."
 _GO_ON = b"Go on exactly where you stopped."
+_USED_UP = b"The model has been asked as often as it may be in a day. Please ask again tomorrow."
+_GOOD_MS = const(30_000)  # a boot is good then
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 
 
@@ -114,10 +118,24 @@ class Relay:
         self._greeted = False
         self._refusals = 0
         self._refused = ""
-        self._poll_at = self.started
+        self._poll_at = self._poll_from = self.started
         self._used_at = self.started
         self._stopping = False
         self.answered = self.calls = 0
+        # A crash: what the owner is to be told; resets in a row (see safe); of the loop, and when
+        # the first of those was.
+        self.tell = ""
+        self.crashes = self.faults = 0
+        self.fault_at = self.started
+        self._proving = True  # that this boot is good
+        self.rebooting = False
+        self.rates = None
+        bounds = config.limits
+        if bounds.per_user_hour or bounds.calls_per_day:
+            from thimble.telegram.rates import Rates
+
+            self.rates = Rates(bounds.per_user_hour, bounds.calls_per_day, now)
+            self.updates.rates = self.rates
         self.minute = 0  # since 1970; 0 while the clock is not set
         self._cleaned = 0
         self._looked = self.started
@@ -150,6 +168,9 @@ class Relay:
                     self._turn()
                 except MemoryError:
                     self._starved()
+                except Exception as error:
+                    self._give_up()
+                    overlay.call("store.crash", "crash", self, error)
         finally:
             self.telegram_link.close()
             self.model_link.close()
@@ -165,10 +186,19 @@ class Relay:
 
     def _turn(self):
         record = self._ready()
-        if record < 0 or self.updates.due(time.ticks_ms()):
+        if self._held_off():
+            if record < 0:
+                self.pause(_SLICE_MS)
+        elif self.tell and self._greeted and not (self.crashes > 1 and self._proving):
+            overlay.call("store.crash", "tell", self)
+        elif not (self._greeted or self._backoff.failures):
+            self._greet()
+        elif record < 0 or self.updates.due(time.ticks_ms()):
             self._poll(0 if record >= 0 or not self._greeted else self._rest_s())
         if self.asides.count:
             self._answer_asides()
+        if self.rebooting:
+            self._reboot()
         if self._silent:
             self._silent = False
             self.telegram_link.close()
@@ -181,8 +211,6 @@ class Relay:
         record = self._ready()
         if record >= 0:
             self._answer(record)
-        elif not self._greeted:
-            self._greet()
         elif self._due:
             self._due = False
             overlay.call("compaction", "run", self)
@@ -245,6 +273,16 @@ class Relay:
 
     def _starved(self):
         """After a MemoryError, anywhere: what was begun is given up, and memory given back."""
+        self._give_up()
+        self.resolver.clear()
+        self.memory.relieve(True)
+        try:
+            self.log.fail("memory ran out")
+        except MemoryError:
+            pass
+
+    def _give_up(self):
+        """Ends what was begun, wherever it stood: the connections, the turn of a conversation."""
         self.telegram_link.close()
         self.model.stop()
         self.sessions.abort()
@@ -254,13 +292,6 @@ class Relay:
             chat.abort()
             self.memory.chats.busy = None
         self.model.close()
-        self.resolver.clear()
-        self.memory.relieve(True)
-        try:
-            self.log.fail("memory ran out")
-        except MemoryError:
-            pass
-        return chat
 
     def tick(self):
         """What is served between the slices of every wait: memory, the serial line's commands."""
@@ -275,8 +306,12 @@ class Relay:
         if time.ticks_diff(now, self._looked) >= _LOOK_MS:
             self._looked = now
             self._tell_time()
+            if self.rates is not None:
+                self.rates.serve(now, self.calls)
             if self.memory.chats.busy is None and self._exchange is not None:
                 self._look(True)
+        if self._proving and time.ticks_diff(now, self.started) >= _GOOD_MS:
+            self._prove()
         line = self.board.read_line()
         if line:
             self._obey(line)
@@ -287,6 +322,25 @@ class Relay:
             overlay.call("console.commands", "carry_out", self, line)
         except MemoryError:
             print("not enough memory for that now; try again")
+
+    def _prove(self):
+        """The boot is good: those before it do not count any more, see safe."""
+        self._proving = False
+        try:
+            os.remove(self.board.flash + "/boots")
+        except OSError:
+            pass  # they were good
+
+    def _reboot(self):
+        """Restarts as the owner wished, once that is confirmed: else it would come round again."""
+        self.rebooting = False
+        try:
+            self.updates.poll(0)
+        except (NetError, ApiError, ParseError) as error:
+            self.log.fail(error)
+        # What was confirmed is on flash, so that it counts even if Telegram could not be told.
+        if self.journal.commit():
+            self.board.restart()
 
     def _wake_up(self, step):
         """Telegram has been silent for too long: what the liveness keeper asks for."""
@@ -310,24 +364,32 @@ class Relay:
 
     @micropython.native
     def _poll(self, timeout_s):
-        """One getUpdates; a failure is waited out."""
+        """One getUpdates. After a failure Telegram is left alone for a while."""
         try:
             self.updates.poll(timeout_s)
         except (NetError, ApiError, ParseError) as error:
-            wait = self._backoff.next(time.ticks_ms() & 255)
-            if isinstance(error, ApiError):
-                self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
-                wait = max(wait, error.retry_after * 1000)
-                error = self._advice(error)
-            self.log.fail(error)
-            self.board.led.show(led.ERROR)
-            self.pause(wait)
+            self._missed(error)
             return
         self._backoff.reset()
-        self._poll_at = time.ticks_ms()
+        self._poll_at = self._poll_from = time.ticks_ms()
         self.watch.polled(self._poll_at)
-        self.board.led.show(led.ONLINE)
+        self.board.led.show(led.ONLINE if self.memory.chats.busy is None else led.THINKING)
         self._log_refused()
+
+    def _missed(self, error):
+        """Telegram failed: nothing is polled before the backoff's end, or before it wishes."""
+        wait = self._backoff.next(time.ticks_ms() & 255)
+        if isinstance(error, ApiError):
+            self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
+            wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
+            error = self._advice(error)
+        self._poll_from = time.ticks_add(time.ticks_ms(), wait)
+        self.log.fail(error)
+        self.board.led.show(led.ERROR)
+
+    def _held_off(self):
+        """Whether Telegram is to be left alone still."""
+        return time.ticks_diff(self._poll_from, time.ticks_ms()) > 0
 
     def _advice(self, error):
         """What the person can do about Telegram's error, as a text."""
@@ -335,7 +397,6 @@ class Relay:
             return "Telegram refused the token (%d). Set telegram.token." % error.status
         if error.status == 409:
             if "webhook" in error.text:
-                self._greeted = False
                 self._call(self.bot.delete_webhook)
                 return "Telegram had a webhook for this bot; it is removed now."
             return "Another program polls Telegram with this token (409). Stop it."
@@ -352,10 +413,14 @@ class Relay:
             self.log.info("refused %s; add it to telegram.allow to let it in" % number)
 
     def _greet(self):
-        """Once the first poll is through: the bot's own name, and the menu of commands."""
+        """Learns the bot's own name, by which groups mean it, and sets the menu of commands."""
+        try:
+            self.bot.get_me()
+        except (NetError, ApiError, ParseError) as error:
+            self._missed(error)
+            return
         self._greeted = True
-        if self._call(self.bot.get_me):
-            self._call(self._set_menu)
+        self._call(self._set_menu)
 
     def _set_menu(self):
         overlay.call("console.commands", "set_menu", self.bot)
@@ -501,6 +566,8 @@ class Relay:
         off = record + updates.TEXT
         size = self.inbox.size(record) - updates.TEXT
         said = buf[record] & updates.LONG or not size or code == updates.HISTORY
+        if not said and self.rates is not None and self._used_up(code):
+            return True
         if not said:
             chat = self._conversation(record)
             if code == updates.NEW or code == updates.FORGET:
@@ -519,12 +586,27 @@ class Relay:
             if not said and (chat.turns or not updates.RETRY <= code <= updates.MORE):
                 told = self.inbox.buf[record + updates.STATE] & updates.TOLD
                 tries = 1 if told else _TRIES
+                if self.rates is not None:
+                    tries = min(tries, self.calls_left())
                 done = self._exchange.run(chat, buf, off, size, tries)
                 if done:
                     self._model_at = None
                     self._outage.reset()
                 return done
         self._say(self.reply, self.inbox.buf, record, self.inbox.size(record))
+        return True
+
+    def calls_left(self):
+        """How often the model may be asked today."""
+        return 1000 if self.rates is None else self.rates.left(self.calls)
+
+    def _used_up(self, code):
+        """Whether the day's calls are made that this message needs; the chat is told once."""
+        if code == updates.NEW or code == updates.FORGET or self.calls_left() > 0:
+            return False
+        peer = self.reply.peer
+        if not self.rates.told(peer.key, peer.key_len):
+            self.reply.say(_USED_UP)
         return True
 
     def _conversation(self, record):
@@ -607,18 +689,11 @@ class Relay:
         now = time.ticks_ms()
         if time.ticks_diff(now, self._poll_at) >= _SHORT_POLL_MS and self.updates.due(now):
             self._poll_at = now
-            self._glance()
+            if not self._held_off():
+                self._poll(0)
+            if self.asides.count:
+                self._answer_asides()
         return self._stopping
-
-    def _glance(self):
-        """A poll that does not wait, and whose failure is left to the next one."""
-        try:
-            self.updates.poll(0)
-        except (NetError, ApiError, ParseError) as error:
-            self.log.fail(error)
-        self._log_refused()
-        if self.asides.count:
-            self._answer_asides()
 
     def wait(self, ms):
         """Waits before another try; True if /stop came."""
