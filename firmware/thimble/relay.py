@@ -52,6 +52,7 @@ _NO_MODEL = b"The model could not be reached for too long. Please ask again late
 _STARVED = b"\n\n(Memory ran out here; /retry asks again.)"
 _POISON = b"I have tried three times to answer this message and failed. Please ask differently."
 _GO_ON = b"Go on exactly where you stopped."
+_NOW, _LATER = const(1), const(2)  # when to compact
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 
 
@@ -121,7 +122,7 @@ class Relay:
         self.minute = 0  # since 1970; 0 while the clock is not set
         self._cleaned = 0
         self._looked = self.started
-        self._due = self._strained = False  # compaction, what relieve() leaves to be done
+        self._due = self._strained = 0  # compaction, what relieve() leaves to be done
         self._exchange = None
         held = 2 * sum(sizes.room) if board.room_inverted else 0
         self.memory = Memory(config.memory, sizes, held)
@@ -164,17 +165,19 @@ class Relay:
             self.telegram_link.close()
             self.model.close()
         if self._strained:
-            self._strained = False
+            risen = self._strained > 1
+            self._strained = 0
             self.model.close()
             self.resolver.clear()
-            overlay.call("store.crash", "memory", self)
+            if risen:
+                overlay.call("store.crash", "memory", self)
         record = self._ready()
         if record >= 0:
             self._answer(record)
         elif not self._greeted:
             self._greet()
-        elif self._due:
-            self._due = False
+        elif self._due == _NOW:
+            self._due = 0
             overlay.call("compaction", "run", self)
         elif self.minute - self._cleaned >= _DAY:
             self._set_clock()
@@ -203,7 +206,7 @@ class Relay:
     def _rest_s(self):
         """How long the poll may wait: a warm model connection is closed when nothing comes."""
         idle = time.ticks_diff(time.ticks_ms(), self._used_at)
-        if self._due:
+        if self._due == _NOW:
             return 0
         if self._model_at is not None:
             left = time.ticks_diff(self._model_at, time.ticks_ms()) // 1000
@@ -218,20 +221,22 @@ class Relay:
     # Memory.
 
     def compact_later(self):
-        """A message came while conversations were being compacted."""
-        self._due = True
+        """A message came while conversations were being compacted. The next look tries again, not
+        the next message: each try is a call of the model."""
+        self._due = _LATER
 
     def _look(self, again=False):
         """Looks at the gauges, and gives memory back at once where it is critical."""
+        was = self.memory.pressure.level
         level = self.memory.look(again)
         if level == CRITICAL:
-            self._strained = True
+            self._strained = max(self._strained, 1 + (was < level))  # a report where it has risen
             self.memory.relieve()
-        elif level == ELEVATED:
-            self._due = True
-        chat = self.memory.chats.find(self.reply.peer.key, 0, self.reply.peer.key_len)
-        if chat is not None and chat.turns > self.config.memory.max_messages:
-            self._due = True
+        for chat in self.memory.chats.all:
+            if chat.turns > self.config.memory.max_messages:
+                level = ELEVATED
+        if level == ELEVATED and (again or self._due != _LATER):
+            self._due = _NOW
 
     def _starved(self):
         """After a MemoryError, anywhere: what was begun is given up, and memory given back."""

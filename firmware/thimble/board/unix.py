@@ -18,6 +18,8 @@ from thimble.board.led import Led
 from thimble.board.line import Line
 
 _BLOCK = const(4096)
+_READ, _WRITE, _SYNC = const(0), const(1), const(3)  # the last is ioctl's number for it
+_EIO = const(5)
 _DOG_S = const(120)
 _RUNNING = "/flash/running"
 _RTC = "/flash/rtc"  # the mark, one byte, and what memory() keeps
@@ -41,29 +43,39 @@ class Flash:
             self._file.write(b"\xff")
 
     def readblocks(self, block, buf, offset=0):
-        self._file.seek(block * _BLOCK + offset)
-        self._file.readinto(buf)
+        return self._do(_READ, block * _BLOCK + offset, buf)
 
     def writeblocks(self, block, buf, offset=0):
-        self._file.seek(block * _BLOCK + offset)
-        self._file.write(buf)
+        return self._do(_WRITE, block * _BLOCK + offset, buf)
 
     def ioctl(self, op, arg):
-        try:
-            return self._ioctl(op)
-        except KeyboardInterrupt:
-            # It must not leave littlefs in the middle of a change: the loop raises it again.
-            self.interrupted = True
-            return self._ioctl(op)
-
-    def _ioctl(self, op):
-        if op == 3:  # sync
-            self._file.flush()
-        elif op == 4:
+        if op == 4:
             return self._blocks
-        elif op == 5:
+        if op == 5:
             return _BLOCK
-        return 0
+        return self._do(op, 0, None) if op == _SYNC else 0
+
+    def _do(self, op, at, buf):
+        """0, or a negative errno: what is raised would jump out of littlefs's C code in the middle
+        of a change. An interrupt the loop raises again."""
+        for _ in range(2):
+            try:
+                if op == _SYNC:
+                    self._file.flush()
+                    return 0
+                self._file.seek(at)
+                if op == _READ:
+                    self._file.readinto(buf)
+                else:
+                    self._file.write(buf)
+                return 0
+            except KeyboardInterrupt:
+                self.interrupted = True
+            except OSError as error:
+                return -error.errno
+            except MemoryError:
+                break
+        return -_EIO
 
     def close(self):
         self._file.close()
