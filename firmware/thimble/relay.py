@@ -143,12 +143,16 @@ class Relay:
         self._cleaned = self.minute
         self.sessions.clean(self.minute)
         self._look()
+        starved = False
         try:
             while True:
                 try:
+                    if starved:
+                        self._starved()
+                    starved = False
                     self._turn()
                 except MemoryError:
-                    self._starved()
+                    starved = True
         finally:
             self.telegram_link.close()
             self.model_link.close()
@@ -270,14 +274,14 @@ class Relay:
         if time.ticks_diff(now, self._looked) >= _LOOK_MS:
             self._looked = now
             self._tell_time()
-            if self.memory.chats.busy is None and self._exchange is not None:
+            if self._exchange is not None:
                 self._look(True)
-        line = self.board.read_line()
-        if line:
-            try:
+        try:
+            line = self.board.read_line()
+            if line:
                 overlay.call("console.commands", "carry_out", self, line)
-            except MemoryError:
-                print("not enough memory for that now; try again")
+        except MemoryError:
+            print("not enough memory for that now; try again")
 
     def _wake_up(self, step):
         """Telegram has been silent for too long: what the liveness keeper asks for."""
@@ -290,6 +294,8 @@ class Relay:
 
     def pause(self, ms):
         """Waits; the rest of the relay is served meanwhile."""
+        if ms > _SLICE_MS:
+            self._look(True)  # it may be memory that is waited for
         end = time.ticks_add(time.ticks_ms(), ms)
         left = ms
         while left > 0:
@@ -583,6 +589,7 @@ class Relay:
 
     def wait(self, ms):
         """Waits before another try; True if /stop came."""
+        self._look(True)
         end = time.ticks_add(time.ticks_ms(), ms)
         while time.ticks_diff(end, time.ticks_ms()) > 0:
             if self.meanwhile():

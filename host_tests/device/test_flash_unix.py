@@ -63,7 +63,7 @@ def test_reading_and_writing_blocks_takes_no_heap():
 
 def test_a_failure_at_any_step_is_an_error_and_what_was_written_before_stays():
     for error, number in ((MemoryError(), errno.EIO), (OSError(errno.EACCES), errno.EACCES)):
-        for step in range(0, 40):
+        for step in range(40):
             flash = _made()
             fs = vfs.VfsLfs2(flash)
             with fs.open("kept", "wb") as file:

@@ -3,8 +3,11 @@
 The firmware is the relay as it is, started by a script that adds commands to the console:
 
     take N     allocates until N bytes are held, in pieces of 256; ``give`` lets go of all
-    starve K   before the next message the collector is stopped, the heap filled with tuples of one
-               block each, and K of these are freed; the turn after the message empties it again
+    starve K   as soon as the next message is there the collector is stopped, the heap filled with
+               tuples of one block each, and K of these are freed; the turn behind it empties it
+    poll K     the same, but at once, so that it holds for the poll too
+    cold       the same connections are closed before, and addresses forgotten
+    turns N    it is emptied only behind N turns
     fast       no flood limits of our own
     look       looks at the gauges now, as is done every 30 s
     later N    the clock goes N minutes on
@@ -45,6 +48,8 @@ class Handled(Relay):
         self.held = None
         self.filler = None
         self.starve = -1
+        self.cold = False
+        self.turns_left = self.left = 0
         self.shift = 0
         self.ran_out = 0
         super().__init__(*args)
@@ -53,8 +58,9 @@ class Handled(Relay):
 
     def line(self):
         line = self.read_line()
-        if not line:
-            return line
+        return self.do(line) if line else line
+
+    def do(self, line):
         word, _, number = line.partition(b" ")
         if word == b"take":
             self.held = []
@@ -67,8 +73,16 @@ class Handled(Relay):
         elif word == b"give":
             self.held = None
             print("{}")
-        elif word == b"starve":
+        elif word in (b"starve", b"poll"):
             self.starve = int(number)
+            if word == b"poll":
+                self.fill()
+            print("{}")
+        elif word == b"turns":
+            self.turns_left = int(number)
+            print("{}")
+        elif word == b"cold":
+            self.cold = True
             print("{}")
         elif word == b"fast":
             self.reply.limits = self.aside.limits = Free()
@@ -112,6 +126,7 @@ class Handled(Relay):
                     "answered": self.answered,
                     "files": self.sessions.files,
                     "ran_out": self.ran_out,
+                    "left": self.left,
                     "compactions": memory.compactions,
                 }
             )
@@ -123,25 +138,41 @@ class Handled(Relay):
         self.sessions.now = self.updates.minute = self.minute
 
     def _turn(self):
-        if self.filler is not None:
-            self.filler = None
-            gc.collect()
-            gc.enable()
-        if self.starve >= 0 and self.inbox.count:
-            count = self.starve
-            self.starve = -1
-            gc.collect()
-            gc.disable()
-            try:
-                while True:
-                    self.filler = (None, self.filler)
-            except MemoryError:
-                pass
-            while count:
-                self.filler = self.filler[1]
-                count -= 1
-            gc.collect()
+        if self.filler is not None and self.turns_left <= 0:
+            self.empty()
+        self.turns_left -= 1
         super()._turn()
+
+    def empty(self):
+        self.filler = None
+        gc.collect()
+        gc.enable()
+
+    def _poll(self, timeout_s):
+        super()._poll(timeout_s)
+        if self.inbox.count and self.starve >= 0:
+            self.fill()
+
+    def fill(self):
+        if self.cold:
+            self.cold = False
+            self.telegram_link.close()
+            self.model.close()
+            self.resolver.clear()
+        count = self.starve
+        self.starve = -1
+        gc.collect()
+        gc.disable()
+        try:
+            while True:
+                self.filler = (None, self.filler)
+        except MemoryError:
+            pass
+        while count and self.filler:
+            self.filler = self.filler[1]
+            count -= 1
+        gc.collect()
+        self.left = gc.mem_free()
 
     def _starved(self):
         self.ran_out += 1
@@ -192,8 +223,11 @@ class Pressed(House):
         self.start()
 
     def do(self, command, timeout=20) -> dict:
-        """What the console answers to one of the commands above."""
-        return json.loads(self.board.ask(command, timeout))
+        """What the console answers to one of the commands above, once it has memory to do so."""
+        said = self.board.ask(command, timeout)
+        while not said.startswith("{"):
+            said = self.board.ask(command, timeout)
+        return json.loads(said)
 
     def state(self) -> dict:
         return self.do("state")
