@@ -56,6 +56,7 @@ _POISON = b"I have tried three times to answer this message and failed. Please a
 _GO_ON = b"Go on exactly where you stopped."
 _USED_UP = b"The model has been asked as often as it may be in a day. Please ask again tomorrow."
 _GOOD_MS = const(30_000)  # a boot is good then
+_NOW, _LATER = const(1), const(2)  # when to compact
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 
 
@@ -139,7 +140,7 @@ class Relay:
         self.minute = 0  # since 1970; 0 while the clock is not set
         self._cleaned = 0
         self._looked = self.started
-        self._due = self._strained = False  # compaction, what relieve() leaves to be done
+        self._due = self._strained = 0  # compaction, what relieve() leaves to be done
         self._exchange = None
         held = 2 * sum(sizes.room) if board.room_inverted else 0
         self.memory = Memory(config.memory, sizes, held)
@@ -162,12 +163,16 @@ class Relay:
         self._cleaned = self.minute
         self.sessions.clean(self.minute)
         self._look()
+        starved = False
         try:
             while True:
                 try:
+                    if starved:
+                        self._starved()
+                    starved = False
                     self._turn()
                 except MemoryError:
-                    self._starved()
+                    starved = True
                 except Exception as error:
                     self._give_up()
                     overlay.call("store.crash", "crash", self, error)
@@ -204,15 +209,17 @@ class Relay:
             self.telegram_link.close()
             self.model.close()
         if self._strained:
-            self._strained = False
+            risen = self._strained > 1
+            self._strained = 0
             self.model.close()
             self.resolver.clear()
-            overlay.call("store.crash", "memory", self)
+            if risen:
+                overlay.call("store.crash", "memory", self)
         record = self._ready()
         if record >= 0:
             self._answer(record)
-        elif self._due:
-            self._due = False
+        elif self._due == _NOW:
+            self._due = 0
             overlay.call("compaction", "run", self)
         elif self.minute - self._cleaned >= _DAY:
             self._set_clock()
@@ -241,7 +248,7 @@ class Relay:
     def _rest_s(self):
         """How long the poll may wait: a warm model connection is closed when nothing comes."""
         idle = time.ticks_diff(time.ticks_ms(), self._used_at)
-        if self._due:
+        if self._due == _NOW:
             return 0
         if self._model_at is not None:
             left = time.ticks_diff(self._model_at, time.ticks_ms()) // 1000
@@ -256,20 +263,22 @@ class Relay:
     # Memory.
 
     def compact_later(self):
-        """A message came while conversations were being compacted."""
-        self._due = True
+        """A message came while conversations were being compacted. The next look tries again, not
+        the next message: each try is a call of the model."""
+        self._due = _LATER
 
     def _look(self, again=False):
         """Looks at the gauges, and gives memory back at once where it is critical."""
+        was = self.memory.pressure.level
         level = self.memory.look(again)
         if level == CRITICAL:
-            self._strained = True
+            self._strained = max(self._strained, 1 + (was < level))  # a report where it has risen
             self.memory.relieve()
-        elif level == ELEVATED:
-            self._due = True
-        chat = self.memory.chats.find(self.reply.peer.key, 0, self.reply.peer.key_len)
-        if chat is not None and chat.turns > self.config.memory.max_messages:
-            self._due = True
+        for chat in self.memory.chats.all:
+            if chat.turns > self.config.memory.max_messages:
+                level = ELEVATED
+        if level == ELEVATED and (again or self._due != _LATER):
+            self._due = _NOW
 
     def _starved(self):
         """After a MemoryError, anywhere: what was begun is given up, and memory given back."""
@@ -308,7 +317,7 @@ class Relay:
             self._tell_time()
             if self.rates is not None:
                 self.rates.serve(now, self.calls)
-            if self.memory.chats.busy is None and self._exchange is not None:
+            if self._exchange is not None:
                 self._look(True)
         if self._proving and time.ticks_diff(now, self.started) >= _GOOD_MS:
             self._prove()
@@ -353,6 +362,8 @@ class Relay:
 
     def pause(self, ms):
         """Waits; the rest of the relay is served meanwhile."""
+        if ms > _SLICE_MS:
+            self._look(True)  # it may be memory that is waited for
         end = time.ticks_add(time.ticks_ms(), ms)
         left = ms
         while left > 0:
@@ -697,6 +708,7 @@ class Relay:
 
     def wait(self, ms):
         """Waits before another try; True if /stop came."""
+        self._look(True)
         end = time.ticks_add(time.ticks_ms(), ms)
         while time.ticks_diff(end, time.ticks_ms()) > 0:
             if self.meanwhile():

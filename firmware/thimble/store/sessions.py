@@ -331,7 +331,8 @@ class Sessions:
     def _chunk(self, skim=False):
         """Reads the next chunk: its kind, and its payload is ``buf[pos:stop]``; or -1.
 
-        ``skim``: the next one with a key; the texts before it are passed over unchecked. At -1 ``_whole`` says whether the file ended there and not at a chunk that is broken.
+        ``skim``: the next one with a key; the texts before it are passed over unchecked. At -1
+        ``_whole`` says whether the file ended there and not at a chunk that is broken.
         """
         buf = self.buf
         pos = self._next
