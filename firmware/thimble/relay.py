@@ -244,22 +244,21 @@ class Relay:
 
     def _starved(self):
         """After a MemoryError, anywhere: what was begun is given up, and memory given back."""
-        self.telegram_link.close()
-        self.model.stop()
         self.sessions.abort()
-        self.sessions.commit()
         chat = self.memory.chats.busy
         if chat is not None:
             chat.abort()
             self.memory.chats.busy = None
+        # First: what follows may need some, be it only to close a connection.
+        self.memory.relieve(True)
+        self.telegram_link.close()
         self.model.close()
         self.resolver.clear()
-        self.memory.relieve(True)
+        self.sessions.commit()
         try:
             self.log.fail("memory ran out")
         except MemoryError:
             pass
-        return chat
 
     def tick(self):
         """What is served between the slices of every wait: memory, the serial line's commands."""
@@ -384,8 +383,14 @@ class Relay:
                     self._say(self.aside, buf, record, size)
             except Gone as error:
                 self.log.fail(error)
-            ring.drop(record)
-            self.answered += 1
+            except MemoryError:
+                if self.memory.chats.busy is not None:
+                    raise
+                self._starved()
+                self._apologize(self.aside)
+            finally:
+                ring.drop(record)
+                self.answered += 1
 
     def _say(self, reply, buf, record, size):
         """Answers a record with what the commands say to it."""
@@ -460,7 +465,7 @@ class Relay:
             self.log.fail(error)
         except MemoryError:
             self._starved()
-            self._apologize()
+            self._apologize(self.reply)
         self.memory.chats.busy = None
         if done:
             self._done(record)
@@ -478,10 +483,10 @@ class Relay:
         if not self.answered % _COLLECT_EVERY:
             self.memory.collect()
 
-    def _apologize(self):
+    def _apologize(self, reply):
         """Says that memory ran out, if there is enough for that."""
         try:
-            self.reply.finish(_STARVED)
+            reply.finish(_STARVED)
         except (Gone, MemoryError):
             self.telegram_link.close()
 
