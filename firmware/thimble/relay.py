@@ -282,9 +282,11 @@ class Relay:
 
     def _starved(self):
         """After a MemoryError, anywhere: what was begun is given up, and memory given back."""
-        self._give_up()
-        self.resolver.clear()
+        # First: what follows may need some, be it only to close a connection.
         self.memory.relieve(True)
+        self._give_up()
+        self.memory.relieve(True)
+        self.resolver.clear()
         try:
             self.log.fail("memory ran out")
         except MemoryError:
@@ -292,15 +294,14 @@ class Relay:
 
     def _give_up(self):
         """Ends what was begun, wherever it stood: the connections, the turn of a conversation."""
-        self.telegram_link.close()
-        self.model.stop()
         self.sessions.abort()
-        self.sessions.commit()
         chat = self.memory.chats.busy
         if chat is not None:
             chat.abort()
             self.memory.chats.busy = None
+        self.telegram_link.close()
         self.model.close()
+        self.sessions.commit()
 
     def tick(self):
         """What is served between the slices of every wait: memory, the serial line's commands."""
@@ -463,8 +464,14 @@ class Relay:
                     self._say(self.aside, buf, record, size)
             except (Gone, NetError) as error:
                 self.log.fail(error)
-            ring.drop(record)
-            self.answered += 1
+            except MemoryError:
+                if self.memory.chats.busy is not None:
+                    raise
+                self._starved()
+                self._apologize(self.aside)
+            finally:
+                ring.drop(record)
+                self.answered += 1
         self.journal.commit()  # a command that was carried out does not come again
 
     def _say(self, reply, buf, record, size):
@@ -546,7 +553,7 @@ class Relay:
             done = self._leave(record, error)
         except MemoryError:
             self._starved()
-            self._apologize()
+            self._apologize(self.reply)
         self.memory.chats.busy = None
         if done:
             self._done(record)
@@ -562,10 +569,10 @@ class Relay:
         if not self.answered % _COLLECT_EVERY:
             self.memory.collect()
 
-    def _apologize(self):
+    def _apologize(self, reply):
         """Says that memory ran out, if there is enough for that."""
         try:
-            self.reply.finish(_STARVED)
+            reply.finish(_STARVED)
         except (Gone, MemoryError):
             self.telegram_link.close()
 

@@ -6,6 +6,7 @@ The firmware is the relay as it is, started by a script that adds commands to th
     starve K   as soon as the next message is there the collector is stopped, the heap filled with
                tuples of one block each, and K of these are freed; the turn behind it empties it
     poll K     the same, but at once, so that it holds for the poll too
+    file NAME  a file of the flash, as JSON
     cold       the same connections are closed before, and addresses forgotten
     turns N    it is emptied only behind N turns
     fast       no flood limits of our own
@@ -81,6 +82,9 @@ class Handled(Relay):
         elif word == b"turns":
             self.turns_left = int(number)
             print("{}")
+        elif word == b"file":
+            with open("/flash/" + number.decode(), "rb") as file:
+                print(json.dumps({"file": "".join(chr(one) for one in file.read())}))
         elif word == b"cold":
             self.cold = True
             print("{}")
@@ -117,6 +121,7 @@ class Handled(Relay):
                     "level": memory.pressure.level,
                     "fill": memory.fill(),
                     "heap": memory.heap(),
+                    "handshakes": self.model_link.handshakes,
                     "model_open": self.model_link.is_open,
                     "cached": len(self.resolver._cache),
                     "busy": memory.chats.busy is not None,
@@ -150,7 +155,7 @@ class Handled(Relay):
 
     def _poll(self, timeout_s):
         super()._poll(timeout_s)
-        if self.inbox.count and self.starve >= 0:
+        if self.starve >= 0 and (self.inbox.count or self.asides.count):
             self.fill()
 
     def fill(self):
@@ -228,6 +233,10 @@ class Pressed(House):
         while not said.startswith("{"):
             said = self.board.ask(command, timeout)
         return json.loads(said)
+
+    def file(self, name) -> str:
+        """A file of the flash, a character for each byte."""
+        return self.do(f"file {name}")["file"]
 
     def state(self) -> dict:
         return self.do("state")
