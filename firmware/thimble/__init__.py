@@ -7,6 +7,7 @@ from micropython import const
 
 VERSION = "0.1.0"
 _LOADING_BYTES = const(4096)
+_BOARDS = ("rp2", "esp32")
 
 
 def boot():
@@ -29,14 +30,18 @@ def boot():
         from thimble.board.unix import Board
 
     board = Board()
-    settings = config.ready(board.config_path)
     try:
-        board.configure(settings.board)
-    except ValueError as error:
-        raise config.ConfigError(str(error))
-    ends = settings.telegram.endpoint, settings.model.endpoint
-    hosts = [host for secure, host, _, _ in ends if secure]
-    tls = roots.context(hosts, board.roots, settings.tls.ca) if hosts else None
+        settings = config.ready(board.config_path)
+        try:
+            board.configure(settings.board)
+        except ValueError as error:
+            raise config.ConfigError(str(error))
+        ends = settings.telegram.endpoint, settings.model.endpoint
+        hosts = [host for secure, host, _, _ in ends if secure]
+        tls = roots.context(hosts, board.roots, settings.tls.ca) if hosts else None
+    except (config.ConfigError, KeyboardInterrupt):
+        board.close()
+        raise
     overlay.unload("config", "net.url", "net.roots")
     gc.collect()
     buffers = Buffers(board.profile)
@@ -48,7 +53,7 @@ def run():
     """Starts the relay and stays in it until Ctrl-C; says what a configuration lacks."""
     from thimble.core.errors import ConfigError
 
-    board = None
+    board = relay = None
     try:
         settings, board, buffers, tls = boot()
         from thimble.relay import Relay
@@ -58,9 +63,25 @@ def run():
         relay.run()
     except ConfigError as error:
         print("configuration: %s" % error)
-        raise SystemExit(2)
+        if sys.platform not in _BOARDS:  # there it would mean a soft reset
+            raise SystemExit(2)
+        print("thimble.setup() asks for what is missing")
     except KeyboardInterrupt:
-        pass
+        if relay:
+            relay.watch.rest()
     finally:
         if board:
+            board.rest()
             board.close()
+
+
+def __getattr__(name):
+    """setup([section]) and status(), whose code is loaded for the call; else a module that is not
+    loaded now, such as config."""
+    if name == "setup" or name == "status":
+        from thimble import overlay
+
+        module, function = ("console.setup", "run") if name == "setup" else ("status", "show")
+        return lambda *args: overlay.call(module, function, *args)
+    __import__("thimble." + name)
+    return sys.modules["thimble." + name]

@@ -124,6 +124,11 @@ def ready(path=FILE):
 
 def load(path=FILE):
     """The Settings in the file ``path``. Raises ConfigError with what to do."""
+    return settings(read(path), path)
+
+
+def read(path):
+    """The values in the file ``path``, unchecked. Raises ConfigError with what to do."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -135,7 +140,78 @@ def load(path=FILE):
     except (ParseError, ValueError) as error:
         raise ConfigError("%s is not valid JSON: %s" % (path, error))
     _join(values)
-    return settings(values, path)
+    return values
+
+
+def place():
+    """The path of this machine's configuration."""
+    getenv = getattr(os, "getenv", None)
+    return getenv("THIMBLE_CONFIG") or FILE if getenv else "/" + FILE
+
+
+def stored(path):
+    """The values in the file ``path``, {} where there is none. Raises ConfigError."""
+    try:
+        os.stat(path)
+    except OSError:
+        return {}
+    values = read(path)
+    check(values)
+    return values
+
+
+def get(name=""):
+    """What is set: all of it, a section, or of ``section.key`` the value. Raises ConfigError.
+
+    Of a secret only the last four characters.
+    """
+    name, _, key = name.partition(".")
+    values = stored(place())
+    if not name:
+        return {name: _section(values, name) for name in DEFAULTS}
+    check({name: {}})
+    found = _section(values, name)
+    if key and key not in found:
+        _check_value(name, key, "")
+    return found[key] if key else found
+
+
+def _section(values, name):
+    found = DEFAULTS[name].copy()
+    found.update(values.get(name, {}))
+    for key in found:
+        if "%s.%s" % (name, key) in SECRETS:
+            found[key] = masked(found[key])
+    if name == "wifi":
+        found["networks"] = [dict(entry) for entry in found["networks"]]
+        for entry in found["networks"]:
+            entry["password"] = masked(entry.get("password", ""))
+    return found
+
+
+def masked(secret):
+    """What may be shown of a secret; of a short one nothing but that it is there."""
+    return secret and "…" + (secret[-4:] if len(secret) >= 8 else "")
+
+
+def set(name, value):
+    """Sets ``section.key`` and saves; it counts from the next start. Raises ConfigError.
+
+    A text may stand for a number or a list, as in JSON.
+    """
+    name, _, key = name.partition(".")
+    kind = type(DEFAULTS.get(name, {}).get(key, ""))
+    if kind is not str and isinstance(value, str):
+        try:
+            _parse(value.encode())
+            value = json.loads(value)
+        except (ParseError, ValueError):
+            pass  # the check says what it must be
+    check({name: {key: value}})
+    path = place()
+    values = stored(path)
+    values.setdefault(name, {})[key] = value
+    save(values, path)
 
 
 def _parse(data):
