@@ -19,8 +19,11 @@ def call(module, function, *args):
 
 
 def unload(*modules):
-    """Takes modules of Thimble out of memory, as far as nothing else holds them."""
+    """Takes modules of Thimble out of memory, as far as nothing else holds them.
+
+    One may be gone already: while an overlay waits, the console may call the same one.
+    """
     for module in modules:
         place, _, last = ("thimble." + module).rpartition(".")
-        delattr(sys.modules[place], last)
-        del sys.modules["thimble." + module]
+        if sys.modules.pop("thimble." + module, None):
+            delattr(sys.modules[place], last)

@@ -147,8 +147,8 @@ def _config(line):
             print(json.dumps(config.get(name)))
         else:
             found = {section: config.get(section)} if section else config.get()
-            for section in config.DEFAULTS:
-                for key in sorted(found.get(section, ())):
+            for section in sorted(found):
+                for key in sorted(found[section]):
                     print("%s.%s = %s" % (section, key, json.dumps(found[section][key])))
     except (config.ConfigError, OSError, UnicodeError) as error:
         print("not done: %s" % error)

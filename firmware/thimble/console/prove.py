@@ -116,9 +116,14 @@ def username(bot):
 
 
 def model(http, section):
-    """The beginning of what the model says when it is asked for one word."""
+    """What the model of ``section`` says, see word."""
     asked = request.Model(http, section, bytearray(_OUT))
     asked.silence_ms = asked.progress_ms = asked.answer_ms = _SILENCE_MS
+    return word(asked)
+
+
+def word(asked):
+    """The beginning of what the Model ``asked`` says when it is asked for one word."""
     said = ""
     try:
         asked.ask(None, _QUESTION, 0, len(_QUESTION))
@@ -142,14 +147,15 @@ def test(relay):
         print(_BUSY)
         return
     chats.busy = http  # nobody else uses the connection, and no second test begins
-    http.close()
+    secure, host, port, _ = config.model.endpoint
     try:
+        relay.model.close()
         _say("telegram", lambda: username(telegram(http, config.telegram)), config)
-        _say("model", lambda: model(http, config.model), config)
-    finally:
-        secure, host, port, _ = config.model.endpoint
         http.origin(host, port, secure)
-        http.close()
+        gc.collect()
+        _say("model", lambda: word(relay.model), config)
+    finally:
+        http.origin(host, port, secure)
         chats.busy = None
 
 
