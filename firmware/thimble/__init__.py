@@ -7,7 +7,6 @@ from micropython import const
 
 VERSION = "0.1.0"
 _LOADING_BYTES = const(4096)
-_BOARDS = ("rp2", "esp32")
 
 
 def boot():
@@ -63,9 +62,8 @@ def run():
         relay.run()
     except ConfigError as error:
         print("configuration: %s" % error)
-        if sys.platform not in _BOARDS:  # there it would mean a soft reset
+        if sys.platform != "rp2" and sys.platform != "esp32":  # there it means a soft reset
             raise SystemExit(2)
-        print("thimble.setup() asks for what is missing")
     except KeyboardInterrupt:
         if relay:
             relay.watch.rest()
@@ -76,12 +74,9 @@ def run():
 
 
 def __getattr__(name):
-    """setup([section]) and status(), whose code is loaded for the call; else a module that is not
-    loaded now, such as config."""
+    """setup([section]) and status(), which take themselves out of memory again; else a module
+    that is not loaded now, such as config."""
     if name == "setup" or name == "status":
-        from thimble import overlay
-
-        module, function = ("console.setup", "run") if name == "setup" else ("status", "show")
-        return lambda *args: overlay.call(module, function, *args)
+        return __getattr__("console." + name).run
     __import__("thimble." + name)
     return sys.modules["thimble." + name]

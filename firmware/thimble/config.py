@@ -7,6 +7,7 @@ so that a mistyped key never passes for its default.
 import json
 import os
 
+from thimble import overlay
 from thimble.core.errors import ConfigError, ParseError
 from thimble.core.scan import MORE, Scanner
 from thimble.net import url
@@ -135,28 +136,11 @@ def read(path):
     except OSError as error:
         raise ConfigError("%s cannot be read (error %d)" % (path, error.errno or 0))
     try:
-        _parse(data)
+        parse(data)
         values = json.loads(data)
     except (ParseError, ValueError) as error:
         raise ConfigError("%s is not valid JSON: %s" % (path, error))
     _join(values)
-    return values
-
-
-def place():
-    """The path of this machine's configuration."""
-    getenv = getattr(os, "getenv", None)
-    return getenv("THIMBLE_CONFIG") or FILE if getenv else "/" + FILE
-
-
-def stored(path):
-    """The values in the file ``path``, {} where there is none. Raises ConfigError."""
-    try:
-        os.stat(path)
-    except OSError:
-        return {}
-    values = read(path)
-    check(values)
     return values
 
 
@@ -165,33 +149,7 @@ def get(name=""):
 
     Of a secret only the last four characters.
     """
-    name, _, key = name.partition(".")
-    values = stored(place())
-    if not name:
-        return {name: _section(values, name) for name in DEFAULTS}
-    check({name: {}})
-    found = _section(values, name)
-    if key and key not in found:
-        _check_value(name, key, "")
-    return found[key] if key else found
-
-
-def _section(values, name):
-    found = DEFAULTS[name].copy()
-    found.update(values.get(name, {}))
-    for key in found:
-        if "%s.%s" % (name, key) in SECRETS:
-            found[key] = masked(found[key])
-    if name == "wifi":
-        found["networks"] = [dict(entry) for entry in found["networks"]]
-        for entry in found["networks"]:
-            entry["password"] = masked(entry.get("password", ""))
-    return found
-
-
-def masked(secret):
-    """What may be shown of a secret; of a short one nothing but that it is there."""
-    return secret and "…" + (secret[-4:] if len(secret) >= 8 else "")
+    return overlay.call("console.settings", "get", name)
 
 
 def set(name, value):
@@ -199,22 +157,10 @@ def set(name, value):
 
     A text may stand for a number or a list, as in JSON.
     """
-    name, _, key = name.partition(".")
-    kind = type(DEFAULTS.get(name, {}).get(key, ""))
-    if kind is not str and isinstance(value, str):
-        try:
-            _parse(value.encode())
-            value = json.loads(value)
-        except (ParseError, ValueError):
-            pass  # the check says what it must be
-    check({name: {key: value}})
-    path = place()
-    values = stored(path)
-    values.setdefault(name, {})[key] = value
-    save(values, path)
+    overlay.call("console.settings", "put", name, value)
 
 
-def _parse(data):
+def parse(data):
     """Raises ParseError at what is no JSON: MicroPython's own json lets much pass."""
     scanner = Scanner(())
     scanner.start(bytearray(1), 0, 1)

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import sys
 import time
 
 from thimble import VERSION
@@ -60,47 +59,6 @@ def words(relay):
         ("last error", state["error"] or "none"),
     )
     return "\n".join("%s: %s" % row for row in rows).encode()
-
-
-def show():
-    """Prints how this machine stands while the relay does not run."""
-    from thimble import config
-
-    gc.collect()
-    free = gc.mem_free()
-    rows = [
-        ("thimble", VERSION + ", the relay does not run"),
-        ("machine", sys.implementation[2] if len(sys.implementation) > 2 else sys.platform),
-        ("memory", "%d of %d KB free" % (free >> 10, (free + gc.mem_alloc()) >> 10)),
-        ("network", _network()),
-        ("clock", "%04d-%02d-%02d %02d:%02d UTC" % time.gmtime()[:5]),
-    ]
-    try:
-        path = config.place()
-        rows.append(("settings", path))
-        telegram, model = config.get("telegram"), config.get("model")
-        people = ", ".join([str(one) for one in telegram["allow"]])
-        rows.append(("telegram", "token %s, answers %s" % (telegram["token"], people or "nobody")))
-        rows.append(("model", "%s (%s), key %s" % (model["name"], model["api"], model["key"])))
-        config.ready(path)
-    except config.ConfigError as error:
-        rows.append(("missing", error))
-    for row in rows:
-        print("%-9s %s" % row)
-
-
-def _network():
-    try:
-        import network
-
-        wlan = network.WLAN(network.WLAN.IF_STA)
-        if not wlan.isconnected():
-            return "not joined"
-        return "joined, %s, %d dBm" % (wlan.ifconfig()[0], wlan.status("rssi"))
-    except (ImportError, AttributeError):
-        return "the system's"
-    except OSError as error:
-        return "the radio does not obey (%s)" % error
 
 
 def largest_block(most):

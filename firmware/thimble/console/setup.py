@@ -9,7 +9,7 @@ import time
 from micropython import const
 
 from thimble import config, overlay
-from thimble.console import pair, prove
+from thimble.console import pair, prove, settings
 from thimble.console.terminal import Terminal
 from thimble.core.errors import ConfigError, ThimbleError
 
@@ -17,7 +17,7 @@ _SECTIONS = ("wifi", "telegram", "pair", "model")
 _PAIR_MS = const(300_000)
 _URLS = {"openai": config.DEFAULTS["model"]["url"], "anthropic": "https://api.anthropic.com/v1"}
 _PLAIN = ("telegram.token", "model.key", "model.url")  # ASCII and no spaces
-_OVERLAYS = ("console.pair", "console.prove", "console.terminal", "config", "net.url")
+_OVERLAYS = ("pair", "prove", "settings", "terminal", "setup")
 
 
 def run(section="", board=None):
@@ -41,7 +41,7 @@ def run(section="", board=None):
         terminal.close()
         if own:
             own.close()
-        overlay.unload(*_OVERLAYS)
+        overlay.unload(*["console." + name for name in _OVERLAYS], "config", "net.url")
 
 
 class _Wizard:
@@ -51,7 +51,7 @@ class _Wizard:
         self._online = board.wlan is None
         self._path = board.config_path
         try:
-            self._values = config.stored(self._path)
+            self._values = settings.stored(self._path)
         except ConfigError as error:
             print("%s\nWith Enter a new one begins; Ctrl-C leaves it." % error)
             terminal.ask("")
@@ -179,7 +179,7 @@ class _Wizard:
         secret = name in config.SECRETS
         while True:
             now = self._now(name)
-            shown = (config.masked(now) if secret else now) or "not set"
+            shown = (settings.masked(now) if secret else now) or "not set"
             text = self._terminal.ask("%s [%s]: " % (words, shown), secret)
             if not text:
                 return now
