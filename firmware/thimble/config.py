@@ -115,7 +115,11 @@ def settings(values, path=""):
 
 def ready(path=FILE):
     """What load() gives; ConfigError too where something is not set that the relay needs."""
-    made = load(path)
+    return complete(load(path))
+
+
+def complete(made):
+    """The Settings ``made``. Raises ConfigError where something is not set that is needed."""
     if not made.telegram.token:
         raise ConfigError("telegram.token is not set; @BotFather on Telegram gives one")
     if not made.model.name:
@@ -136,12 +140,9 @@ def read(path):
     except OSError as error:
         raise ConfigError("%s cannot be read (error %d)" % (path, error.errno or 0))
     try:
-        parse(data)
-        values = json.loads(data)
+        return parse(data)
     except (ParseError, ValueError) as error:
         raise ConfigError("%s is not valid JSON: %s" % (path, error))
-    _join(values)
-    return values
 
 
 def get(name=""):
@@ -161,13 +162,19 @@ def set(name, value):
 
 
 def parse(data):
-    """Raises ParseError at what is no JSON: MicroPython's own json lets much pass."""
+    """What the JSON in ``data``, bytes, says. Raises ParseError, ValueError.
+
+    MicroPython's own json lets much pass that is none.
+    """
     scanner = Scanner(())
     scanner.start(bytearray(1), 0, 1)
     scanner.feed(data, 0, len(data))
     while scanner.next() != MORE:
         pass
     scanner.finish()
+    values = json.loads(data)
+    _join(values)
+    return values
 
 
 def _join(values):

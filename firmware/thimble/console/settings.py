@@ -1,6 +1,5 @@
 """Settings by name: what thimble.config.get and set do. An overlay."""
 
-import json
 import os
 
 from thimble import config
@@ -67,8 +66,7 @@ def put(name, value):
     kind = type(config.DEFAULTS.get(name, {}).get(key, ""))
     if kind is not str and isinstance(value, str):
         try:
-            config.parse(value.encode())
-            value = json.loads(value)
+            value = config.parse(value.encode())
         except (ParseError, ValueError):
             pass  # the check says what it must be
     config.check({name: {key: value}})
