@@ -7,6 +7,8 @@ import pexpect
 import pytest
 from test_clock import TimeServer, good
 
+from tools.cloud.cloud import Cloud
+from tools.cloud.models import NAMES
 from tools.witness import WITNESS
 
 PASSWORD = "correct horse battery"
@@ -36,7 +38,7 @@ from thimble.board.{port} import Board
 from thimble.console import setup
 board = Board()
 board.config_path = "{path}"
-setup.run("wifi", board)
+setup.run("{section}", board)
 print("asked", asked, "clock", chip.date is not None)
 """
 
@@ -47,10 +49,11 @@ def wizard(device, tmp_path):
     path = tmp_path / "thimble.json"
     started = []
 
-    def start(port="rp2", portal="success\\n", **wifi):
+    def start(port="rp2", portal="success\\n", section="wifi", others=None, **wifi):
         with_clock = {"clock": {"servers": [server.name]}, "wifi": wifi}
-        path.write_text(json.dumps(with_clock))
+        path.write_text(json.dumps(with_clock | (others or {})))
         values = {"port": port, "portal": portal, "password": PASSWORD, "path": path}
+        values["section"] = section
         argv, env = device.command(SOURCE.format(**values))
         child = pexpect.spawn(argv[0], argv[1:], env=env, timeout=20, encoding="utf-8")
         child.logfile_read = io.StringIO()
@@ -136,3 +139,51 @@ def test_a_country_that_is_none_is_refused_by_name(wizard):
     child = wizard()
     answer(child, "Country", "Germany")
     child.expect_exact("wifi.country must be two letters such as DE")
+
+
+def test_another_section_alone_joins_first_and_asks_for_the_network_only_where_it_must(wizard):
+    with Cloud() as cloud:
+        others = cloud.config(secure=False)
+        child = wizard("rp2", "success\\n", "model", others, ssid="home", password=PASSWORD)
+        child.expect_exact("Joining home ...")
+        for question in ("API", "URL", "Key"):
+            answer(child, question)
+        answer(child, "Model", NAMES[1])
+        child.expect_exact("The model says:")
+        child.expect_exact("Saved in ")
+        assert json.loads(child.path.read_text())["model"]["name"] == NAMES[1]
+
+        child = wizard("esp32", "success\\n", "telegram", others, ssid="home", password=WRONG)
+        child.expect_exact("home refused the password")
+        answer(child, "Country")
+        answer(child, "Network")
+        answer(child, "Password", PASSWORD)
+        child.expect_exact("Joined home;")
+        answer(child, "Bot token")
+        child.expect_exact("Hello, I am @")
+        child.expect_exact("Saved in ")
+
+
+def test_what_configure_proves_on_a_board_begins_with_the_network_and_the_clock(device, tmp_path):
+    proof = """
+from thimble.console import prove
+for port in range(2):
+    print(prove.report(board, "{path}"))
+    radio.air["home"] = Net("another", -50)
+"""
+    path = tmp_path / "thimble.json"
+    with TimeServer(good) as server, Cloud() as cloud:
+        values = {"port": "rp2", "portal": "", "password": PASSWORD, "path": path, "section": "-"}
+        settings = {"wifi": {"ssid": "home", "password": PASSWORD}}
+        settings["clock"] = {"servers": [server.name]}
+        path.write_text(json.dumps(settings | cloud.config(secure=False)))
+        done = device.run((SOURCE + proof).format(**values))
+    lines = done.stdout.splitlines()[-7:]
+    assert [line[:16] for line in lines[:4]] == [
+        "wifi      works:",
+        "clock     works:",
+        "telegram  works:",
+        "model     works:",
+    ], done.stdout + done.stderr
+    assert lines[4] == "True" and lines[6] == "False"
+    assert "FAILS" in lines[5] and "home refused the password" in lines[5]
