@@ -180,6 +180,28 @@ def test_the_relay_ends_with_ctrl_c_and_runs_again_in_the_same_process(house, de
     assert f"answers {OWNER}" in out and "Traceback" not in log
 
 
+@pytest.mark.parametrize("mode", ["rom", "mpy"])
+def test_the_relay_runs_behind_the_wizard_with_no_less_memory(house, device, mode):
+    """Answers come through a pipe: where there is no terminal, none is changed."""
+    env = house.board._command[1]
+    house.board.stop()
+    heap = {"rom": "176k", "mpy": "256k"}[mode]
+    source = "import thimble\n{}thimble.run()\nprint('ended')"
+    segments = []
+    for wizard in ("", "thimble.setup('model')\nthimble.status()\n"):
+        process = device.start(source.format(wizard), env, heap, mode)
+        if wizard:
+            process.stdin.write("\n\n\n" + NAMES[1] + "\n")
+            process.stdin.flush()
+        house.wait(lambda: house.cloud.telegram.polling(), timeout=SETTLE_S)
+        process.send_signal(signal.SIGINT)
+        out, log = process.communicate(timeout=10)
+        assert process.returncode == 0 and "ended" in out, log
+        segments.append(int(re.search(r"relay up: pico_w, (\d+) segments", log)[1]))
+    assert "Saved in" in out and stored(house)["model"]["name"] == NAMES[1]
+    assert segments[1] >= segments[0] - 2, segments
+
+
 def test_the_repls_face_works_without_a_configuration(device, tmp_path):
     env = {"THIMBLE_CONFIG": str(tmp_path / "none.json"), "THIMBLE_ROOT": str(tmp_path)}
     done = device.run(
