@@ -59,7 +59,7 @@ def run():
     from thimble import overlay
     from thimble.core.errors import ConfigError
 
-    board = settings = None
+    board = settings = relay = None
     try:
         board = port()
         found = overlay.call("safe", "check", board)
@@ -76,9 +76,11 @@ def run():
         relay.run()
     except ConfigError as error:
         print("configuration: %s" % error)
-        raise SystemExit(2)
+        if sys.platform != "rp2" and sys.platform != "esp32":  # there it means a soft reset
+            raise SystemExit(2)
     except KeyboardInterrupt:
-        pass
+        if relay:
+            relay.watch.rest()
     except Exception as error:
         if board is None:
             raise
@@ -90,4 +92,14 @@ def run():
         board.restart(_CRASHED)
     finally:
         if board:
+            board.rest()
             board.close()
+
+
+def __getattr__(name):
+    """setup([section]) and status(), which take themselves out of memory again; else a module
+    that is not loaded now, such as config."""
+    if name == "setup" or name == "status":
+        return __getattr__("console." + name).run
+    __import__("thimble." + name)
+    return sys.modules["thimble." + name]

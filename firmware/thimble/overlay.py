@@ -20,8 +20,14 @@ def call(module, function, *args):
 
 
 def unload(*modules):
-    """Takes modules of Thimble out of memory, if they are there and nothing else holds them."""
+    """Takes modules of Thimble out of memory, as far as nothing else holds them.
+
+    One may be gone already: while an overlay waits, the console may call the same one.
+    """
     for module in modules:
         place, _, last = ("thimble." + module).rpartition(".")
-        if sys.modules.pop("thimble." + module, None) and hasattr(sys.modules[place], last):
-            delattr(sys.modules[place], last)
+        if sys.modules.pop("thimble." + module, None):
+            try:
+                delattr(sys.modules[place], last)
+            except (AttributeError, KeyError):
+                pass  # memory ran out while it was loaded

@@ -112,7 +112,5 @@ def carry_out(relay, line):
         print(overlay.call("status", "line", relay))
     elif line == b"log":
         relay.log.write(sys.stdout)
-    elif line == b"help":
-        print("status  one line of JSON\nlog     the last lines of the log\nhelp    this")
     else:
-        print("unknown command; help lists them")
+        overlay.call("console.serial", "carry_out", relay, line)
