@@ -266,6 +266,7 @@ class Journal:
         self._append(_ATTEMPT, record, buf, record + _STATE, 1)
         self.commit()
 
+    @micropython.native
     def answering(self, record, part, buf, n):
         """A message that shows a part was sent: its id is buf[1:1+n], buf[0] free. Commits."""
         if part < _PARTS:
