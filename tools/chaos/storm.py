@@ -33,6 +33,7 @@ _WINDOW_S = 0.5  # from Telegram's answer to the kill: a busy machine's time to 
 _READ = ("delay", "chunked", "trickle", "continue", "close_after", "no_length")
 _LOOK_S = 0.05
 _STUCK_S = 150.0
+_LAST_S = 2.0  # kills that are still to come when all is asked come as quickly as this
 
 
 @dataclass
@@ -146,6 +147,8 @@ class Street:
                     if self.relay.process.poll() is not None:
                         tally.notes.append(self.relay.why())
                         self._start()
+                    if tally.messages >= plan.messages:
+                        kill_at = min(kill_at, time.monotonic() + _LAST_S)
                     if tally.kills < plan.kills and time.monotonic() >= kill_at:
                         self._kill()
                         kill_at = self._next_kill(start)
