@@ -524,7 +524,7 @@ class Relay:
         """Answers the record and drops it, or leaves it for when the model can be reached."""
         buf = self.inbox.buf
         self._load(self.reply.peer, buf, record)
-        if self._waiting():
+        if self._waiting() and (self._asks(record) or self._behind(record)):
             self._tell(record)
             return
         state = buf[record + updates.STATE]
@@ -661,18 +661,30 @@ class Relay:
         """Not being able to answer it was no attempt."""
         self.journal.attempt(record, self.inbox.buf[record + updates.STATE] - 1)
 
-    def _tell(self, record):
-        """Tells the person, once, that the answer has to wait."""
-        buf, ring = self.inbox.buf, self.inbox
-        self._load(self.aside.peer, buf, record)
-        other = ring.first()
+    def _asks(self, record):
+        """Whether the model is needed for the record."""
+        buf = self.inbox.buf
+        code = buf[record + 3]
+        if buf[record] & updates.LONG or self.inbox.size(record) == updates.TEXT:
+            return False
+        return code < updates.NEW or updates.RETRY <= code <= updates.MORE
+
+    def _behind(self, record):
+        """Whether somebody in the record's chat was told already that answers have to wait."""
+        buf, peer = self.inbox.buf, self.aside.peer
+        self._load(peer, buf, record)
+        other = self.inbox.first()
         while other >= 0:
             if buf[other + updates.STATE] & updates.TOLD:
-                if self.aside.peer.is_at(buf, other + updates.KEY, buf[other + 1]):
-                    break  # it was said already, about that one
-            other = ring.after(other)
-        state = buf[record + updates.STATE]
-        if other < 0:
+                if peer.is_at(buf, other + updates.KEY, buf[other + 1]):
+                    return True
+            other = self.inbox.after(other)
+        return False
+
+    def _tell(self, record):
+        """Tells the person, once, that the answer has to wait."""
+        state = self.inbox.buf[record + updates.STATE]
+        if not self._behind(record):
             self.aside.begin()
             try:
                 self.aside.say(_WAITING)

@@ -72,6 +72,24 @@ def test_messages_wait_for_a_model_that_refuses_connections_and_all_else_goes_on
     assert [words for _, words in house.prompts()[-1]] == spoken
 
 
+def test_what_needs_no_model_is_answered_in_an_outage_in_its_place(house):
+    waits, chat = house.ask("before"), house.ask("something")
+    house.cloud.models.default(status=503)
+    house.say("wait", waits)
+    house.last(waits, WAITING, 20)
+    house.say("/new", waits)
+    house.say("/history", chat)
+    house.wait(lambda: house.texts(chat)[-1].startswith("> something"))
+    house.say("/new", chat)
+    house.last(chat, "A new conversation begins.")
+    house.cloud.telegram.photo(chat=chat)
+    house.last(chat, "I can read only text.")
+    assert house.texts(waits) == ["before", WAITING]
+    house.cloud.models.default(mode="echo")
+    house.last(waits, "A new conversation begins.", 30)
+    assert house.texts(waits)[2:] == ["wait", "A new conversation begins."]
+
+
 def test_restarts_in_an_outage_are_no_attempts(house):
     house.cloud.models.default(status=503)
     chat = house.say("patience")

@@ -1,7 +1,11 @@
 """The relay is killed in the middle of its work, and started again on the same flash."""
 
+import time
+
 import pytest
 from relay_kit import OWNER, House
+
+from tools.chaos.rig import Rig
 
 SYSTEM = "Be brief."
 WORDS = "one two three four five six seven eight nine ten"
@@ -258,3 +262,36 @@ def test_losing_power_is_not_blamed_on_the_message(house):
         house.kill()
         house.start(cause="power-on")
     house.last(chat, "unlucky")
+
+
+# Telegram is away for long.
+
+
+def test_an_answer_that_cannot_be_sent_for_long_is_left_for_later_and_not_lost(tmp_path):
+    with Rig(tmp_path / "rig", hurry=10) as rig:
+        rig.ask(101)
+        rig.cloud.fault("telegram", "sendMessage", "close", None)
+        _, text = rig.say(101)
+        later = "left for later"
+        said = rig.relay.log
+        rig.until(lambda: sum(later in line for line in said) >= 4, 60, later)
+        rig.heal()
+        rig.until(lambda: text in rig.cloud.telegram.texts(101), 30, text)
+        rig.ask(101)
+        assert rig.cloud.telegram.texts(101) == ["message 1", text, "message 3"]
+
+
+# While it starts.
+
+
+def test_power_that_goes_while_it_starts_for_the_first_time_leaves_a_flash_to_start_from(tmp_path):
+    with House(tmp_path / "house") as house:
+        house.kill()
+        for step in range(12):
+            house.flash.unlink(missing_ok=True)
+            for delay in (0.015 * step, 0.01):
+                house.start()
+                time.sleep(delay)
+                house.kill()
+        house.start()
+        house.ask("hello", OWNER)

@@ -38,6 +38,7 @@ def hasten(relay):
     relay.model.silence_ms //= _HURRY * 4
     relay.model.progress_ms //= _HURRY * 4
     relay.bot.answer_ms //= _HURRY * 2
+    relay.reply.deliver_ms //= _HURRY * 20
     begin = relay.bot._begin
 
     def hastened(method, first_ms):

@@ -33,6 +33,7 @@ _WINDOW_S = 0.5  # from Telegram's answer to the kill: a busy machine's time to 
 _READ = ("delay", "chunked", "trickle", "continue", "close_after", "no_length")
 _LOOK_S = 0.05
 _STUCK_S = 150.0
+_LAST_S = 2.0  # kills that are still to come when all is asked come as quickly as this
 
 
 @dataclass
@@ -146,6 +147,8 @@ class Street:
                     if self.relay.process.poll() is not None:
                         tally.notes.append(self.relay.why())
                         self._start()
+                    if tally.messages >= plan.messages:
+                        kill_at = min(kill_at, time.monotonic() + _LAST_S)
                     if tally.kills < plan.kills and time.monotonic() >= kill_at:
                         self._kill()
                         kill_at = self._next_kill(start)
@@ -292,7 +295,9 @@ class Street:
             if extra:
                 tally.doubled += extra
                 unread = sum(self._unread(key) for key in self.shown[number])
-                tally.unexplained += max(0, extra - unread)
+                if extra > unread:
+                    tally.unexplained += extra - unread
+                    tally.notes.append(self._story(question))
         for chat in self.chats:
             firsts = {}
             for (where, message), number in sorted(self.owner.items()):
@@ -300,6 +305,29 @@ class Street:
                     firsts.setdefault(number, message)
             numbers = sorted(firsts, key=firsts.get)
             tally.disorder += sum(a > b for a, b in itertools.pairwise(numbers))
+
+    def _story(self, question: Question) -> str:
+        """What Telegram was asked for in this chat while the question was open, and the kills."""
+        chat = question.chat
+        sent = [
+            change["time"]
+            for change in self.cloud.telegram.changes()
+            if (change["chat"], change["message_id"]) in self.shown[question.number]
+        ]
+        first, last = min(sent) - 1, max(sent) + 1
+        lines = [
+            (
+                call.time,
+                f"{call.method} {call.params.get('text', '')[:12]} {call.status} "
+                f"{call.fault} on {call.connection}, {call.ms:.0f} ms",
+            )
+            for call in self.cloud.calls()
+            if first <= call.time <= last
+            and (call.service == "models" or call.params.get("chat_id", str(chat)) == str(chat))
+        ]
+        lines += [(moment, "KILL") for moment in self.moments if first <= moment <= last]
+        story = "; ".join(f"{at - first:.2f} {what}" for at, what in sorted(lines))
+        return f"{question.number} stands twice: {story}"
 
     def _unread(self, key) -> bool:
         """Whether it cannot be known if the relay has read the answer to this message's send."""

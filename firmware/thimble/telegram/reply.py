@@ -53,6 +53,7 @@ class Reply:
         self.buf = buf
         self.max_parts = max_parts
         self.log = None
+        self.deliver_ms = _DELIVER_MS  # then an answer that cannot be sent is left for later
         self.peer = Peer()
         self._pause = pause
         self._journal = journal
@@ -205,8 +206,8 @@ class Reply:
                     if self.log:
                         self.log.fail(error)
                     wait = self._backoff.next(now & 255)
-            if time.ticks_diff(now, start) > _DELIVER_MS:
-                raise NetError("telegram", "no answer could be sent for 10 minutes")
+            if time.ticks_diff(now, start) > self.deliver_ms:
+                raise NetError("telegram", "an answer could not be sent; it is left for later")
             self._pause(wait)
 
     @micropython.native
