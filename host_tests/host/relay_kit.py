@@ -94,15 +94,15 @@ class House:
         self.secrets = (self.cloud.token, self.cloud.key)
         self.board = None
         self._chats = itertools.cycle(FRESH)
-        self._folder = folder
+        self.folder = folder
         folder.mkdir(exist_ok=True)
         self._make = board
         self._options = options
 
     def __enter__(self) -> House:
-        path = self._folder / "thimble.json"
+        path = self.folder / "thimble.json"
         path.write_text(json.dumps(self.config))
-        self.board = self._make(path, self._folder / "root", **self._options)
+        self.board = self._make(path, self.folder / "root", **self._options)
         self.board.__enter__()
         return self
 
