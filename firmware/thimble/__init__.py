@@ -62,7 +62,9 @@ def run():
     board = settings = relay = None
     try:
         board = port()
-        found = overlay.call("safe", "check", board)
+        found = 0, ""
+        if board.reset_cause != "power-on":
+            found = overlay.call("safe", "check", board)
         if found is None:
             return
         settings, board, buffers, tls = boot(board)

@@ -250,6 +250,8 @@ class Relay:
         idle = time.ticks_diff(time.ticks_ms(), self._used_at)
         if self._due == _NOW:
             return 0
+        if self.tell:
+            return _SHORT_POLL_MS // 1000  # the owner is to know soon
         if self._model_at is not None:
             left = time.ticks_diff(self._model_at, time.ticks_ms()) // 1000
             return max(0, min(left, _IDLE_POLL_S))

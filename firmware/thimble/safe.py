@@ -36,43 +36,46 @@ def check(board):
     """(resets by a crash in a row, what the owner is to know of it); None: start no relay."""
     mark, cause = board.mark, board.reset_cause
     crashed = mark == _CRASHED or mark == _TOLD
-    bad = others = 0
+    bad = crashed or cause in ("watchdog", "reset")
+    counts = _counts(board, bad, cause == "crash")
+    row = counts[0] + counts[1]
     reason = ""
-    if crashed or cause in ("watchdog", "crash", "reset"):
-        bad, others = _count(board.flash + "/boots", crashed or cause != "crash")
-    if crashed:
-        board.reset_cause = "crash"
+    if crashed or (cause == "restart" and counts[0] >= _BAD_MOST):  # out of safe mode
         reason = overlay.call("store.crash", "last", board)
     elif cause == "watchdog":
         reason = "something hung, and the watchdog ended it"
     elif cause == "crash":
         reason = "it ended without a word"
+    if crashed:
+        board.reset_cause = "crash"
     if mark == _MAINTENANCE:
         print("thimble %s: maintenance, nothing is started" % VERSION)
         return None
-    if mark == _SAFE_MODE or (bad >= _BAD_MOST and cause != "crash"):
+    if mark == _SAFE_MODE or (bad and counts[0] >= _BAD_MOST):
         _stay(board)
-    known = mark == _TOLD and bad + others == 1
-    return bad + others, "" if known else reason
+    if mark == _TOLD and row == 1:
+        reason = ""
+    return row, reason
 
 
-def _count(path, bad):
-    """Counts this reset, and says how many there were of each kind."""
-    found = b""
+def _counts(board, bad, other):
+    """How many resets of each kind there were since the last good boot, with this one."""
+    path = board.flash + "/boots"
+    counts = bytearray(2)
     try:
         with open(path, "rb") as file:
-            found = file.read(2)
+            file.readinto(counts)
     except OSError:
         pass  # the last boot was good
-    counts = bytearray(found if len(found) == 2 else 2)
-    which = 0 if bad else 1
-    counts[which] = min(counts[which] + 1, 127)
+    counts[0] = min(counts[0] + bad, 127)
+    counts[1] = min(counts[1] + other, 127)
     try:
-        with open(path, "wb") as file:
-            file.write(counts)
+        if bad or other:
+            with open(path, "wb") as file:
+                file.write(counts)
     except OSError:
         pass  # safe mode is not for a flash that cannot be written
-    return counts[0], counts[1]
+    return counts
 
 
 def _stay(board):

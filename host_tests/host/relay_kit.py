@@ -94,7 +94,7 @@ class House:
         self.secrets = (self.cloud.token, self.cloud.key)
         self.board = None
         self._chats = itertools.cycle(FRESH)
-        self._folder = folder
+        self.folder = folder
         folder.mkdir(exist_ok=True)
         self._make = board
         self._options = options
@@ -105,7 +105,7 @@ class House:
 
     def start(self, cause="") -> None:
         """Starts the firmware, on the flash of the one before; ``cause`` as for tools.firmware."""
-        path = self._folder / "thimble.json"
+        path = self.folder / "thimble.json"
         path.write_text(json.dumps(self.config))
         self.board = self._make(path, self.flash.parent, cause=cause, **self._options)
         self.board.__enter__()
@@ -113,7 +113,7 @@ class House:
     @property
     def flash(self):
         """The image of the firmware's flash."""
-        return self._folder / "root" / "flash.img"
+        return self.folder / "root" / "flash.img"
 
     def kill(self) -> None:
         """The power goes, at this moment."""

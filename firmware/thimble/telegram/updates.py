@@ -80,25 +80,32 @@ _ODDS = FIRST + 11
 _REPLIED = const(1)
 _TO_ROOT = const(2)  # of a topic: every message in it replies to that, unless to another
 _NAMED = const(4)
-# What a person sends and expects an answer to, though it is no text.
-_KINDS = (b"photo", b"voice", b"sticker", b"document", b"video", b"audio", b"video_note")
-_KINDS += (b"animation", b"location", b"contact", b"poll")
-_M = b"result[].message."
+# Written out: a literal stays in the ROM, what is put together is made in the heap.
 PATHS = (
     b"result[]",
     b"result[].update_id",
-    _M + b"from.id",
-    _M + b"chat.id",
-    _M + b"chat.type",
-    _M + b"message_thread_id",
-    _M + b"is_topic_message",
-    _M + b"text",
-    _M + b"caption",
-    _M + b"reply_to_message.from.id",
-    _M + b"reply_to_message.forum_topic_created",
+    b"result[].message.from.id",
+    b"result[].message.chat.id",
+    b"result[].message.chat.type",
+    b"result[].message.message_thread_id",
+    b"result[].message.is_topic_message",
+    b"result[].message.text",
+    b"result[].message.caption",
+    b"result[].message.reply_to_message.from.id",
+    b"result[].message.reply_to_message.forum_topic_created",
+    # What a person sends and expects an answer to, though it is no text.
+    b"result[].message.photo",
+    b"result[].message.voice",
+    b"result[].message.sticker",
+    b"result[].message.document",
+    b"result[].message.video",
+    b"result[].message.audio",
+    b"result[].message.video_note",
+    b"result[].message.animation",
+    b"result[].message.location",
+    b"result[].message.contact",
+    b"result[].message.poll",
 )
-for _kind in _KINDS:
-    PATHS += (_M + _kind,)
 
 _LIMIT = const(10)
 _FULL_LIMIT = const(100)  # Telegram's most: a command may stand behind all that has no room
