@@ -69,6 +69,11 @@ class Memory:
             self.regrow()
         return level
 
+    def share(self):
+        """Bytes that one more conversation may have: the whole divided among the active ones."""
+        segments = self.segments
+        return segments.size * max(2, segments.count // (self.chats.active + 1))
+
     def fill(self):
         """Percent of the segments that conversations hold."""
         return percent(self.segments.count - self.segments.free, self._most)

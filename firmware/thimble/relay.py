@@ -522,6 +522,7 @@ class Relay:
 
     # One answer.
 
+    @micropython.native
     def _answer(self, record):
         """Answers the record and drops it, or leaves it for when the model can be reached."""
         buf = self.inbox.buf
@@ -631,19 +632,21 @@ class Relay:
 
     def _conversation(self, record):
         """The conversation of the record's chat, now the busy one; from flash if need be."""
-        chats = self.memory.chats
         buf = self.inbox.buf
-        chat = chats.busy = chats.get(buf, record + updates.KEY, buf[record + 1])
+        chat = self.memory.chats.get(buf, record + updates.KEY, buf[record + 1])
+        self.memory.chats.busy = chat
         self._exchange.mark = updates.mark_at(buf, record)
         self.sessions.mark = -1
         if not chat.turns:
-            share = chats.pool.count // (chats.active + 1)
-            try:
-                self.sessions.load(chats, chat, chats.pool.size * max(2, share))
-            except MemoryError:
-                chats.forget(chat)  # half a conversation would pass for the whole
-                raise
+            self._load_turns(chat)
         return chat
+
+    def _load_turns(self, chat):
+        try:
+            self.sessions.load(self.memory.chats, chat, self.memory.share())
+        except MemoryError:
+            self.memory.chats.forget(chat)  # half a conversation would pass for the whole
+            raise
 
     # The model is out of reach.
 

@@ -204,7 +204,7 @@ class Pressed(House):
     """A House with the commands above."""
 
     def __enter__(self) -> Pressed:
-        source = self._folder / "pressed.py"
+        source = self.folder / "pressed.py"
         target = source.with_suffix(".mpy")
         source.write_text(SCRIPT)
         build.compile_file(source, target, runtime.find().march, source.name)
@@ -214,9 +214,9 @@ class Pressed(House):
 
     def start(self) -> Pressed:
         """Starts the firmware (again)."""
-        path = self._folder / "thimble.json"
+        path = self.folder / "thimble.json"
         path.write_text(json.dumps(self.config))
-        self.board = Board(path, self._folder / "root", **self._options)
+        self.board = Board(path, self.folder / "root", **self._options)
         argv, env = self.board._command
         self.board._command = [*argv[:-1], str(self.target)], env
         self.board.__enter__()

@@ -23,7 +23,7 @@ def house(tmp_path):
 
 
 def stored(house):
-    return json.loads((house._folder / "thimble.json").read_text())
+    return json.loads((house.folder / "thimble.json").read_text())
 
 
 def relays_on(house):

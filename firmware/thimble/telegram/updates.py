@@ -341,12 +341,9 @@ class Updates:
         now = STOP <= command <= MODEL or command == SLOWER
         now = now or (command == REBOOT and self._confirming)
         if now and self._text_len <= ASIDE_TEXT:
-            at = self.asides.pend(ASIDE)
-            if at < 0:
+            if not self._put_aside(size):
                 self._confirming = False
                 return
-            octets.copy(self.asides.buf, at, self._buf, self._off, size)
-            self.asides.finish(size)
         elif command != REBOOT and self._confirming and self.journal.received(self._off, size):
             self.inbox.finish(size)
         else:
@@ -360,6 +357,14 @@ class Updates:
             self.journal.offset(self._offset, 0, self._offset_len)
         else:
             self._remember()
+
+    def _put_aside(self, size):
+        at = self.asides.pend(ASIDE)
+        if at < 0:
+            return False
+        octets.copy(self.asides.buf, at, self._buf, self._off, size)
+        self.asides.finish(size)
+        return True
 
     def _confirm(self):
         """Moves the offset past this update, unless an earlier one still has no place."""
