@@ -40,6 +40,7 @@ class Exchange:
         self._chats = relay.memory.chats
         self._sessions = relay.sessions
         self._retry = Backoff()
+        self.mark = 0  # of the message that is answered, see updates.mark_at
 
     @micropython.native
     def run(self, chat, buf, off, size, tries):
@@ -104,7 +105,7 @@ class Exchange:
             self._chats.append(chat, buf, off, size)
             chat.end()
             sessions = self._sessions
-            sessions.begin(chat.key, 0, chat.key_len, USER)
+            sessions.begin(chat.key, 0, chat.key_len, USER, self.mark)
             sessions.write(buf, off, size)
             sessions.end()
 

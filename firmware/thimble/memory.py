@@ -118,8 +118,8 @@ class Memory:
             if last is None or chat.stamp > last.stamp:
                 last = chat
         for chat in chats.all:
-            if chat is not chats.busy and chat.turns:
-                self.compactions += 1
+            if chat is not chats.busy and (chat is not last or chat.turns > _FEW):
+                self.compactions += chat.turns > 0
                 if chat is not last:
                     chats.forget(chat)
                 while chat.turns > _FEW and chat.drop_oldest():

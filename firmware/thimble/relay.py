@@ -56,6 +56,7 @@ _POISON = b"I have tried three times to answer this message and failed. Please a
 _GO_ON = b"Go on exactly where you stopped."
 _USED_UP = b"The model has been asked as often as it may be in a day. Please ask again tomorrow."
 _GOOD_MS = const(30_000)  # a boot is good then
+_NOW, _LATER = const(1), const(2)  # when to compact
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 
 
@@ -139,7 +140,7 @@ class Relay:
         self.minute = 0  # since 1970; 0 while the clock is not set
         self._cleaned = 0
         self._looked = self.started
-        self._due = self._strained = False  # compaction, what relieve() leaves to be done
+        self._due = self._strained = 0  # compaction, what relieve() leaves to be done
         self._exchange = None
         held = 2 * sum(sizes.room) if board.room_inverted else 0
         self.memory = Memory(config.memory, sizes, held)
@@ -154,18 +155,24 @@ class Relay:
         self.log.info("relay up: %s, %d segments" % (self.board.profile.name, count))
         if self.inbox.count:
             self.log.info("%d messages wait from before the start" % self.inbox.count)
+            if self.board.reset_cause == "power-on" or self.board.mark > _DEAF:
+                self._forgive()
         self.board.led.show(led.JOINING)
         self._set_clock()
         self._tell_time()
         self._cleaned = self.minute
         self.sessions.clean(self.minute)
         self._look()
+        starved = False
         try:
             while True:
                 try:
+                    if starved:
+                        self._starved()
+                    starved = False
                     self._turn()
                 except MemoryError:
-                    self._starved()
+                    starved = True
                 except Exception as error:
                     self._give_up()
                     overlay.call("store.crash", "crash", self, error)
@@ -173,6 +180,14 @@ class Relay:
             self.telegram_link.close()
             self.model_link.close()
             self.journal.close()
+
+    def _forgive(self):
+        """An attempt that ended with the power, or with Telegram's silence, is none."""
+        buf = self.inbox.buf
+        record = self.inbox.first()
+        while record >= 0:
+            buf[record + updates.STATE] -= buf[record + updates.STATE] & updates.COUNT > 0
+            record = self.inbox.after(record)
 
     def _turn(self):
         record = self._ready()
@@ -194,15 +209,17 @@ class Relay:
             self.telegram_link.close()
             self.model.close()
         if self._strained:
-            self._strained = False
+            risen = self._strained > 1
+            self._strained = 0
             self.model.close()
             self.resolver.clear()
-            overlay.call("store.crash", "memory", self)
+            if risen:
+                overlay.call("store.crash", "memory", self)
         record = self._ready()
         if record >= 0:
             self._answer(record)
-        elif self._due:
-            self._due = False
+        elif self._due == _NOW:
+            self._due = 0
             overlay.call("compaction", "run", self)
         elif self.minute - self._cleaned >= _DAY:
             self._set_clock()
@@ -231,7 +248,7 @@ class Relay:
     def _rest_s(self):
         """How long the poll may wait: a warm model connection is closed when nothing comes."""
         idle = time.ticks_diff(time.ticks_ms(), self._used_at)
-        if self._due:
+        if self._due == _NOW:
             return 0
         if self.tell:
             return _SHORT_POLL_MS // 1000  # the owner is to know soon
@@ -248,26 +265,30 @@ class Relay:
     # Memory.
 
     def compact_later(self):
-        """A message came while conversations were being compacted."""
-        self._due = True
+        """A message came while conversations were being compacted. The next look tries again, not
+        the next message: each try is a call of the model."""
+        self._due = _LATER
 
     def _look(self, again=False):
         """Looks at the gauges, and gives memory back at once where it is critical."""
+        was = self.memory.pressure.level
         level = self.memory.look(again)
         if level == CRITICAL:
-            self._strained = True
+            self._strained = max(self._strained, 1 + (was < level))  # a report where it has risen
             self.memory.relieve()
-        elif level == ELEVATED:
-            self._due = True
-        chat = self.memory.chats.find(self.reply.peer.key, 0, self.reply.peer.key_len)
-        if chat is not None and chat.turns > self.config.memory.max_messages:
-            self._due = True
+        for chat in self.memory.chats.all:
+            if chat.turns > self.config.memory.max_messages:
+                level = ELEVATED
+        if level == ELEVATED and (again or self._due != _LATER):
+            self._due = _NOW
 
     def _starved(self):
         """After a MemoryError, anywhere: what was begun is given up, and memory given back."""
-        self._give_up()
-        self.resolver.clear()
+        # First: what follows may need some, be it only to close a connection.
         self.memory.relieve(True)
+        self._give_up()
+        self.memory.relieve(True)
+        self.resolver.clear()
         try:
             self.log.fail("memory ran out")
         except MemoryError:
@@ -275,15 +296,14 @@ class Relay:
 
     def _give_up(self):
         """Ends what was begun, wherever it stood: the connections, the turn of a conversation."""
-        self.telegram_link.close()
-        self.model.stop()
         self.sessions.abort()
-        self.sessions.commit()
         chat = self.memory.chats.busy
         if chat is not None:
             chat.abort()
             self.memory.chats.busy = None
+        self.telegram_link.close()
         self.model.close()
+        self.sessions.commit()
 
     def tick(self):
         """What is served between the slices of every wait: memory, the serial line's commands."""
@@ -300,16 +320,20 @@ class Relay:
             self._tell_time()
             if self.rates is not None:
                 self.rates.serve(now, self.calls)
-            if self.memory.chats.busy is None and self._exchange is not None:
+            if self._exchange is not None:
                 self._look(True)
         if self._proving and time.ticks_diff(now, self.started) >= _GOOD_MS:
             self._prove()
         line = self.board.read_line()
         if line:
-            try:
-                overlay.call("console.commands", "carry_out", self, line)
-            except MemoryError:
-                print("not enough memory for that now; try again")
+            self._obey(line)
+
+    def _obey(self, line):
+        """Carries out a command of the serial line. A try would make tick's frame too large."""
+        try:
+            overlay.call("console.commands", "carry_out", self, line)
+        except MemoryError:
+            print("not enough memory for that now; try again")
 
     def _prove(self):
         """The boot is good: those before it do not count any more, see safe."""
@@ -341,6 +365,8 @@ class Relay:
 
     def pause(self, ms):
         """Waits; the rest of the relay is served meanwhile."""
+        if ms > _SLICE_MS:
+            self._look(True)  # it may be memory that is waited for
         end = time.ticks_add(time.ticks_ms(), ms)
         left = ms
         while left > 0:
@@ -438,10 +464,17 @@ class Relay:
                     self._stopping = True
                 else:
                     self._say(self.aside, buf, record, size)
-            except Gone as error:
+            except (Gone, NetError) as error:
                 self.log.fail(error)
-            ring.drop(record)
-            self.answered += 1
+            except MemoryError:
+                if self.memory.chats.busy is not None:
+                    raise
+                self._starved()
+                self._apologize(self.aside)
+            finally:
+                ring.drop(record)
+                self.answered += 1
+        self.journal.commit()  # a command that was carried out does not come again
 
     def _say(self, reply, buf, record, size):
         """Answers a record with what the commands say to it."""
@@ -462,7 +495,7 @@ class Relay:
             return self._next()
         ring = self.inbox
         record = ring.first()
-        while record >= 0 and ring.buf[record] & updates.TOLD:
+        while record >= 0 and ring.buf[record + updates.STATE] & updates.TOLD:
             record = ring.after(record)
         return record
 
@@ -496,16 +529,20 @@ class Relay:
         if self._waiting():
             self._tell(record)
             return
-        tries = self.journal.attempt(record)
-        self.reply.begin(record, tries > 1)
+        state = buf[record + updates.STATE]
+        tries = min((state & updates.COUNT) + 1, updates.COUNT)
+        self.journal.attempt(record, state & updates.TOLD | updates.BEGUN | tries)
+        self.reply.begin(record, state & updates.BEGUN > 0)
         self.board.led.show(led.THINKING)
         self._stopping = False
         done = True
         try:
-            if tries > _ATTEMPTS:
-                self.reply.say(_POISON)
-            else:
+            if tries <= _ATTEMPTS:
                 done = self._carry_out(record)
+                if not done:
+                    done = self._park(record)
+            elif tries <= 2 * _ATTEMPTS:
+                self.reply.say(_POISON)
         except Gone as error:
             self.model.stop()
             self.sessions.end()
@@ -514,14 +551,14 @@ class Relay:
             if chat is not None:
                 chat.end()
             self.log.fail(error)
+        except NetError as error:
+            done = self._leave(record, error)
         except MemoryError:
             self._starved()
-            self._apologize()
+            self._apologize(self.reply)
         self.memory.chats.busy = None
         if done:
             self._done(record)
-        else:
-            self._park(record)
 
     def _done(self, record):
         self.journal.done(record)
@@ -534,10 +571,10 @@ class Relay:
         if not self.answered % _COLLECT_EVERY:
             self.memory.collect()
 
-    def _apologize(self):
+    def _apologize(self, reply):
         """Says that memory ran out, if there is enough for that."""
         try:
-            self.reply.finish(_STARVED)
+            reply.finish(_STARVED)
         except (Gone, MemoryError):
             self.telegram_link.close()
 
@@ -556,7 +593,10 @@ class Relay:
             if code == updates.NEW or code == updates.FORGET:
                 overlay.call("console.commands", "forget", self, chat, code == updates.FORGET)
                 said = True
-            elif code == updates.RETRY:
+            elif code == updates.RETRY or (
+                # An earlier attempt came as far as writing it to the sessions.
+                chat.turns and self.reply.again and self.sessions.mark == self._exchange.mark
+            ):
                 chat.pop(ASSISTANT)
                 size = 0
             else:
@@ -564,7 +604,8 @@ class Relay:
                 if code == updates.MORE:
                     buf, off, size = _GO_ON, 0, len(_GO_ON)
             if not said and (chat.turns or not updates.RETRY <= code <= updates.MORE):
-                tries = 1 if self.inbox.buf[record] & updates.TOLD else _TRIES
+                told = self.inbox.buf[record + updates.STATE] & updates.TOLD
+                tries = 1 if told else _TRIES
                 if self.rates is not None:
                     tries = min(tries, self.calls_left())
                 done = self._exchange.run(chat, buf, off, size, tries)
@@ -593,6 +634,8 @@ class Relay:
         chats = self.memory.chats
         buf = self.inbox.buf
         chat = chats.busy = chats.get(buf, record + updates.KEY, buf[record + 1])
+        self._exchange.mark = updates.mark_at(buf, record)
+        self.sessions.mark = -1
         if not chat.turns:
             share = chats.pool.count // (chats.active + 1)
             try:
@@ -605,37 +648,56 @@ class Relay:
     # The model is out of reach.
 
     def _park(self, record):
-        """Leaves the record for later. Not being able to answer it is no attempt."""
-        buf = self.inbox.buf
-        buf[record + updates.TRIES] = 0
-        patience = self.config.model.patience_min
-        if self.minute and self.minute - updates.minute_at(buf, record) > patience:
-            self._send(buf, record, _NO_MODEL)
-            self._done(record)
-            return
+        """Leaves the record for later; True if it has waited too long, and that was said."""
+        arrived = updates.minute_at(self.inbox.buf, record)
+        if arrived and self.minute - arrived > self.config.model.patience_min:
+            self.reply.say(_NO_MODEL)
+            return True
         wait = self._outage.next(time.ticks_ms() & 255)
         self._model_at = time.ticks_add(time.ticks_ms(), wait)
+        self._set_back(record)
         self._tell(record)
+        return False
+
+    def _set_back(self, record):
+        """Not being able to answer it was no attempt."""
+        self.journal.attempt(record, self.inbox.buf[record + updates.STATE] - 1)
 
     def _tell(self, record):
         """Tells the person, once, that the answer has to wait."""
-        buf = self.inbox.buf
-        if buf[record] & updates.TOLD:
-            return
-        buf[record] |= updates.TOLD
-        if not self._send(buf, record, _WAITING):
-            self._done(record)
-
-    def _send(self, buf, record, words):
-        """Sends words beside an answer; whether they could reach the person."""
+        buf, ring = self.inbox.buf, self.inbox
         self._load(self.aside.peer, buf, record)
-        self.aside.begin()
-        try:
-            self.aside.say(words)
-            return True
-        except Gone as error:
-            self.log.fail(error)
-            return False
+        other = ring.first()
+        while other >= 0:
+            if buf[other + updates.STATE] & updates.TOLD:
+                if self.aside.peer.is_at(buf, other + updates.KEY, buf[other + 1]):
+                    break  # it was said already, about that one
+            other = ring.after(other)
+        state = buf[record + updates.STATE]
+        if other < 0:
+            self.aside.begin()
+            try:
+                self.aside.say(_WAITING)
+            except NetError as error:
+                self.log.fail(error)
+                return
+            except Gone as error:
+                self.log.fail(error)
+                self._done(record)
+                return
+        self.journal.attempt(record, state | updates.TOLD)
+
+    def _leave(self, record, error):
+        """Telegram is out of reach: leaves the record for later. That was no attempt either."""
+        self.log.fail(error)
+        self.model.stop()
+        self.sessions.abort()
+        self.sessions.commit()
+        chat = self.memory.chats.busy
+        if chat is not None:
+            chat.clear()  # what is on flash says how far it came
+        self._set_back(record)
+        return False
 
     def meanwhile(self):
         """Between two pieces of an answer: shows it, and looks for commands. True to stop."""
@@ -655,6 +717,7 @@ class Relay:
 
     def wait(self, ms):
         """Waits before another try; True if /stop came."""
+        self._look(True)
         end = time.ticks_add(time.ticks_ms(), ms)
         while time.ticks_diff(end, time.ticks_ms()) > 0:
             if self.meanwhile():

@@ -22,11 +22,15 @@ class Bot:
         self.shown = []
         self.calls = []
         self.errors = []
+        self.code = self.retry_after = 0
 
     def _fail(self, name):
         self.calls.append(name)
         if self.errors:
             error = self.errors.pop(0)
+            if isinstance(error, ApiError):
+                self.code = error.status
+                self.retry_after = error.retry_after
             if error:
                 raise error
 

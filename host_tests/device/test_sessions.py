@@ -850,7 +850,7 @@ def test_no_memory_to_open_a_file_costs_at_most_that_exchange():
             module.open = open
             turns = loaded(sessions, b"k")
             assert is_part(turns, said) and len(turns) >= min(4, len(said) - 2), (n, i, turns)
-    assert n > 15
+    assert n > 10
 
 
 def test_an_exchange_allocates_nothing():
@@ -879,7 +879,7 @@ def test_an_exchange_allocates_nothing():
     assert sessions.files == 1
 
 
-def test_loading_allocates_a_bounded_amount_and_nothing_stays():
+def test_loading_from_files_that_are_open_allocates_nothing_and_nothing_stays():
     sessions = fresh()
     for i in range(900):
         exchange(sessions, b"%d" % (i % 200), text_of(200), text_of(200))
@@ -894,7 +894,7 @@ def test_loading_allocates_a_bounded_amount_and_nothing_stays():
     sessions.load(chats, conversation, 8000)
     cost = micropython.mem_total() - before - disk.allocated
     conversation.clear()
-    assert cost <= 12 * 400, cost
+    assert cost == 0, cost
     early = late = 1 << 29
     for i in range(600):
         exchange(sessions, b"%d" % (i % 200), text_of(200), text_of(200))

@@ -5,6 +5,7 @@ import os
 
 from fakes import Http
 from kit import raises
+from ramdisk import Disk
 from thimble.core.errors import ApiError, ParseError
 from thimble.core.ring import Ring
 from thimble.store.journal import Journal
@@ -14,7 +15,10 @@ from thimble.telegram.bot import Bot
 QEMU = True
 HEAP = "512k"
 TOKEN = "1:fake"
-FILE = "/tmp/thimble-test-journal-%d" % id(object())
+FILE = "/ram/journal"
+
+disk = Disk(24)
+disk.format("/ram")
 
 
 def message(number, text="hi", chat=42, sender=42, **more):

@@ -100,11 +100,24 @@ class House:
         self._options = options
 
     def __enter__(self) -> House:
+        self.start()
+        return self
+
+    def start(self, cause="") -> None:
+        """Starts the firmware, on the flash of the one before; ``cause`` as for tools.firmware."""
         path = self.folder / "thimble.json"
         path.write_text(json.dumps(self.config))
-        self.board = self._make(path, self.folder / "root", **self._options)
+        self.board = self._make(path, self.flash.parent, cause=cause, **self._options)
         self.board.__enter__()
-        return self
+
+    @property
+    def flash(self):
+        """The image of the firmware's flash."""
+        return self.folder / "root" / "flash.img"
+
+    def kill(self) -> None:
+        """The power goes, at this moment."""
+        self.board.kill()
 
     def __exit__(self, *exc) -> None:
         self.board.stop()

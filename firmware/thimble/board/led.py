@@ -41,7 +41,12 @@ class Led:
         lit = self._pattern >> (now >> _STEP_SHIFT & 7) & 1
         if lit != self._lit and self._write is not None:
             self._lit = lit
-            try:
-                self._write(lit)
-            except OSError:
-                pass  # a Pico W's LED hangs on the Wi-Fi chip, which may be out of order
+            self._switch(lit)
+
+    def _switch(self, lit):
+        # type: (int) -> None
+        """Apart from serve(), which every tick calls: a try makes a frame too large."""
+        try:
+            self._write(lit)
+        except OSError:
+            pass  # a Pico W's LED hangs on the Wi-Fi chip, which may be out of order

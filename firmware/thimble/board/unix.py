@@ -18,6 +18,7 @@ from thimble.board.led import Led
 from thimble.board.line import Line
 
 _BLOCK = const(4096)
+_SYNC = const(3)  # ioctl's number for it
 _DOG_S = const(120)
 _RUNNING = "/flash/running"
 _RTC = "/flash/rtc"  # the mark, one byte, and what memory() keeps
@@ -40,6 +41,9 @@ class Flash:
         if not self._file.read(1):
             self._file.write(b"\xff")
 
+    # Straight on, without a jump or an allocation: nothing can interrupt or fail in the middle of
+    # a change, and jump out of littlefs's C code.
+
     def readblocks(self, block, buf, offset=0):
         self._file.seek(block * _BLOCK + offset)
         self._file.readinto(buf)
@@ -49,15 +53,17 @@ class Flash:
         self._file.write(buf)
 
     def ioctl(self, op, arg):
+        return self._whole(op)  # without ``arg``: so the frame is small, and not in the heap
+
+    def _whole(self, op):
         try:
             return self._ioctl(op)
         except KeyboardInterrupt:
-            # It must not leave littlefs in the middle of a change: the loop raises it again.
-            self.interrupted = True
+            self.interrupted = True  # the loop raises it again
             return self._ioctl(op)
 
     def _ioctl(self, op):
-        if op == 3:  # sync
+        if op == _SYNC:
             self._file.flush()
         elif op == 4:
             return self._blocks

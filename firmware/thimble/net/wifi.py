@@ -72,13 +72,18 @@ class Wifi:
         """
         if ticks_diff(now, self._due) >= 0:
             self._due = ticks_add(now, _LOOK_MS)
-            try:
-                self._step(now)
-            except OSError as error:
-                self._fail("the radio does not obey (%s)" % error)
-                self.recycle()
-                self._pause(now, _OFF)
+            self._try_step(now)
         return self.up
+
+    def _try_step(self, now):
+        # type: (_TicksMs) -> None
+        """Apart from serve(), which every tick calls: a try makes a frame too large."""
+        try:
+            self._step(now)
+        except OSError as error:
+            self._fail("the radio does not obey (%s)" % error)
+            self.recycle()
+            self._pause(now, _OFF)
 
     def join(self, ms, tick):
         # type: (int, Any) -> bool

@@ -11,7 +11,7 @@ chunks:
 A chunk with a key, USER, ASSISTANT, SUMMARY (they begin a turn) or CLEAR, has the payload
 
     0      the minute, 4 bytes, low byte first
-    4      keep, 2 bytes, low byte first (SUMMARY)
+    4      2 bytes, low byte first: keep (SUMMARY), or the mark of the question's message (USER)
     6      the session's key
 
 and TEXT chunks follow, the turn's last one being LAST. A turn without LAST does not exist, nor
@@ -19,7 +19,8 @@ does one without text. A SUMMARY stands in place of all that its key has before 
 ``keep`` turns; behind a CLEAR nothing before it is loaded. The archive shows what they hide.
 
 The first chunk that is not whole ends its file: nothing behind it is read, and nothing is
-appended to that file. Each turn lies in one file, so that the oldest file can go at any time.
+appended to that file. Where a session's turns are looked for, the texts of others are passed over
+unchecked. Each turn lies in one file, so that the oldest file can go at any time.
 """
 
 import os
@@ -31,7 +32,7 @@ from micropython import const
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 from thimble.core.octets import copy, crc16, same
 from thimble.core.text import boundary
-
+from thimble.store import put
 
 _CLEAR = const(3)
 _TEXT = const(4)
@@ -55,7 +56,7 @@ _ENOSPC = const(28)  # littlefs's own number, on every board
 class Sessions:
     """Sessions in up to ``files`` files of ``file_bytes`` (2 KB to 65,535) in ``folder``.
 
-    ``buf``: a scratch of at least 259 bytes, better 512, that no one else uses. A new file begins
+    ``buf``: a scratch of at least 300 bytes, better 512, that no one else uses. A new file begins
     when the newest is half full, so that any turn has half a file (a longer one is cut), and when
     it is older than a day (or the part of ``keep_days`` that one file has to span). The oldest go
     when there are too many, and until ``spare`` blocks of the file system are free.
@@ -66,6 +67,7 @@ class Sessions:
 
     def __init__(self, folder, buf, files=6, file_bytes=32768, spare=0, keep_days=7):
         self.buf = buf
+        self._view = memoryview(buf)[_CHUNK:]
         self.now = self.error = self.files = self.bytes = self._first = self._last = 0
         self._folder = folder
         self._limit = files
@@ -86,6 +88,7 @@ class Sessions:
         # What was found: three numbers a turn, (file - _base) << 2 | role, offset, bytes of text.
         self._turns = array("H", bytes(6 * (_SLOTS + 1)))
         self._low = self._high = self._turn = self._base = 0
+        self.mark = -1  # of the last question that load() or history() found; -1 if none
         try:
             os.mkdir(folder)
         except OSError:
@@ -134,7 +137,8 @@ class Sessions:
     def begin(self, buf, off, n, role, keep=0):
         """Opens a turn of the session with the key ``buf[off : off + n]``, at most 40 bytes.
 
-        ``role`` is USER, ASSISTANT or SUMMARY; a summary leaves the ``keep`` turns before it.
+        ``role`` is USER, ASSISTANT or SUMMARY; a summary leaves the ``keep`` turns before it. Of
+        a question ``keep`` is a mark, 16 bits, which is in ``mark`` after the question is found.
         What fails is given up, with the rest of what is written before the next commit.
         """
         self.abort()
@@ -144,7 +148,7 @@ class Sessions:
             try:
                 self._ready()
             except OSError as error:
-                self._fail(error)
+                self._check(error.errno or -1)
                 continue
             scratch = self.buf
             minute = self.now
@@ -159,16 +163,14 @@ class Sessions:
                 return
         self._skip = True
 
-    @micropython.native
     def write(self, buf, off, n):
         """Adds ``buf[off : off + n]``, UTF-8 that may be split anywhere, to the open turn."""
         self._have = 0  # what was read ahead
         while n > 0 and self._open:
-            fill = self._fill
-            step = min(n, _MOST - fill)
+            step = min(n, _MOST - self._fill)
             if step:
-                copy(self.buf, 2 + fill, buf, off, step)
-                self._fill = fill + step
+                copy(self.buf, 2 + self._fill, buf, off, step)
+                self._fill += step
                 off += step
                 n -= step
             else:
@@ -196,14 +198,10 @@ class Sessions:
         self._open = False
         self._fill = 0
 
-    @micropython.native
     def commit(self):
         """What was written is kept from now on, whatever happens: one flush for an exchange."""
         if self._dirty:
-            try:
-                self._file.flush()
-            except OSError as error:
-                self._fail(error)
+            self._check(put(self._file, None, 0, 0))
         self._dirty = self._skip = False
 
     def clear(self, buf, off, n):
@@ -212,22 +210,17 @@ class Sessions:
         self.abort()
         self.commit()
 
-    @micropython.native
     def _put(self, kind, n):
         """Appends the chunk whose payload is in the scratch; whether that was possible."""
-        buf = self.buf
-        buf[0] = kind
-        buf[1] = n
+        self.buf[0] = kind
+        self.buf[1] = n
         n += 2
-        crc = crc16(buf, 0, n, _CRC)
-        buf[n] = crc & 255
-        buf[n + 1] = crc >> 8
+        crc = crc16(self.buf, 0, n, _CRC)
+        self.buf[n] = crc & 255
+        self.buf[n + 1] = crc >> 8
         n += 2
         self._fill = self._have = 0
-        try:
-            self._file.write(buf, n)
-        except OSError as error:
-            self._fail(error)
+        if not self._check(put(self._file, self.buf, 0, n)):
             return False
         self._dirty = True
         self._size += n
@@ -242,18 +235,33 @@ class Sessions:
             self._shut(self._last % self._limit)
             self._file = open(self._path(self._last), "a+b")
         if self._file is None or self._size > self._full // 2 or self._old():
-            self._close()
-            while self.files >= self._limit or os.statvfs(self._folder)[3] < self._spare:
+            self._retire()
+            while self.files >= self._limit or self._short():
                 if not self.files or not self._remove(self._first):
                     break
             self._file = open(self._path(self._last + 1), "a+b")
-            self._list()
+            self._last += 1
+            self._first = self._first or self._last
+            self.files += 1
             self._size = self._since = 0
         if not self._since and self.now >= _SET:
             self._since = self.now
 
     def _old(self):
         return self._since and self.now - self._since > self._span
+
+    def _short(self):
+        return self._spare and os.statvfs(self._folder)[3] < self._spare
+
+    def _retire(self):
+        """The newest file is only read from now on; it stays open for that."""
+        if self._file is not None:
+            self._file.flush()
+            self._seek(0, 0)
+            slot = self._last % self._limit
+            self._shut(slot)
+            self._readers[slot] = self._last, self._file
+            self._file = None
 
     def _close(self):
         """Closes the files, to append and to read. What was not committed is, if possible."""
@@ -265,9 +273,12 @@ class Sessions:
             self._file = None
             file.close()
 
-    def _fail(self, error):
-        """After a failed write littlefs drops what was not committed; a full disk gets room."""
-        self.error = error.errno
+    def _check(self, error):
+        """Whether there is none. After a failed write littlefs drops what was not committed; a
+        full disk gets room."""
+        if not error:
+            return True
+        self.error = error
         self._skip = self._dirty or self._open
         self._dirty = False
         self.abort()
@@ -278,6 +289,7 @@ class Sessions:
         self._list()
         if self.error == _ENOSPC and self.files > 1:
             self._remove(self._first)
+        return False
 
     # Reading.
 
@@ -295,16 +307,19 @@ class Sessions:
 
     def _reader(self, number):
         """The file, open for reading; None if it cannot be opened."""
-        slot = number % self._limit
-        kept = self._readers[slot]
+        kept = self._readers[number % self._limit]
         if kept is None or kept[0] != number:
-            self._shut(slot)
-            try:
-                kept = number, open(self._path(number), "rb")
-            except OSError:
-                return None
-            self._readers[slot] = kept
+            kept = self._opened(number)
         return kept[1]
+
+    def _opened(self, number):
+        slot = number % self._limit
+        self._shut(slot)
+        try:
+            self._readers[slot] = number, open(self._path(number), "rb")
+        except OSError:
+            return 0, None
+        return self._readers[slot]
 
     def _shut(self, slot):
         kept = self._readers[slot]
@@ -313,18 +328,23 @@ class Sessions:
             kept[1].close()
 
     @micropython.native
-    def _chunk(self):
+    def _chunk(self, skim=False):
         """Reads the next chunk: its kind, and its payload is ``buf[pos:stop]``; or -1.
 
-        At -1 ``_whole`` says whether the file ended there and not at a chunk that is broken.
+        ``skim``: the next one with a key; the texts before it are passed over unchecked. At -1
+        ``_whole`` says whether the file ended there and not at a chunk that is broken.
         """
         buf = self.buf
         pos = self._next
+        have = self._have
         self._whole = False
-        for _ in range(2):
-            if pos + 4 <= self._have:
+        while True:
+            if pos + 4 <= have:
                 n = pos + buf[pos + 1] + 2
-                if n + 2 <= self._have:
+                if skim and _TEXT <= buf[pos] <= _LAST:
+                    pos = n + 2
+                    continue
+                if n + 2 <= have:
                     crc = crc16(buf, pos, n - pos, _CRC)
                     if crc != buf[n] | buf[n + 1] << 8 or buf[pos] > _LAST:
                         break
@@ -332,22 +352,31 @@ class Sessions:
                     self.stop = n
                     self._next = n + 2
                     return buf[pos]
-            self._at += pos
-            self._next = pos = self._have = 0
-            if self._fill:  # what waits in the scratch
-                self._more()
-            if self._from is None:
-                return -1
+            n = 0  # bytes that were read already, to stand right before what is read now
             try:
-                self._from.seek(self._at)
-                self._have = self._from.readinto(buf)
+                if have:
+                    n = have - pos  # negative: some that are not read yet are passed over
+                    copy(buf, _CHUNK - n, buf, pos, n)
+                else:
+                    if self._fill:  # what waits in the scratch
+                        self._more()
+                    if self._from is None:
+                        return -1
+                    self._from.seek(self._at + pos)
+                self._at += pos + n - _CHUNK
+                pos = _CHUNK - n
+                have = self._from.readinto(self._view)
             except OSError as error:
                 self.error = error.errno
                 break
-            if not self._have:
-                self._whole = True
-                return -1
-        if self._from is self._file:
+            if not have:
+                self._whole = not n
+                break
+            have += _CHUNK
+            self._have = have
+        self._at += pos
+        self._next = self._have = 0
+        if not self._whole and self._from is self._file:
             self._size = self._full  # appending goes on in another file
         return -1
 
@@ -368,12 +397,12 @@ class Sessions:
                     self._since = self._since or minute
                     self._newest = max(self._newest, minute)
 
-    @micropython.native
     def _mine(self, buf, off, n):
         """Whether the chunk that was read has this key."""
         pos = self.pos + _KEY
         return self.stop - pos == n and same(self.buf, pos, buf, off, n)
 
+    @micropython.native
     def _find(self, buf, off, n, raw):
         """Finds the last turns of this key: those numbered from _low to _high, exclusive.
 
@@ -386,12 +415,13 @@ class Sessions:
         turns[_PLACE + 2] = 0
         self._base = self._first
         low = high = size = keep = at = 0
+        self.mark = -1
         gap = True  # what was said just before is not known
         number = self._first
         while number <= self._last:
             self._seek(number, 0)
             role = -1
-            kind = self._chunk()
+            kind = self._chunk(True)
             while kind >= 0:
                 if kind <= _CLEAR:
                     role = -1
@@ -409,6 +439,8 @@ class Sessions:
                     size += self.stop - self.pos
                     if kind == _LAST and size:
                         i = -1
+                        if role == USER:
+                            self.mark = keep
                         if role == SUMMARY:
                             if not raw:
                                 low = max(low, high - keep)
@@ -426,7 +458,7 @@ class Sessions:
                             turns[i + 1] = at
                             turns[i + 2] = size
                         role = -1
-                kind = self._chunk()
+                kind = self._chunk(role < 0)
             gap = gap or not self._whole
             number += 1
         self._low = low
@@ -440,8 +472,16 @@ class Sessions:
         share keeps), a summary first if there is one, then the user. Returns their number.
         """
         self._find(conversation.key, 0, conversation.key_len, False)
+        self._fit(chats.pool.share, limit)
+        self.rewind()
+        while self._copy_turn(chats, conversation):
+            pass
+        self._seek(0, 0)
+        return conversation.turns
+
+    def _fit(self, share, limit):
+        """Leaves of the turns that were found those that load() gives."""
         turns = self._turns
-        share = chats.pool.share
         size = min(turns[_PLACE + 2], share)
         if size > limit:
             size = 0
@@ -456,25 +496,28 @@ class Sessions:
             first += 1
         if size:
             first -= 1
-            for i in range(3):
-                turns[first % _SLOTS * 3 + i] = turns[_PLACE + i]
         self._low = first
-        self.rewind()
-        while True:
-            role = self.next_turn()
-            if role < 0:
-                break
-            conversation.begin(role)
-            while self.next_piece():
-                if not chats.append(conversation, self.buf, self.pos, self.stop - self.pos):
-                    self._done = False
-                    break
-            if not self._done:
+        if size:
+            first = first % _SLOTS * 3
+            turns[first] = turns[_PLACE]
+            turns[first + 1] = turns[_PLACE + 1]
+            turns[first + 2] = turns[_PLACE + 2]
+
+    def _copy_turn(self, chats, conversation):
+        """Copies the next turn; False if there is none, or not all of it could be."""
+        role = self.next_turn()
+        if role < 0:
+            return False
+        conversation.begin(role)
+        while self.next_piece():
+            if not chats.append(conversation, self.buf, self.pos, self.stop - self.pos):
                 conversation.abort()
-                break
-            conversation.end()
-        self._seek(0, 0)
-        return conversation.turns
+                return False
+        if not self._done:
+            conversation.abort()
+            return False
+        conversation.end()
+        return True
 
     def history(self, buf, off, n, count):
         """Finds this key's last ``count`` turns, at most 40; returns how many there are.

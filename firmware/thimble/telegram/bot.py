@@ -83,7 +83,8 @@ class Bot:
         self.username = bytearray(32)
         self.username_len = 0
         self._ok = False
-        self._code = self._retry_after = self._described = 0
+        # Of the last error: its number, the seconds that Telegram asks us to wait, or 0.
+        self.code = self.retry_after = self._described = 0
 
     # The methods.
 
@@ -103,23 +104,19 @@ class Bot:
         """Shows "typing…" for 5 s or until a message comes."""
         self._call(b"sendChatAction", peer)
 
-    @micropython.native
     def send_message(self, peer, buf, off, end):
         """Sends a text; ``message_id`` is then its id."""
-        self._text(b"sendMessage", peer, buf, off, end)
+        self._buf, self._off, self._end = buf, off, end
+        self._call(b"sendMessage", peer)
 
-    @micropython.native
     def edit_message(self, peer, buf, off, end):
         """Replaces the text of the message ``message_id`` (set by the caller)."""
-        self._text(b"editMessageText", peer, buf, off, end)
+        self._buf, self._off, self._end = buf, off, end
+        self._call(b"editMessageText", peer)
 
     def delete_message(self, peer):
         """Removes the message ``message_id`` (set by the caller)."""
         self._call(b"deleteMessage", peer)
-
-    def _text(self, method, peer, buf, off, end):
-        self._buf, self._off, self._end = buf, off, end
-        self._call(method, peer)
 
     def _call(self, method, peer):
         self._peer = peer
@@ -148,7 +145,7 @@ class Bot:
     def _begin(self, method, first_ms):
         self._method = method
         self._ok = False
-        self._code = self._retry_after = self._described = 0
+        self.code = self.retry_after = self._described = 0
         self.scanner.start(self._scratch, 0, _SCRATCH)
         self.http.request(self, first_ms)
         self._began = time.ticks_ms()
@@ -158,7 +155,9 @@ class Bot:
             said = "Telegram answered %d without saying why"
             if status < 400:
                 said = "Telegram redirects (%d), which is not followed"
-            raise ApiError(status, said % status, self.http.retry_after)
+            self.code = status
+            self.retry_after = self.http.retry_after
+            raise ApiError(status, said % status, self.retry_after)
 
     def next(self):
         """The scanner's next event beyond the envelope; -1 once the whole answer is read.
@@ -215,14 +214,15 @@ class Bot:
             start = 128 if self._described else 0
             number = octets.get_int(scratch, start, start + scanner.length)
             if path == _CODE:
-                self._code = number
+                self.code = number
             else:
-                self._retry_after = max(number, 0)
+                self.retry_after = max(number, 0)
 
     def _error(self):
         text = bytes(self._scratch[: min(self._described, 128)])
-        code = self._code or self.http.status
-        return ApiError(code, text.decode(), self._retry_after or self.http.retry_after)
+        code = self.code = self.code or self.http.status
+        wait = self.retry_after = self.retry_after or self.http.retry_after
+        return ApiError(code, text.decode(), wait)
 
     # What Http asks for.
 

@@ -11,7 +11,7 @@ from array import array
 import micropython
 from micropython import const
 
-from thimble.core import octets
+from thimble.core.octets import copy, same
 
 _CHAT_MS = const(1050)
 _CHAT_BURST_MS = const(4200)  # four calls ahead, and the one that is made
@@ -32,26 +32,23 @@ class Limits:
         self._full_at = array("i", [0] * chats)
         self._all_full_at = time.ticks_ms()
 
-    @micropython.native
     def wait_ms(self, peer, now, spare):
         """Milliseconds until ``peer`` may get a call with ``spare`` more in reserve."""
-        step, burst = _CHAT_MS, _CHAT_BURST_MS
-        if peer.group:
-            step, burst = _GROUP_MS, _GROUP_BURST_MS
-        wait = 0
-        slot = self._find(peer)
-        if slot >= 0:
-            wait = self._ahead(self._full_at[slot], now) + spare * step - burst
-        return max(0, wait, self._ahead(self._all_full_at, now) - _ALL_BURST_MS)
+        spare *= _GROUP_MS if peer.group else _CHAT_MS
+        wait = self._find(peer)
+        if wait >= 0:
+            wait = self._ahead(self._full_at[wait], now) + spare
+            wait -= _GROUP_BURST_MS if peer.group else _CHAT_BURST_MS
+        return max(self._ahead(self._all_full_at, now) - _ALL_BURST_MS, wait, 0)
 
-    @micropython.native
     def spend(self, peer, now):
         """Counts one call to ``peer``."""
         slot = self._slot(peer, now)
         ahead = self._ahead(self._full_at[slot], now)
-        step = _GROUP_MS if peer.group else _CHAT_MS
-        self._full_at[slot] = time.ticks_add(now, ahead + step)
-        self._all_full_at = time.ticks_add(now, self._ahead(self._all_full_at, now) + _ALL_MS)
+        ahead += _GROUP_MS if peer.group else _CHAT_MS
+        self._full_at[slot] = time.ticks_add(now, ahead)
+        ahead = self._ahead(self._all_full_at, now) + _ALL_MS
+        self._all_full_at = time.ticks_add(now, ahead)
 
     def block(self, peer, now, seconds):
         """Telegram said to wait (429): nothing goes to ``peer`` for ``seconds``."""
@@ -63,10 +60,9 @@ class Limits:
         ahead = time.ticks_diff(full_at, now)
         return ahead if 0 < ahead < _STALE_MS else 0
 
-    @micropython.native
     def _find(self, peer):
         for slot in range(len(self._lens)):
-            if self._lens[slot] == peer.chat_len and octets.same(
+            if self._lens[slot] == peer.chat_len and same(
                 self._keys, slot * _KEY, peer.key, 0, peer.chat_len
             ):
                 return slot
@@ -84,7 +80,7 @@ class Limits:
                     slot, least = other, ahead
                 if not ahead:
                     break
-            octets.copy(self._keys, slot * _KEY, peer.key, 0, peer.chat_len)
+            copy(self._keys, slot * _KEY, peer.key, 0, peer.chat_len)
             self._lens[slot] = peer.chat_len
             self._full_at[slot] = now
         return slot

@@ -5,7 +5,7 @@ A record in the inbox (or among the asides):
      0  flags: GROUP, OWNER, ODD (no text in it), LONG (the text did not fit)
      1  bytes of the key, 2  bytes of the chat's id in it, 3  the command's number or 0
      4  bytes of the update's id
-     5  attempts to answer it; this and its number in the file belong to store.journal
+     5  its state: attempts to answer it (COUNT), BEGUN, TOLD; store.journal keeps it
      6  the key (see Peer), at most 40 bytes
     46  its number in the journal, 2 bytes
     48  the update's id in decimal, at most 16 bytes
@@ -35,8 +35,10 @@ GROUP = const(1)
 OWNER = const(2)
 ODD = const(4)
 LONG = const(8)
-TOLD = const(16)  # the person knows that the answer has to wait
-TRIES = const(5)
+STATE = const(5)
+COUNT = const(63)
+BEGUN = const(64)  # an attempt was made, which may have sent messages
+TOLD = const(128)  # the person knows that the answer has to wait
 KEY = const(6)
 TEXT = const(68)
 _UPDATE = const(48)
@@ -144,7 +146,7 @@ class Updates:
         # has moved since the last call.
         self._offset = bytearray(_ID + 1)
         self._offset_len = journal.load(inbox, bot.name, self._offset)
-        self._moved = True
+        self._moved = not inbox.count  # what waits is answered first
         self._timeout = 0
         self._limit = _LIMIT
         self._broken = 0
@@ -166,7 +168,6 @@ class Updates:
         wait = _FULL_MS if full else _SAME_OFFSET_MS
         return time.ticks_diff(now, self.polled_at) >= wait
 
-    @micropython.native
     def poll(self, timeout_s):
         """One getUpdates that waits up to ``timeout_s`` seconds (at most 50) for something.
 
@@ -174,36 +175,39 @@ class Updates:
         updates before the place are taken. An update that breaks the answer twice is dropped.
         Where the journal cannot be written nothing is confirmed: NetError("journal").
         """
-        bot = self.bot
         if not self.journal.commit():
             raise NetError("journal", "flash cannot be written (error %d)" % self.journal.error)
         self._timeout = timeout_s
         self._confirming = not (self.inbox.full or self.journal.full(RECORD))
         self._moved = False
-        bot.get_updates(self, timeout_s * 1000 + _LINK_MS)
-        scanner = bot.scanner
+        self.bot.get_updates(self, timeout_s * 1000 + _LINK_MS)
         self._reset()
         try:
-            event = bot.next()
-            while event >= 0:
-                path = scanner.path
-                if path == _ELEMENT:
-                    if event == OPEN:
-                        self._open()
-                    elif event == CLOSE:
-                        self._close()
-                        bot.scratch()
-                elif path > _ELEMENT and event != CLOSE:
-                    self._field(event, path)
-                event = bot.next()
+            self._take()
         except Exception as error:
             # What nobody expected as well: it would come round again.
             if not isinstance(error, (NetError, ApiError, MemoryError)):
                 self._survive()
-            raise error
+            raise
         self._broken = 0
         self._limit = _LIMIT
         self.polled_at = time.ticks_ms()
+
+    def _take(self):
+        """Goes through the answer."""
+        bot = self.bot
+        event = bot.next()
+        while event >= 0:
+            path = bot.scanner.path
+            if path == _ELEMENT:
+                if event == OPEN:
+                    self._open()
+                elif event == CLOSE:
+                    self._close()
+                    bot.scratch()
+            elif path > _ELEMENT and event != CLOSE:
+                self._field(event, path)
+            event = bot.next()
 
     def write_body(self, w):
         """The parameters of getUpdates."""
@@ -332,25 +336,19 @@ class Updates:
             minute >>= 8
         self._place(command)
 
-    @micropython.native
     def _place(self, command):
-        buf, off = self._buf, self._off
+        size = TEXT + self._text_len
         now = STOP <= command <= MODEL or command == SLOWER
         now = now or (command == REBOOT and self._confirming)
         if now and self._text_len <= ASIDE_TEXT:
-            size = TEXT + self._text_len
             at = self.asides.pend(ASIDE)
             if at < 0:
                 self._confirming = False
                 return
-            octets.copy(self.asides.buf, at, buf, off, size)
+            octets.copy(self.asides.buf, at, self._buf, self._off, size)
             self.asides.finish(size)
-        elif (
-            command != REBOOT
-            and self._confirming
-            and self.journal.received(off, TEXT + self._text_len)
-        ):
-            self.inbox.finish(TEXT + self._text_len)
+        elif command != REBOOT and self._confirming and self.journal.received(self._off, size):
+            self.inbox.finish(size)
         else:
             self._confirming = False
             return
@@ -496,6 +494,11 @@ def argument(buf, off, size):
     while pos < end and buf[pos] <= 0x20:
         pos += 1
     return pos, end
+
+
+def mark_at(buf, record):
+    """16 bits that tell the record's update from those around it."""
+    return octets.crc16(buf, record + _UPDATE, buf[record + 4], 0xFFFF)
 
 
 def minute_at(buf, record):
