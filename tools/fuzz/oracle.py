@@ -187,6 +187,7 @@ def _labels(message: bytes, at: int) -> bytes:
 
 
 _COMMANDS = ("", "stop", "status", "help", "start", "model", "new", "retry", "more")
+_COMMANDS += ("history", "forget", "reboot")
 _ODDS = ("photo", "voice", "sticker", "document", "video", "audio", "video_note", "animation")
 _ODDS += ("location", "contact", "poll")
 _ALLOWED = ("42", "-1001234567890")
@@ -240,7 +241,9 @@ def _record(item, number):
     chat, sender = str(int(message["chat"]["id"])), str(int(message["from"]["id"]))
     if not isinstance(message["chat"]["id"], Text) or not isinstance(message["from"]["id"], Text):
         raise Refused
-    text = message.get("text", "")
+    if "text" in message and "caption" in message:
+        raise Refused
+    text = message.get("text", message.get("caption", ""))
     if not isinstance(text, str) or isinstance(text, Text) or len(chat + sender) > 38:
         raise Refused
     flags = _GROUP if message["chat"]["type"][:1] != "p" else 0
@@ -256,11 +259,26 @@ def _record(item, number):
     key = chat
     if message.get("is_topic_message") is True and "message_thread_id" in message:
         key += ":" + str(int(message["message_thread_id"]))
-    word = re.match(r"/([^\x00-\x20@]*)", said.decode())
+    word = None if flags & _ODD else re.match(r"/([^\x00-\x20@]*)(@?)", said.decode())
     command = word[1] if word else ""
     code = _COMMANDS.index(command) if command in _COMMANDS else 0
+    named = word and word[2]
+    if named and not re.match(r"(?i:fuzz)(?![A-Za-z0-9_])", said.decode()[word.end() :]):
+        return None
+    if flags & _GROUP and not (code or named or _meant(message, said.decode())):
+        return None
+    said = b"" if flags & _ODD else said
     record = f"{number}:{key}:{flags}:{code}:{said.hex()}"
-    return 1 <= code <= 5 and len(said) <= _ASIDE, record
+    return (1 <= code <= 5 or code == 11) and len(said) <= _ASIDE, record
+
+
+def _meant(message, text) -> bool:
+    """Whether a group's message names the bot, which is called fuzz, or replies to it, bot 1."""
+    replied = message.get("reply_to_message", {})
+    root = isinstance(replied.get("forum_topic_created"), (dict, list))
+    if "from" in replied and str(replied["from"].get("id")) == "1" and not root:
+        return True
+    return bool(re.search(r"(?<![A-Za-z0-9_])@fuzz(?![A-Za-z0-9_])", text, re.IGNORECASE))
 
 
 def shown(dialect: int, body: bytes) -> list[str]:

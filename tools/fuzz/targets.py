@@ -286,6 +286,7 @@ class Updates(Target):
         sender = rng.choice([42, 42, 42, 66, 2**40])
         chat = rng.choice([sender, sender, -1001234567890, -7])
         words = ("hi", "", "/new", "/stop", "/stop@other x", "/model " + "m" * 90, "/retry", "/")
+        words += ("@fuzz hi", "hi (@FUZZ)", "me@fuzz", "@fuzzy", "/odd@fuzz x", "/new@fuzz")
         long = "x" * rng.choice([12288, 12289, 13000])
         text = rng.choice([*words, "é" * rng.randrange(200), _text(rng), long])
         body = {
@@ -300,6 +301,8 @@ class Updates(Target):
             body["text"] = text
         else:
             body["photo"] = [{"file_id": "x", "width": 1}]
+            if rng.random() < 0.5:
+                body["caption"] = text
         if rng.random() < 0.3:
             body["reply_to_message"] = {"text": "not this", "from": {"id": 1}, "chat": {"id": 2}}
         pairs = list(body.items())

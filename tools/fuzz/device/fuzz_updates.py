@@ -62,6 +62,8 @@ class Http:
 
 _http = Http()
 _bot = Bot(_http, "1:fuzz", "", updates.PATHS)
+_bot.username[:4] = b"fuzz"
+_bot.username_len = 4
 _inbox = bytearray(60000)
 _asides = bytearray(2048)
 
