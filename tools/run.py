@@ -9,12 +9,14 @@ python -m tools.run --config FILE --setup [SECTION]      asks for what stands in
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from pathlib import Path
 
@@ -83,8 +85,13 @@ def wizard(config: Path, section: str) -> int:
         _, env = firmware.command(config, Path(root))
         argv, extra = build.command(runtime.find(), str(WIZARD), heap=firmware.HEAP)
         env = {**env, **extra, "THIMBLE_SECTION": section}
-        process = subprocess.Popen(argv, env=env, preexec_fn=_child)
-        return process.wait()
+        terminal = termios.tcgetattr(0) if sys.stdin.isatty() else None
+        try:
+            return subprocess.Popen(argv, env=env, preexec_fn=_child).wait()
+        finally:
+            if terminal:  # the wizard gives it back itself, unless something killed it
+                with contextlib.suppress(termios.error):
+                    termios.tcsetattr(0, termios.TCSADRAIN, terminal)
 
 
 def _child() -> None:

@@ -144,8 +144,9 @@ def test_a_country_that_is_none_is_refused_by_name(wizard):
 def test_another_section_alone_joins_first_and_asks_for_the_network_only_where_it_must(wizard):
     with Cloud() as cloud:
         others = cloud.config(secure=False)
-        child = wizard("rp2", "success\\n", "model", others, ssid="home", password=PASSWORD)
-        child.expect_exact("Joining home ...")
+        networks = [{"ssid": "away"}, {"ssid": "home", "password": PASSWORD}]
+        child = wizard("rp2", "success\\n", "model", others, networks=networks)
+        child.expect_exact("Joining the network ...")
         for question in ("API", "URL", "Key"):
             answer(child, question)
         answer(child, "Model", NAMES[1])

@@ -92,9 +92,11 @@ class _Wizard:
             done = ssid and self._proved(self._join)
         print("Joined %s; the clock is %04d-%02d-%02d %02d:%02d UTC." % ((done,) + _now()))
 
-    def _join(self, settings):
-        settings.wifi.networks = []
-        name = prove.join(self._board, settings, _tick, True)
+    def _join(self, settings, alone=True):
+        """Joins wifi.ssid, or any known network where not ``alone``; its name."""
+        if alone:
+            settings.wifi.networks = []
+        name = prove.join(self._board, settings, _tick, not settings.wifi.networks)
         prove.portal()
         prove.clock(self._board, settings, _tick)
         self._online = True
@@ -103,8 +105,8 @@ class _Wizard:
     def _connect(self):
         """Sees to it that there is a network, before something else is proved."""
         if not self._online:
-            print("Joining %s ..." % self._now("wifi.ssid"))
-            if not self._now("wifi.ssid") or not self._proved(self._join):
+            print("Joining the network ...")
+            if not self._proved(lambda settings: self._join(settings, False)):
                 self.wifi()
 
     def telegram(self):
