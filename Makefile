@@ -11,7 +11,7 @@ override export ASK := $(value ASK)
 endif
 
 .PHONY: help run figures membench audit soak chaos fuzz
-.PHONY: qemu size flash backup restore erase firmware test lint clean
+.PHONY: qemu size flash setup configure backup restore erase firmware test lint clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -40,7 +40,7 @@ audit: $(STAMP) ## what a message allocates, by stage, file and function [ARGS="
 soak: $(STAMP) ## random messages, and what is left of the heap behind them [MESSAGES=10000]
 	@$(BIN)/python -m tools.bench.soak $(if $(MESSAGES),--messages $(MESSAGES)) $(ARGS)
 
-chaos: $(STAMP) ## what the network can do wrong, done to running relays; prints the table [ARGS="faults"]
+chaos: $(STAMP) ## what the network can do wrong, done to running relays; prints tables [ARGS="faults storm soak"]
 	@$(BIN)/python -m tools.chaos $(ARGS)
 
 fuzz: $(STAMP) ## odd and broken input for every reader [MINUTES=1] [SEED=] [ARGS="scan sse http …"]
@@ -63,6 +63,13 @@ restore: $(STAMP) ## puts back what make backup saved FILE= [PORT=…]
 
 erase: $(STAMP) ## removes configuration, journal and conversations from a board [PORT=…]
 	@exec $(BIN)/python -m tools.backup erase $(if $(PORT),--port '$(PORT)')
+
+setup: $(STAMP) ## the wizard that a board has on its serial line, for a file here [CONFIG=thimble.json] [SECTION=model]
+	@exec $(BIN)/python -m tools.run --config '$(or $(CONFIG),thimble.json)' --setup $(SECTION)
+
+configure: $(STAMP) ## a board's configuration without a person CONFIG=file [PORT=…] [FORCE=1]
+	@test -n '$(CONFIG)' || { echo "say which file: CONFIG=" >&2; exit 1; }
+	@exec $(BIN)/python -m tools.configure '$(CONFIG)' $(if $(PORT),--port '$(PORT)') $(if $(FORCE),--force)
 
 PORT_esp32_s3 := esp32
 PORT_pico_w := rp2

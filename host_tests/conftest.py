@@ -221,7 +221,10 @@ class Device:
         self.count = 0
         self.started: list[subprocess.Popen] = []
 
-    def _command(self, source: str, env, heap: str, mode: str) -> tuple[list[str], dict]:
+    def command(
+        self, source: str, env: dict | None = None, heap: str = HEAP, mode="rom"
+    ) -> tuple[list[str], dict]:
+        """The command line and the environment that run ``source``."""
         self.count += 1
         script = self.folder / f"script{self.count}.py"
         lib = f"import sys; sys.path.append({str(DEVICE / 'lib')!r})\n"
@@ -233,7 +236,7 @@ class Device:
         self, source: str, env: dict | None = None, heap: str = HEAP, timeout=20, mode="rom"
     ) -> subprocess.CompletedProcess:
         """Runs ``source`` to its end, or raises subprocess.TimeoutExpired."""
-        argv, env = self._command(source, env, heap, mode)
+        argv, env = self.command(source, env, heap, mode)
         done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=timeout)
         WITNESS.heard(env, (done.stdout + done.stderr).encode())
         return done
@@ -242,7 +245,7 @@ class Device:
         self, source: str, env: dict | None = None, heap: str = HEAP, mode="rom"
     ) -> subprocess.Popen:
         """Starts ``source`` with piped standard streams; it is killed when the test ends."""
-        argv, env = self._command(source, env, heap, mode)
+        argv, env = self.command(source, env, heap, mode)
         pipe = subprocess.PIPE
         process = subprocess.Popen(argv, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         self.started.append(process)

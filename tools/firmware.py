@@ -25,9 +25,18 @@ class FirmwareError(Exception):
 
 
 def command(
-    config: Path, root: Path, heap: str = HEAP, profile: str = PROFILE, code: str = "rom"
+    config: Path,
+    root: Path,
+    heap: str = HEAP,
+    profile: str = PROFILE,
+    code: str = "rom",
+    cause: str = "",
 ) -> tuple[list[str], dict[str, str]]:
-    """The command line and the environment that run the firmware; ``code`` is rom or mpy."""
+    """The command line and the environment that run the firmware.
+
+    ``code`` is rom or mpy; ``cause``: what ended the run before, if that was no clean stop; "" is
+    a crash.
+    """
     argv, env = build.command(runtime.find(), "thimble", heap=heap, mode=code)
     root.mkdir(parents=True, exist_ok=True)
     return argv, {
@@ -36,6 +45,7 @@ def command(
         "THIMBLE_CONFIG": str(config.absolute()),
         "THIMBLE_ROOT": str(root.absolute()),
         "THIMBLE_PROFILE": profile,
+        "THIMBLE_CAUSE": cause,
     }
 
 
@@ -121,6 +131,12 @@ class Firmware:
                 reader.join(1)  # its last words may still be on their way
         said = " | ".join(self.log[-8:])
         return f"the firmware {'runs' if state is None else f'ended ({state})'}: {said}"
+
+    def kill(self) -> None:
+        """SIGKILL: as if the power went."""
+        self.process.kill()
+        self.process.wait()
+        self.stop()
 
     def stop(self) -> int:
         """Stops it cleanly (or at last by force); its exit code."""

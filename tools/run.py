@@ -3,6 +3,7 @@
 python -m tools.run                      a chat in this terminal
 python -m tools.run --ask                asks the question in $ASK, prints the answer alone
 python -m tools.run --config FILE        in the foreground against FILE's endpoints
+python -m tools.run --config FILE --setup [SECTION]      asks for what stands in FILE
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools import firmware
+from tools import build, firmware, runtime
 from tools.runtime import RuntimeMissing
 
 CHAT = 42
 ANSWER_S = 120
 RESTART = 75  # as board.unix.RESTART
+WIZARD = build.PROJECT / "tools" / "wizard.py"
 
 
 def main() -> int:
@@ -33,9 +35,12 @@ def main() -> int:
     parser.add_argument("--heap", default=firmware.HEAP)
     parser.add_argument("--profile", default=firmware.PROFILE)
     parser.add_argument("--code", default="rom", choices=("rom", "mpy"))
+    parser.add_argument("--setup", nargs="?", const="", help="ask for what is configured")
     options = parser.parse_args()
     sizes = {"heap": options.heap, "profile": options.profile, "code": options.code}
     try:
+        if options.setup is not None:
+            return wizard(options.config or Path("thimble.json"), options.setup)
         if options.config:
             return foreground(options.config, options.root or Path("build/root"), sizes)
         with tempfile.TemporaryDirectory(prefix="thimble-") as folder:
@@ -59,18 +64,32 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
         stopping = True
         process.send_signal(signal.SIGINT)
 
-    def child() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        firmware.die_with_parent()
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child as well
     while True:
-        process = subprocess.Popen(argv, env=env, preexec_fn=child)
+        process = subprocess.Popen(argv, env=env, preexec_fn=_child)
         signal.signal(signal.SIGTERM, stop)
         code = process.wait()
         if stopping or code not in (RESTART, -signal.SIGALRM):
             return code
         env["THIMBLE_CAUSE"] = "watchdog" if code < 0 else ""
+
+
+def wizard(config: Path, section: str) -> int:
+    """Lets the firmware's own wizard ask on this terminal, and write ``config``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the wizard's
+    os.umask(0o077)  # the file holds secrets
+    # With a flash of its own: a relay may be running on the other.
+    with tempfile.TemporaryDirectory(prefix="thimble-") as root:
+        _, env = firmware.command(config, Path(root))
+        argv, extra = build.command(runtime.find(), str(WIZARD), heap=firmware.HEAP)
+        env = {**env, **extra, "THIMBLE_SECTION": section}
+        process = subprocess.Popen(argv, env=env, preexec_fn=_child)
+        return process.wait()
+
+
+def _child() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    firmware.die_with_parent()
 
 
 def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int:

@@ -7,9 +7,23 @@ from micropython import const
 
 VERSION = "0.1.0"
 _LOADING_BYTES = const(4096)
+_HELD_MS = const(500)  # the button, for safe mode
+_SAFE_MODE = const(3)  # marks for the next boot, see board.base and safe
+_CRASHED = const(5)
 
 
-def boot():
+def port():
+    """The Board that this runs on."""
+    if sys.platform == "rp2":
+        from thimble.board.rp2 import Board
+    elif sys.platform == "esp32":
+        from thimble.board.esp32 import Board
+    else:
+        from thimble.board.unix import Board
+    return Board()
+
+
+def boot(board=None):
     """(settings, board, buffers, tls) for a Relay. Raises core.errors.ConfigError.
 
     Nothing in the heap ever moves, so the order counts: first what is needed once and leaves
@@ -21,14 +35,7 @@ def boot():
     from thimble.net import roots
     from thimble.profile import Buffers
 
-    if sys.platform == "rp2":
-        from thimble.board.rp2 import Board
-    elif sys.platform == "esp32":
-        from thimble.board.esp32 import Board
-    else:
-        from thimble.board.unix import Board
-
-    board = Board()
+    board = board or port()
     settings = config.ready(board.config_path)
     try:
         board.configure(settings.board)
@@ -45,22 +52,56 @@ def boot():
 
 
 def run():
-    """Starts the relay and stays in it until Ctrl-C; says what a configuration lacks."""
+    """Starts the relay and stays in it until Ctrl-C; says what a configuration lacks.
+
+    What nobody expected ends in a restart, and again and again in safe mode.
+    """
+    from thimble import overlay
     from thimble.core.errors import ConfigError
 
-    board = None
+    board = settings = relay = None
     try:
-        settings, board, buffers, tls = boot()
+        board = port()
+        found = 0, ""
+        if board.reset_cause != "power-on":
+            found = overlay.call("safe", "check", board)
+        if found is None:
+            return
+        settings, board, buffers, tls = boot(board)
+        if board.held(_HELD_MS):
+            board.restart(_SAFE_MODE)
         from thimble.relay import Relay
 
         relay = Relay(settings, board, buffers, tls)
+        relay.crashes, relay.tell = found
         gc.threshold(-1)
         relay.run()
     except ConfigError as error:
         print("configuration: %s" % error)
-        raise SystemExit(2)
+        if sys.platform != "rp2" and sys.platform != "esp32":  # there it means a soft reset
+            raise SystemExit(2)
     except KeyboardInterrupt:
-        pass
+        if relay:
+            relay.watch.rest()
+    except Exception as error:
+        if board is None:
+            raise
+        try:
+            secrets = settings.secrets if settings else None
+            overlay.call("store.crash", "report", board, error, secrets)
+        except (MemoryError, OSError):
+            pass  # without a report, then
+        board.restart(_CRASHED)
     finally:
         if board:
+            board.rest()
             board.close()
+
+
+def __getattr__(name):
+    """setup([section]) and status(), which take themselves out of memory again; else a module
+    that is not loaded now, such as config."""
+    if name == "setup" or name == "status":
+        return __getattr__("console." + name).run
+    __import__("thimble." + name)
+    return sys.modules["thimble." + name]

@@ -25,6 +25,7 @@ def run(relay):
     memory = relay.memory
     most = relay.config.memory.max_messages
     able = True
+    relay.reply.peer.key_len = 0  # nobody is being answered: /stop says so
     while not relay.inbox.count:
         chat = None
         for other in memory.chats.all:
@@ -37,19 +38,19 @@ def run(relay):
             chat = memory.largest()
         if chat is None:
             break
+        able = able and relay.calls_left() > 0
+        if not (able and summarize(relay, chat)):
+            if relay.inbox.count:
+                relay.compact_later()
+                return
+            able = able and not _older(chat)  # it is not the model's fault if it was not asked
+            goal = chat.turns // 2
+            while chat.turns > goal and chat.drop_oldest():
+                pass
+            if chat.turns > goal:
+                memory.chats.forget(chat)
         memory.compactions += 1
-        able = able and summarize(relay, chat)
-        if able:
-            continue
-        if relay.inbox.count:
-            relay.memory.compactions -= 1
-            relay.compact_later()
-            return
-        goal = chat.turns // 2
-        if not chat.drop_oldest():
-            memory.chats.forget(chat)
-        while chat.turns > goal and chat.turns > most // 2 and chat.drop_oldest():
-            pass
+    memory.look()
     relay.log.info("compacted: %d %% of the segments used" % memory.fill())
 
 

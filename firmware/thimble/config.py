@@ -7,6 +7,7 @@ so that a mistyped key never passes for its default.
 import json
 import os
 
+from thimble import overlay
 from thimble.core.errors import ConfigError, ParseError
 from thimble.core.scan import MORE, Scanner
 from thimble.net import url
@@ -52,6 +53,7 @@ DEFAULTS = {
         "max_messages": 200,
         "keep_days": 7,
     },
+    "limits": {"per_user_hour": 0, "calls_per_day": 0},
     "power": {"mode": "always"},
     "mqtt": {"host": ""},
 }
@@ -67,6 +69,8 @@ _RANGES = {
     "memory.critical": (2, 100),
     "memory.max_messages": (2, 100_000),
     "memory.keep_days": (1, 3650),
+    "limits.per_user_hour": (0, 250),
+    "limits.calls_per_day": (0, 1_000_000),
 }
 _CHOICES = {
     "model.api": ("openai", "anthropic"),
@@ -114,7 +118,11 @@ def settings(values, path=""):
 
 def ready(path=FILE):
     """What load() gives; ConfigError too where something is not set that the relay needs."""
-    made = load(path)
+    return complete(load(path))
+
+
+def complete(made):
+    """The Settings ``made``. Raises ConfigError where something is not set that is needed."""
     if not made.telegram.token:
         raise ConfigError("telegram.token is not set; @BotFather on Telegram gives one")
     if not made.model.name:
@@ -124,28 +132,52 @@ def ready(path=FILE):
 
 def load(path=FILE):
     """The Settings in the file ``path``. Raises ConfigError with what to do."""
+    return settings(read(path), path)
+
+
+def read(path):
+    """The values in the file ``path``, unchecked. Raises ConfigError with what to do."""
     try:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
         raise ConfigError("%s cannot be read (error %d)" % (path, error.errno or 0))
     try:
-        _parse(data)
-        values = json.loads(data)
+        return parse(data)
     except (ParseError, ValueError) as error:
         raise ConfigError("%s is not valid JSON: %s" % (path, error))
-    _join(values)
-    return settings(values, path)
 
 
-def _parse(data):
-    """Raises ParseError at what is no JSON: MicroPython's own json lets much pass."""
+def get(name=""):
+    """What is set: all of it, a section, or of ``section.key`` the value. Raises ConfigError.
+
+    Of a secret only the last four characters.
+    """
+    return overlay.call("console.settings", "get", name)
+
+
+def set(name, value):
+    """Sets ``section.key`` and saves; it counts from the next start. Raises ConfigError.
+
+    A text may stand for a number or a list, as in JSON.
+    """
+    overlay.call("console.settings", "put", name, value)
+
+
+def parse(data):
+    """What the JSON in ``data``, bytes, says. Raises ParseError, ValueError.
+
+    MicroPython's own json lets much pass that is none.
+    """
     scanner = Scanner(())
     scanner.start(bytearray(1), 0, 1)
     scanner.feed(data, 0, len(data))
     while scanner.next() != MORE:
         pass
     scanner.finish()
+    values = json.loads(data)
+    _join(values)
+    return values
 
 
 def _join(values):

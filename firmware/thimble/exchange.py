@@ -40,6 +40,7 @@ class Exchange:
         self._chats = relay.memory.chats
         self._sessions = relay.sessions
         self._retry = Backoff()
+        self.mark = 0  # of the message that is answered, see updates.mark_at
 
     @micropython.native
     def run(self, chat, buf, off, size, tries):
@@ -103,10 +104,13 @@ class Exchange:
             chat.begin(USER)
             self._chats.append(chat, buf, off, size)
             chat.end()
-            sessions = self._sessions
-            sessions.begin(chat.key, 0, chat.key_len, USER)
-            sessions.write(buf, off, size)
-            sessions.end()
+            self._note(chat, USER)
+            self._sessions.write(buf, off, size)
+            self._sessions.end()
+
+    def _note(self, chat, role):
+        """A turn begins that is kept on flash."""
+        self._sessions.begin(chat.key, 0, chat.key_len, role, self.mark)
 
     @micropython.native
     def _stream(self, chat, buf, off, size):

@@ -69,6 +69,11 @@ class Memory:
             self.regrow()
         return level
 
+    def share(self):
+        """Bytes that one more conversation may have: the whole divided among the active ones."""
+        segments = self.segments
+        return segments.size * max(2, segments.count // (self.chats.active + 1))
+
     def fill(self):
         """Percent of the segments that conversations hold."""
         return percent(self.segments.count - self.segments.free, self._most)
@@ -118,8 +123,8 @@ class Memory:
             if last is None or chat.stamp > last.stamp:
                 last = chat
         for chat in chats.all:
-            if chat is not chats.busy and chat.turns:
-                self.compactions += 1
+            if chat is not chats.busy and (chat is not last or chat.turns > _FEW):
+                self.compactions += chat.turns > 0
                 if chat is not last:
                     chats.forget(chat)
                 while chat.turns > _FEW and chat.drop_oldest():

@@ -11,16 +11,23 @@ import sys
 def call(module, function, *args):
     """What ``function`` of ``thimble.module`` returns. MemoryError if there is no room for it."""
     name = "thimble." + module
-    __import__(name)
+    unload(module)  # half of it may be there since memory ran out
     try:
+        __import__(name)
         return getattr(sys.modules[name], function)(*args)
     finally:
         unload(module)
 
 
 def unload(*modules):
-    """Takes modules of Thimble out of memory, as far as nothing else holds them."""
+    """Takes modules of Thimble out of memory, as far as nothing else holds them.
+
+    One may be gone already: while an overlay waits, the console may call the same one.
+    """
     for module in modules:
         place, _, last = ("thimble." + module).rpartition(".")
-        delattr(sys.modules[place], last)
-        del sys.modules["thimble." + module]
+        if sys.modules.pop("thimble." + module, None):
+            try:
+                delattr(sys.modules[place], last)
+            except (AttributeError, KeyError):
+                pass  # memory ran out while it was loaded

@@ -6,6 +6,7 @@ Telegram sends, edits and polls in turn. While the model is out of reach the mes
 journal and in the inbox, and all else goes on.
 """
 
+import os
 import time
 
 import micropython
@@ -44,6 +45,7 @@ _JOIN_MS = const(60_000)
 _DEAF = const(16)  # as board.base.DEAF
 _TRIES = const(4)  # of the model before a message has to wait
 _ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
+_RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
 _EPOCH_2000 = const(15_778_080)  # minutes from 1970, where some ports' clocks begin later
 _DAY = const(1440)
 _YEAR = const(2024)  # a clock that says less was never set
@@ -52,6 +54,9 @@ _NO_MODEL = b"The model could not be reached for too long. Please ask again late
 _STARVED = b"\n\n(Memory ran out here; /retry asks again.)"
 _POISON = b"I have tried three times to answer this message and failed. Please ask differently."
 _GO_ON = b"Go on exactly where you stopped."
+_USED_UP = b"The model has been asked as often as it may be in a day. Please ask again tomorrow."
+_GOOD_MS = const(30_000)  # a boot is good then
+_NOW, _LATER = const(1), const(2)  # when to compact
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 
 
@@ -114,14 +119,28 @@ class Relay:
         self._greeted = False
         self._refusals = 0
         self._refused = ""
-        self._poll_at = self.started
+        self._poll_at = self._poll_from = self.started
         self._used_at = self.started
         self._stopping = False
         self.answered = self.calls = 0
+        # A crash: what the owner is to be told; resets in a row (see safe); of the loop, and when
+        # the first of those was.
+        self.tell = ""
+        self.crashes = self.faults = 0
+        self.fault_at = self.started
+        self._proving = True  # that this boot is good
+        self.rebooting = False
+        self.rates = None
+        bounds = config.limits
+        if bounds.per_user_hour or bounds.calls_per_day:
+            from thimble.telegram.rates import Rates
+
+            self.rates = Rates(bounds.per_user_hour, bounds.calls_per_day, now)
+            self.updates.rates = self.rates
         self.minute = 0  # since 1970; 0 while the clock is not set
         self._cleaned = 0
         self._looked = self.started
-        self._due = self._strained = False  # compaction, what relieve() leaves to be done
+        self._due = self._strained = 0  # compaction, what relieve() leaves to be done
         self._exchange = None
         held = 2 * sum(sizes.room) if board.room_inverted else 0
         self.memory = Memory(config.memory, sizes, held)
@@ -136,45 +155,71 @@ class Relay:
         self.log.info("relay up: %s, %d segments" % (self.board.profile.name, count))
         if self.inbox.count:
             self.log.info("%d messages wait from before the start" % self.inbox.count)
+            if self.board.reset_cause == "power-on" or self.board.mark > _DEAF:
+                self._forgive()
         self.board.led.show(led.JOINING)
         self._set_clock()
         self._tell_time()
         self._cleaned = self.minute
         self.sessions.clean(self.minute)
         self._look()
+        starved = False
         try:
             while True:
                 try:
+                    if starved:
+                        self._starved()
+                    starved = False
                     self._turn()
                 except MemoryError:
-                    self._starved()
+                    starved = True
+                except Exception as error:
+                    self._give_up()
+                    overlay.call("store.crash", "crash", self, error)
         finally:
             self.telegram_link.close()
             self.model_link.close()
             self.journal.close()
 
+    def _forgive(self):
+        """An attempt that ended with the power, or with Telegram's silence, is none."""
+        buf = self.inbox.buf
+        record = self.inbox.first()
+        while record >= 0:
+            buf[record + updates.STATE] -= buf[record + updates.STATE] & updates.COUNT > 0
+            record = self.inbox.after(record)
+
     def _turn(self):
         record = self._ready()
-        if record < 0 or self.updates.due(time.ticks_ms()):
+        if self._held_off():
+            if record < 0:
+                self.pause(_SLICE_MS)
+        elif self.tell and self._greeted and not (self.crashes > 1 and self._proving):
+            overlay.call("store.crash", "tell", self)
+        elif not (self._greeted or self._backoff.failures):
+            self._greet()
+        elif record < 0 or self.updates.due(time.ticks_ms()):
             self._poll(0 if record >= 0 or not self._greeted else self._rest_s())
         if self.asides.count:
             self._answer_asides()
+        if self.rebooting:
+            self._reboot()
         if self._silent:
             self._silent = False
             self.telegram_link.close()
             self.model.close()
         if self._strained:
-            self._strained = False
+            risen = self._strained > 1
+            self._strained = 0
             self.model.close()
             self.resolver.clear()
-            overlay.call("store.crash", "memory", self)
+            if risen:
+                overlay.call("store.crash", "memory", self)
         record = self._ready()
         if record >= 0:
             self._answer(record)
-        elif not self._greeted:
-            self._greet()
-        elif self._due:
-            self._due = False
+        elif self._due == _NOW:
+            self._due = 0
             overlay.call("compaction", "run", self)
         elif self.minute - self._cleaned >= _DAY:
             self._set_clock()
@@ -203,8 +248,10 @@ class Relay:
     def _rest_s(self):
         """How long the poll may wait: a warm model connection is closed when nothing comes."""
         idle = time.ticks_diff(time.ticks_ms(), self._used_at)
-        if self._due:
+        if self._due == _NOW:
             return 0
+        if self.tell:
+            return _SHORT_POLL_MS // 1000  # the owner is to know soon
         if self._model_at is not None:
             left = time.ticks_diff(self._model_at, time.ticks_ms()) // 1000
             return max(0, min(left, _IDLE_POLL_S))
@@ -218,39 +265,45 @@ class Relay:
     # Memory.
 
     def compact_later(self):
-        """A message came while conversations were being compacted."""
-        self._due = True
+        """A message came while conversations were being compacted. The next look tries again, not
+        the next message: each try is a call of the model."""
+        self._due = _LATER
 
     def _look(self, again=False):
         """Looks at the gauges, and gives memory back at once where it is critical."""
+        was = self.memory.pressure.level
         level = self.memory.look(again)
         if level == CRITICAL:
-            self._strained = True
+            self._strained = max(self._strained, 1 + (was < level))  # a report where it has risen
             self.memory.relieve()
-        elif level == ELEVATED:
-            self._due = True
-        chat = self.memory.chats.find(self.reply.peer.key, 0, self.reply.peer.key_len)
-        if chat is not None and chat.turns > self.config.memory.max_messages:
-            self._due = True
+        for chat in self.memory.chats.all:
+            if chat.turns > self.config.memory.max_messages:
+                level = ELEVATED
+        if level == ELEVATED and (again or self._due != _LATER):
+            self._due = _NOW
 
     def _starved(self):
         """After a MemoryError, anywhere: what was begun is given up, and memory given back."""
-        self.telegram_link.close()
-        self.model.stop()
-        self.sessions.abort()
-        self.sessions.commit()
-        chat = self.memory.chats.busy
-        if chat is not None:
-            chat.abort()
-            self.memory.chats.busy = None
-        self.model.close()
-        self.resolver.clear()
+        # First: what follows may need some, be it only to close a connection.
         self.memory.relieve(True)
+        self._give_up()
+        self.memory.relieve(True)
+        self.resolver.clear()
         try:
             self.log.fail("memory ran out")
         except MemoryError:
             pass
-        return chat
+
+    def _give_up(self):
+        """Ends what was begun, wherever it stood: the connections, the turn of a conversation."""
+        self.sessions.abort()
+        chat = self.memory.chats.busy
+        if chat is not None:
+            chat.abort()
+            self.memory.chats.busy = None
+        self.telegram_link.close()
+        self.model.close()
+        self.sessions.commit()
 
     def tick(self):
         """What is served between the slices of every wait: memory, the serial line's commands."""
@@ -265,8 +318,12 @@ class Relay:
         if time.ticks_diff(now, self._looked) >= _LOOK_MS:
             self._looked = now
             self._tell_time()
-            if self.memory.chats.busy is None and self._exchange is not None:
+            if self.rates is not None:
+                self.rates.serve(now, self.calls)
+            if self._exchange is not None:
                 self._look(True)
+        if self._proving and time.ticks_diff(now, self.started) >= _GOOD_MS:
+            self._prove()
         line = self.board.read_line()
         if line:
             self._obey(line)
@@ -277,6 +334,25 @@ class Relay:
             overlay.call("console.commands", "carry_out", self, line)
         except MemoryError:
             print("not enough memory for that now; try again")
+
+    def _prove(self):
+        """The boot is good: those before it do not count any more, see safe."""
+        self._proving = False
+        try:
+            os.remove(self.board.flash + "/boots")
+        except OSError:
+            pass  # they were good
+
+    def _reboot(self):
+        """Restarts as the owner wished, once that is confirmed: else it would come round again."""
+        self.rebooting = False
+        try:
+            self.updates.poll(0)
+        except (NetError, ApiError, ParseError) as error:
+            self.log.fail(error)
+        # What was confirmed is on flash, so that it counts even if Telegram could not be told.
+        if self.journal.commit():
+            self.board.restart()
 
     def _wake_up(self, step):
         """Telegram has been silent for too long: what the liveness keeper asks for."""
@@ -289,6 +365,8 @@ class Relay:
 
     def pause(self, ms):
         """Waits; the rest of the relay is served meanwhile."""
+        if ms > _SLICE_MS:
+            self._look(True)  # it may be memory that is waited for
         end = time.ticks_add(time.ticks_ms(), ms)
         left = ms
         while left > 0:
@@ -300,24 +378,32 @@ class Relay:
 
     @micropython.native
     def _poll(self, timeout_s):
-        """One getUpdates; a failure is waited out."""
+        """One getUpdates. After a failure Telegram is left alone for a while."""
         try:
             self.updates.poll(timeout_s)
         except (NetError, ApiError, ParseError) as error:
-            wait = self._backoff.next(time.ticks_ms() & 255)
-            if isinstance(error, ApiError):
-                self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
-                wait = max(wait, error.retry_after * 1000)
-                error = self._advice(error)
-            self.log.fail(error)
-            self.board.led.show(led.ERROR)
-            self.pause(wait)
+            self._missed(error)
             return
         self._backoff.reset()
-        self._poll_at = time.ticks_ms()
+        self._poll_at = self._poll_from = time.ticks_ms()
         self.watch.polled(self._poll_at)
-        self.board.led.show(led.ONLINE)
+        self.board.led.show(led.ONLINE if self.memory.chats.busy is None else led.THINKING)
         self._log_refused()
+
+    def _missed(self, error):
+        """Telegram failed: nothing is polled before the backoff's end, or before it wishes."""
+        wait = self._backoff.next(time.ticks_ms() & 255)
+        if isinstance(error, ApiError):
+            self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
+            wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
+            error = self._advice(error)
+        self._poll_from = time.ticks_add(time.ticks_ms(), wait)
+        self.log.fail(error)
+        self.board.led.show(led.ERROR)
+
+    def _held_off(self):
+        """Whether Telegram is to be left alone still."""
+        return time.ticks_diff(self._poll_from, time.ticks_ms()) > 0
 
     def _advice(self, error):
         """What the person can do about Telegram's error, as a text."""
@@ -325,7 +411,6 @@ class Relay:
             return "Telegram refused the token (%d). Set telegram.token." % error.status
         if error.status == 409:
             if "webhook" in error.text:
-                self._greeted = False
                 self._call(self.bot.delete_webhook)
                 return "Telegram had a webhook for this bot; it is removed now."
             return "Another program polls Telegram with this token (409). Stop it."
@@ -342,10 +427,14 @@ class Relay:
             self.log.info("refused %s; add it to telegram.allow to let it in" % number)
 
     def _greet(self):
-        """Once the first poll is through: the bot's own name, and the menu of commands."""
+        """Learns the bot's own name, by which groups mean it, and sets the menu of commands."""
+        try:
+            self.bot.get_me()
+        except (NetError, ApiError, ParseError) as error:
+            self._missed(error)
+            return
         self._greeted = True
-        if self._call(self.bot.get_me):
-            self._call(self._set_menu)
+        self._call(self._set_menu)
 
     def _set_menu(self):
         overlay.call("console.commands", "set_menu", self.bot)
@@ -375,10 +464,17 @@ class Relay:
                     self._stopping = True
                 else:
                     self._say(self.aside, buf, record, size)
-            except Gone as error:
+            except (Gone, NetError) as error:
                 self.log.fail(error)
-            ring.drop(record)
-            self.answered += 1
+            except MemoryError:
+                if self.memory.chats.busy is not None:
+                    raise
+                self._starved()
+                self._apologize(self.aside)
+            finally:
+                ring.drop(record)
+                self.answered += 1
+        self.journal.commit()  # a command that was carried out does not come again
 
     def _say(self, reply, buf, record, size):
         """Answers a record with what the commands say to it."""
@@ -399,7 +495,7 @@ class Relay:
             return self._next()
         ring = self.inbox
         record = ring.first()
-        while record >= 0 and ring.buf[record] & updates.TOLD:
+        while record >= 0 and ring.buf[record + updates.STATE] & updates.TOLD:
             record = ring.after(record)
         return record
 
@@ -426,23 +522,28 @@ class Relay:
 
     # One answer.
 
+    @micropython.native
     def _answer(self, record):
         """Answers the record and drops it, or leaves it for when the model can be reached."""
         buf = self.inbox.buf
         self._load(self.reply.peer, buf, record)
-        if self._waiting():
+        if self._waiting() and (self._asks(record) or self._behind(record)):
             self._tell(record)
             return
-        tries = self.journal.attempt(record)
-        self.reply.begin(record, tries > 1)
+        state = buf[record + updates.STATE]
+        tries = min((state & updates.COUNT) + 1, updates.COUNT)
+        self.journal.attempt(record, state & updates.TOLD | updates.BEGUN | tries)
+        self.reply.begin(record, state & updates.BEGUN > 0)
         self.board.led.show(led.THINKING)
         self._stopping = False
         done = True
         try:
-            if tries > _ATTEMPTS:
-                self.reply.say(_POISON)
-            else:
+            if tries <= _ATTEMPTS:
                 done = self._carry_out(record)
+                if not done:
+                    done = self._park(record)
+            elif tries <= 2 * _ATTEMPTS:
+                self.reply.say(_POISON)
         except Gone as error:
             self.model.stop()
             self.sessions.end()
@@ -451,14 +552,14 @@ class Relay:
             if chat is not None:
                 chat.end()
             self.log.fail(error)
+        except NetError as error:
+            done = self._leave(record, error)
         except MemoryError:
             self._starved()
-            self._apologize()
+            self._apologize(self.reply)
         self.memory.chats.busy = None
         if done:
             self._done(record)
-        else:
-            self._park(record)
 
     def _done(self, record):
         self.journal.done(record)
@@ -471,10 +572,10 @@ class Relay:
         if not self.answered % _COLLECT_EVERY:
             self.memory.collect()
 
-    def _apologize(self):
+    def _apologize(self, reply):
         """Says that memory ran out, if there is enough for that."""
         try:
-            self.reply.finish(_STARVED)
+            reply.finish(_STARVED)
         except (Gone, MemoryError):
             self.telegram_link.close()
 
@@ -486,12 +587,17 @@ class Relay:
         off = record + updates.TEXT
         size = self.inbox.size(record) - updates.TEXT
         said = buf[record] & updates.LONG or not size or code == updates.HISTORY
+        if not said and self.rates is not None and self._used_up(code):
+            return True
         if not said:
             chat = self._conversation(record)
             if code == updates.NEW or code == updates.FORGET:
                 overlay.call("console.commands", "forget", self, chat, code == updates.FORGET)
                 said = True
-            elif code == updates.RETRY:
+            elif code == updates.RETRY or (
+                # An earlier attempt came as far as writing it to the sessions.
+                chat.turns and self.reply.again and self.sessions.mark == self._exchange.mark
+            ):
                 chat.pop(ASSISTANT)
                 size = 0
             else:
@@ -499,7 +605,10 @@ class Relay:
                 if code == updates.MORE:
                     buf, off, size = _GO_ON, 0, len(_GO_ON)
             if not said and (chat.turns or not updates.RETRY <= code <= updates.MORE):
-                tries = 1 if self.inbox.buf[record] & updates.TOLD else _TRIES
+                told = self.inbox.buf[record + updates.STATE] & updates.TOLD
+                tries = 1 if told else _TRIES
+                if self.rates is not None:
+                    tries = min(tries, self.calls_left())
                 done = self._exchange.run(chat, buf, off, size, tries)
                 if done:
                     self._model_at = None
@@ -508,54 +617,102 @@ class Relay:
         self._say(self.reply, self.inbox.buf, record, self.inbox.size(record))
         return True
 
+    def calls_left(self):
+        """How often the model may be asked today."""
+        return 1000 if self.rates is None else self.rates.left(self.calls)
+
+    def _used_up(self, code):
+        """Whether the day's calls are made that this message needs; the chat is told once."""
+        if code == updates.NEW or code == updates.FORGET or self.calls_left() > 0:
+            return False
+        peer = self.reply.peer
+        if not self.rates.told(peer.key, peer.key_len):
+            self.reply.say(_USED_UP)
+        return True
+
     def _conversation(self, record):
         """The conversation of the record's chat, now the busy one; from flash if need be."""
-        chats = self.memory.chats
         buf = self.inbox.buf
-        chat = chats.busy = chats.get(buf, record + updates.KEY, buf[record + 1])
+        chat = self.memory.chats.get(buf, record + updates.KEY, buf[record + 1])
+        self.memory.chats.busy = chat
+        self._exchange.mark = updates.mark_at(buf, record)
+        self.sessions.mark = -1
         if not chat.turns:
-            share = chats.pool.count // (chats.active + 1)
-            try:
-                self.sessions.load(chats, chat, chats.pool.size * max(2, share))
-            except MemoryError:
-                chats.forget(chat)  # half a conversation would pass for the whole
-                raise
+            self._load_turns(chat)
         return chat
+
+    def _load_turns(self, chat):
+        try:
+            self.sessions.load(self.memory.chats, chat, self.memory.share())
+        except MemoryError:
+            self.memory.chats.forget(chat)  # half a conversation would pass for the whole
+            raise
 
     # The model is out of reach.
 
     def _park(self, record):
-        """Leaves the record for later. Not being able to answer it is no attempt."""
-        buf = self.inbox.buf
-        buf[record + updates.TRIES] = 0
-        patience = self.config.model.patience_min
-        if self.minute and self.minute - updates.minute_at(buf, record) > patience:
-            self._send(buf, record, _NO_MODEL)
-            self._done(record)
-            return
+        """Leaves the record for later; True if it has waited too long, and that was said."""
+        arrived = updates.minute_at(self.inbox.buf, record)
+        if arrived and self.minute - arrived > self.config.model.patience_min:
+            self.reply.say(_NO_MODEL)
+            return True
         wait = self._outage.next(time.ticks_ms() & 255)
         self._model_at = time.ticks_add(time.ticks_ms(), wait)
+        self._set_back(record)
         self._tell(record)
+        return False
+
+    def _set_back(self, record):
+        """Not being able to answer it was no attempt."""
+        self.journal.attempt(record, self.inbox.buf[record + updates.STATE] - 1)
+
+    def _asks(self, record):
+        """Whether the model is needed for the record."""
+        buf = self.inbox.buf
+        code = buf[record + 3]
+        if buf[record] & updates.LONG or self.inbox.size(record) == updates.TEXT:
+            return False
+        return code < updates.NEW or updates.RETRY <= code <= updates.MORE
+
+    def _behind(self, record):
+        """Whether somebody in the record's chat was told already that answers have to wait."""
+        buf, peer = self.inbox.buf, self.aside.peer
+        self._load(peer, buf, record)
+        other = self.inbox.first()
+        while other >= 0:
+            if buf[other + updates.STATE] & updates.TOLD:
+                if peer.is_at(buf, other + updates.KEY, buf[other + 1]):
+                    return True
+            other = self.inbox.after(other)
+        return False
 
     def _tell(self, record):
         """Tells the person, once, that the answer has to wait."""
-        buf = self.inbox.buf
-        if buf[record] & updates.TOLD:
-            return
-        buf[record] |= updates.TOLD
-        if not self._send(buf, record, _WAITING):
-            self._done(record)
+        state = self.inbox.buf[record + updates.STATE]
+        if not self._behind(record):
+            self.aside.begin()
+            try:
+                self.aside.say(_WAITING)
+            except NetError as error:
+                self.log.fail(error)
+                return
+            except Gone as error:
+                self.log.fail(error)
+                self._done(record)
+                return
+        self.journal.attempt(record, state | updates.TOLD)
 
-    def _send(self, buf, record, words):
-        """Sends words beside an answer; whether they could reach the person."""
-        self._load(self.aside.peer, buf, record)
-        self.aside.begin()
-        try:
-            self.aside.say(words)
-            return True
-        except Gone as error:
-            self.log.fail(error)
-            return False
+    def _leave(self, record, error):
+        """Telegram is out of reach: leaves the record for later. That was no attempt either."""
+        self.log.fail(error)
+        self.model.stop()
+        self.sessions.abort()
+        self.sessions.commit()
+        chat = self.memory.chats.busy
+        if chat is not None:
+            chat.clear()  # what is on flash says how far it came
+        self._set_back(record)
+        return False
 
     def meanwhile(self):
         """Between two pieces of an answer: shows it, and looks for commands. True to stop."""
@@ -567,21 +724,15 @@ class Relay:
         now = time.ticks_ms()
         if time.ticks_diff(now, self._poll_at) >= _SHORT_POLL_MS and self.updates.due(now):
             self._poll_at = now
-            self._glance()
+            if not self._held_off():
+                self._poll(0)
+            if self.asides.count:
+                self._answer_asides()
         return self._stopping
-
-    def _glance(self):
-        """A poll that does not wait, and whose failure is left to the next one."""
-        try:
-            self.updates.poll(0)
-        except (NetError, ApiError, ParseError) as error:
-            self.log.fail(error)
-        self._log_refused()
-        if self.asides.count:
-            self._answer_asides()
 
     def wait(self, ms):
         """Waits before another try; True if /stop came."""
+        self._look(True)
         end = time.ticks_add(time.ticks_ms(), ms)
         while time.ticks_diff(end, time.ticks_ms()) > 0:
             if self.meanwhile():

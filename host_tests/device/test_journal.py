@@ -115,8 +115,8 @@ def test_messages_that_wait_keep_their_own_ids_and_attempts_when_the_file_is_rew
         at = desk.ring.first()
         for number in range(4):  # all are parked, each with as many parts and attempts
             for part in range(number):
-                assert desk.journal.attempt(at) == part + 1
-                desk.journal.answering(at, b"%d%d" % (number, part), 2)
+                desk.journal.attempt(at, part + 1)
+                desk.journal.answering(at, part, bytearray(b" %d%d" % (number, part)), 2)
             expected.append((number, number, [b"%d%d" % (number, p) for p in range(number)]))
             at = desk.ring.after(at)
         desk.close(0)
@@ -137,6 +137,30 @@ def test_a_message_that_is_done_does_not_come_back_by_a_rewriting_before_it_is_d
         assert [r[0] for r in desk.boot().records] == [1]
 
 
+def test_the_message_that_took_the_place_of_a_deleted_one_shows_its_part():
+    with Stand():
+        desk = Desk()
+        desk.boot()
+        desk.take((0,))
+        at = desk.ring.first()
+        for part, name in ((0, b"11"), (1, b"12"), (0, b"13")):
+            desk.journal.answering(at, part, bytearray(b" " + name), 2)
+        for _ in range(2):
+            assert desk.boot().records == [(0, 0, [b"13", b"12"])]
+            assert desk.journal._rewrite()
+
+
+def test_what_is_sent_beyond_256_parts_is_not_taken_for_an_earlier_part():
+    with Stand():
+        desk = Desk()
+        desk.boot()
+        desk.take((0,))
+        at = desk.ring.first()
+        desk.journal.answering(at, 0, bytearray(b" 11"), 2)
+        desk.journal.answering(at, 256, bytearray(b" 12"), 2)
+        assert desk.boot().records == [(0, 0, [b"11"])]
+
+
 # Its bound.
 
 
@@ -154,8 +178,8 @@ def test_a_full_journal_takes_nothing_more_until_something_is_done():
         assert not desk.journal.received(off, LARGEST)
         desk.ring.finish(LARGEST)
         size = desk.journal.bytes
-        assert desk.journal.attempt(off) == 1 and desk.journal.attempt(off) == 2
-        desk.journal.answering(off, b"1", 1)
+        desk.journal.attempt(off, 1)
+        desk.journal.answering(off, 0, bytearray(b" 1"), 1)
         desk.journal.done(off)
         desk.ring.drop(off)
         assert desk.journal.bytes == size and not desk.journal.error
@@ -205,7 +229,7 @@ def _typical(desk):
 
     bytes of text, everything flushed before the next step.
     """
-    journal, ring, name = desk.journal, desk.ring, b"1234567890"
+    journal, ring, name = desk.journal, desk.ring, bytearray(b" 1234567890")
     record = bytearray(168)
     record[4] = 9
     record[48:57] = b"500000001"
@@ -216,9 +240,10 @@ def _typical(desk):
         octets.copy(ring.buf, off, record, 0, 168)
         assert not journal.full(LARGEST) and journal.received(off, 168)
         ring.finish(168)
-        assert journal.commit() and journal.attempt(off) == 1
-        journal.answering(off, name, 10)
-        journal.answering(off, name, 9)
+        assert journal.commit()
+        journal.attempt(off, 1)
+        journal.answering(off, 0, name, 10)
+        journal.answering(off, 1, name, 9)
         journal.done(off)
         ring.drop(off)
         assert journal.commit()

@@ -49,6 +49,26 @@ class Bot:
         number = int(bytes(self.message_id[: self.message_id_len]))
         self.shown[number - 1] = bytes(buf[off:end]).decode()
 
+    def delete_message(self, peer):
+        self._fail("delete")
+        number = int(bytes(self.message_id[: self.message_id_len]))
+        self.shown[number - 1] = None
+
+
+class Journal:
+    """What an earlier attempt has sent: an id for each part; what is sent now comes to it."""
+
+    def __init__(self, *parts):
+        self.parts = list(parts)
+
+    def sent(self, record, part, out):
+        name = self.parts[part] if part < len(self.parts) else b""
+        out[: len(name)] = name
+        return len(name)
+
+    def answering(self, record, part, buf, n):
+        self.parts[part:] = [bytes(buf[1 : 1 + n])] + self.parts[part + 1 :]
+
 
 class Pause:
     def __init__(self):
@@ -283,6 +303,53 @@ def test_a_broken_network_is_tried_again_until_it_is_shown():
     write(reply, "hello")
     reply.finish(b"")
     assert bot.shown == ["hello"]
+
+
+def again(*shown):
+    """A reply of which an earlier attempt has sent these messages."""
+    journal = Journal(*[b"%d" % (part + 1) for part in range(len(shown))])
+    bot = Bot()
+    bot.shown = list(shown)
+    reply = Reply(bot, FreeLimits(), bytearray(12288 + 1536), 8, Pause(), journal)
+    reply.peer.load(b"42", 0, 2, 2, False)
+    reply.begin(3, True)
+    return reply, bot, journal
+
+
+def test_an_answer_goes_on_in_the_messages_of_an_earlier_attempt_and_deletes_the_rest():
+    reply, bot, _ = again("old", "older", "oldest")
+    write(reply, "x" * 4096 + "tail")
+    reply.finish(b"")
+    assert bot.shown == ["x" * 4096, "tail", None]
+
+
+def test_what_has_nothing_to_say_leaves_no_message_of_an_earlier_attempt():
+    reply, bot, _ = again("old", "older")
+    reply.finish(b"")
+    assert bot.shown == [None, None]
+
+
+def test_a_message_that_was_deleted_is_sent_anew_and_counts_from_then_on():
+    reply, bot, journal = again("gone", "older")
+    bot.errors = [ApiError(400, "Bad Request: message to edit not found")]
+    reply.say(b"new")
+    assert bot.shown == ["gone", None, "new"] and journal.parts[0] == b"3"
+
+
+def test_what_cannot_be_deleted_holds_nothing_up():
+    reply, bot, _ = again("old", "older", "oldest")
+    bot.errors = [None, ApiError(400, "Bad Request: message can't be deleted")]
+    reply.say(b"new")
+    assert bot.shown == ["new", "older", None]
+
+
+def test_after_its_time_an_answer_that_cannot_be_sent_is_given_back():
+    reply, bot = make()
+    reply.deliver_ms = 50
+    bot.errors = [NetError("closed", "reset")] * 100
+    write(reply, "hello")
+    error = raises(NetError, lambda: reply.finish(b""))
+    assert "later" in str(error) and bot.shown == []
 
 
 def test_typing_is_shown_until_there_are_words_and_renewed_every_4_seconds():

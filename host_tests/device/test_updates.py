@@ -5,6 +5,7 @@ import os
 
 from fakes import Http
 from kit import raises
+from ramdisk import Disk
 from thimble.core.errors import ApiError, ParseError
 from thimble.core.ring import Ring
 from thimble.store.journal import Journal
@@ -14,7 +15,10 @@ from thimble.telegram.bot import Bot
 QEMU = True
 HEAP = "512k"
 TOKEN = "1:fake"
-FILE = "/tmp/thimble-test-journal-%d" % id(object())
+FILE = "/ram/journal"
+
+disk = Disk(24)
+disk.format("/ram")
 
 
 def message(number, text="hi", chat=42, sender=42, **more):
@@ -71,9 +75,9 @@ def test_a_message_of_the_allowed_user_is_in_the_inbox_and_confirmed():
 
 def test_any_chunking_gives_the_same_record():
     for step in (1, 2, 3, 7, 1000):
-        it, _ = make(answer(message(9, 'a "b" \\ c', -1001234567890, 42)), step=step)
+        it, _ = make(answer(message(9, '/new "b" \\ c', -1001234567890, 42)), step=step)
         it.poll(0)
-        assert texts(it.inbox) == ['a "b" \\ c'], step
+        assert texts(it.inbox) == ['/new "b" \\ c'], step
         assert key(it.inbox) == b"-1001234567890"
 
 
@@ -112,20 +116,21 @@ def test_an_id_that_only_begins_like_an_allowed_one_is_refused():
 
 
 def test_a_listed_group_lets_its_members_in():
-    it, _ = make(answer(message(5, sender=7, chat=-100)), allow=(b"42", b"-100"))
+    it, _ = make(answer(message(5, "/new", sender=7, chat=-100)), allow=(b"42", b"-100"))
     it.poll(0)
     at = it.inbox.first()
     assert it.inbox.buf[at] & updates.GROUP and not it.inbox.buf[at] & updates.OWNER
 
 
 def test_a_topic_of_a_forum_is_a_conversation_of_its_own():
-    it, _ = make(answer(message(5, chat=-100, message_thread_id=33, is_topic_message=True)))
+    topic = message(5, "/new", chat=-100, message_thread_id=33, is_topic_message=True)
+    it, _ = make(answer(topic))
     it.poll(0)
     assert key(it.inbox) == b"-100:33"
 
 
 def test_a_thread_that_is_no_topic_is_not():
-    it, _ = make(answer(message(5, chat=-100, message_thread_id=33)))
+    it, _ = make(answer(message(5, "/new", chat=-100, message_thread_id=33)))
     it.poll(0)
     assert key(it.inbox) == b"-100"
 
@@ -273,3 +278,86 @@ def test_polls_at_an_unchanged_offset_keep_telegrams_distance():
     assert not it.due(at + 3100) and it.due(at + 3300)
     it.poll(0)
     assert it.due(it.polled_at)
+
+
+# Groups: who is meant.
+
+NAME = b'{"ok":true,"result":{"username":"Thimble_Bot"}}'
+BOT, OTHER = {"id": 1, "is_bot": True}, {"id": 7, "is_bot": False}
+
+
+def group(*items):
+    it, http = make(NAME, answer(*items), answer(), allow=(b"-100",))
+    it.bot.get_me()
+    it.poll(0)
+    return it, http
+
+
+def said_in_group(*said, **more):
+    return [message(n + 1, text, -100, 7, **more) for n, text in enumerate(said)]
+
+
+def test_a_groups_talk_is_confirmed_and_nothing_else():
+    it, http = group(*said_in_group("hi all", "mail me@thimble_bot", "@thimble_bots", "@", "x@"))
+    assert (it.inbox.count, it.asides.count, it.ignored) == (0, 0, 5)
+    assert (it.received, it.refused) == (0, 0)
+    it.poll(0)
+    assert http.last["offset"] == 6
+
+
+def test_a_name_as_a_word_anywhere_means_the_bot_in_any_case():
+    said = ["@thimble_bot hi", "hi, @Thimble_Bot", "(@THIMBLE_BOT)", "x@y @thimble_bot!"]
+    said += ["…@thimble_bot's turn"]
+    it, _ = group(*said_in_group(*said))
+    assert texts(it.inbox) == said and it.ignored == 0
+
+
+def test_a_reply_means_the_bot_only_if_it_is_the_bots_message():
+    items = said_in_group("yes", reply_to_message={"message_id": 3, "from": BOT, "text": "eh?"})
+    items += [message(2, "no", -100, 7, reply_to_message={"from": OTHER, "text": "@thimble_bot"})]
+    items += [message(3, "nor", -100, 7, reply_to_message={"from": {"id": 11}, "text": "x"})]
+    it, _ = group(*items)
+    assert texts(it.inbox) == ["yes"] and it.ignored == 2
+
+
+def test_what_stands_in_a_topic_that_the_bot_opened_is_no_reply_to_it():
+    root = {"message_id": 5, "from": BOT, "forum_topic_created": {"name": "t", "icon_color": 1}}
+    items = said_in_group("no", reply_to_message=root, message_thread_id=5, is_topic_message=True)
+    it, _ = group(*items)
+    assert it.inbox.count == 0 and it.ignored == 1
+
+
+def test_commands_of_a_group_are_taken_unless_they_are_anothers():
+    said = ["/new", "/retry@thimble_bot", "/weather@Thimble_bot now", "/weather", "/new@other"]
+    it, _ = group(*said_in_group(*said))
+    assert texts(it.inbox) == said[:3] and it.ignored == 2
+
+
+def test_a_groups_photo_is_answered_only_if_its_caption_names_the_bot():
+    photo = [{"file_id": "x"}]
+    items = said_in_group(None, photo=photo)
+    items += [message(2, None, -100, 7, photo=photo, caption="look")]
+    items += [message(3, None, -100, 7, photo=photo, caption="/help")]
+    items += [message(4, None, -100, 7, caption="@thimble_bot look", photo=photo)]
+    it, _ = group(*items)
+    assert texts(it.inbox) == [""] and it.ignored == 3
+    assert it.inbox.buf[it.inbox.first()] & updates.ODD
+
+
+def test_until_the_bot_knows_its_name_what_may_mean_it_waits_at_telegram():
+    items = said_in_group("chatter", "hi @thimble_bot", "/new")
+    it, http = make(answer(*items), NAME, answer(*items[1:]), answer(), allow=(b"-100",))
+    it.poll(0)
+    assert it.inbox.count == 0
+    it.bot.get_me()
+    it.poll(0)
+    assert http.last["offset"] == 2
+    assert texts(it.inbox) == ["hi @thimble_bot", "/new"]
+
+
+def test_the_owner_is_the_first_user_of_the_list_though_a_group_stands_before():
+    it, _ = make(answer(message(1), message(2, sender=43, chat=43)), allow=(b"-100", b"42", b"43"))
+    it.poll(0)
+    at = it.inbox.first()
+    assert it.inbox.buf[at] & updates.OWNER
+    assert not it.inbox.buf[it.inbox.after(at)] & updates.OWNER

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
+import threading
 import time
 
 from tools.cloud.cloud import Cloud
 from tools.firmware import Firmware
+from tools.run import RESTART
 
 OWNER = 42
 STRANGER = 66
@@ -31,12 +34,55 @@ class Board(Firmware):
         return lines
 
 
+class Kept(Board):
+    """A firmware that is started again when the dog ended it or it asks for that, as tools/run
+    does; ``starts`` counts. It runs ``script`` and has ``env`` beside its own."""
+
+    def __init__(self, config, root, script=None, env=None, **options):
+        super().__init__(config, root, **options)
+        argv, own = self._command
+        if script:
+            argv = [*argv[:-1], str(script)]
+        self._command = argv, {**own, **(env or {})}
+        self.starts = 0
+        self._stopping = False
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+
+    def __enter__(self):
+        super().__enter__()
+        self.starts += 1
+        if self.starts == 1:
+            self._keeper.start()
+        return self
+
+    def _keep(self):
+        while not self._stopping:
+            code = self.process.wait()
+            if self._stopping or code not in (RESTART, -signal.SIGALRM):
+                return
+            self._command[1]["THIMBLE_CAUSE"] = "watchdog" if code < 0 else ""
+            self.__enter__()
+
+    def stop(self):
+        self._stopping = True
+        code = super().stop()
+        self._keeper.join(10)
+        return code
+
+
 class House:
     """`secrets` is all that no output may show. `settings` are changes to the configuration, by
     section; `tls` as Cloud takes it; `limits` whether Telegram's flood limits hold."""
 
     def __init__(
-        self, folder, tls="default", api="openai", limits=False, settings=None, **options
+        self,
+        folder,
+        tls="default",
+        api="openai",
+        limits=False,
+        settings=None,
+        board=Board,
+        **options,
     ):
         self.cloud = Cloud(tls=tls, chats=(OWNER, STRANGER, *GROUPS, *FRESH)).start()
         self.cloud.telegram.flood_limits(enabled=limits)
@@ -48,16 +94,30 @@ class House:
         self.secrets = (self.cloud.token, self.cloud.key)
         self.board = None
         self._chats = itertools.cycle(FRESH)
-        self._folder = folder
+        self.folder = folder
         folder.mkdir(exist_ok=True)
+        self._make = board
         self._options = options
 
     def __enter__(self) -> House:
-        path = self._folder / "thimble.json"
-        path.write_text(json.dumps(self.config))
-        self.board = Board(path, self._folder / "root", **self._options)
-        self.board.__enter__()
+        self.start()
         return self
+
+    def start(self, cause="") -> None:
+        """Starts the firmware, on the flash of the one before; ``cause`` as for tools.firmware."""
+        path = self.folder / "thimble.json"
+        path.write_text(json.dumps(self.config))
+        self.board = self._make(path, self.flash.parent, cause=cause, **self._options)
+        self.board.__enter__()
+
+    @property
+    def flash(self):
+        """The image of the firmware's flash."""
+        return self.folder / "root" / "flash.img"
+
+    def kill(self) -> None:
+        """The power goes, at this moment."""
+        self.board.kill()
 
     def __exit__(self, *exc) -> None:
         self.board.stop()

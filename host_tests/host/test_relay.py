@@ -23,7 +23,7 @@ class Slow:
         self.private, self.group = start(limits=True), start(limits=True)
         for house, chat in ((self.private, OWNER), (self.group, GROUPS[0])):
             house.cloud.models.default(text=WORDS, delay=0.7)
-            house.say("go", chat, user=OWNER)
+            house.say("go @thimble_test_bot", chat, user=OWNER)
         self.stopped, self.full, self.other = start(), start(), start()
         for house in (self.stopped, self.full):
             house.cloud.models.script(length=3000, unit="word ", delay=0.1, deltas=600)
@@ -408,7 +408,7 @@ def test_strangers_are_counted_and_logged_once_and_cost_nothing(house):
 
 
 def test_a_member_of_a_listed_group_may_speak_there_only(house):
-    house.ask("hello from the group", GROUPS[1], user=STRANGER)
+    house.ask("hello from the group, @thimble_test_bot", GROUPS[1], user=STRANGER)
     house.say("and alone?", STRANGER)
     house.quiet()
     assert not house.texts(STRANGER)
@@ -442,14 +442,17 @@ def test_updates_without_words_are_confirmed_in_silence(house):
 def test_a_topic_has_its_own_conversation_and_answers_in_its_thread(house):
     group = GROUPS[2]
     house.cloud.telegram.chat(group, "supergroup", forum=True, topics=(7, 9))
-    house.ask("in seven", group, user=OWNER, thread=7)
-    house.ask("in nine", group, user=OWNER, thread=9)
+    house.ask("in seven @thimble_test_bot", group, user=OWNER, thread=7)
+    house.ask("in nine @thimble_test_bot", group, user=OWNER, thread=9)
 
     assert [(one.text, one.thread) for one in house.cloud.telegram.messages(group)] == [
-        ("in seven", 7),
-        ("in nine", 9),
+        ("in seven @thimble_test_bot", 7),
+        ("in nine @thimble_test_bot", 9),
     ]
-    assert house.prompts()[-1] == [("system", SYSTEM), ("user", "in nine")]
+    assert house.prompts()[-1] == [
+        ("system", SYSTEM),
+        ("user", "in nine @thimble_test_bot"),
+    ]
 
 
 def test_a_command_for_another_bot_of_the_group_is_left_to_it(house):
@@ -471,7 +474,8 @@ def test_what_a_message_replies_to_is_not_taken_for_its_text(house, reply_last):
 
 def test_the_console_helps_and_names_what_it_does_not_know(house):
     lines = house.board.lines("help", "help")
-    assert [line.split()[0] for line in lines] == ["status", "log", "help"]
+    words = "status log config test reboot safe setup help"
+    assert [line.split()[0] for line in lines] == words.split()
     assert house.board.ask("bogus") == "unknown command; help lists them"
     assert "relay up" in house.said()
 

@@ -95,6 +95,33 @@ def test_another_poller_is_named_and_outlasted(house):
     assert "Another program polls Telegram" in house.said()
 
 
+@pytest.mark.parametrize("fault", [{"status": 429, "retry_after": 5}, {"status": 409}])
+def test_a_poll_refused_while_an_answer_streams_is_explained_and_its_wait_kept(tmp_path, fault):
+    with House(tmp_path) as house:
+        house.ask("first", OWNER)
+        house.quiet()
+        house.cloud.models.script(text="word " * 40, delay=0.3)
+        said = {"ok": False, "error_code": fault["status"], "description": "Conflict: other"}
+        if "retry_after" in fault:
+            said["parameters"] = {"retry_after": fault["retry_after"]}
+        house.say("go", OWNER)
+        house.wait(lambda: len(house.texts(OWNER)) > 1)
+        house.cloud.fault("telegram", "getUpdates", "status", status=fault["status"], body=said)
+        house.wait(lambda: [1 for call in polls(house) if call.status == fault["status"]])
+        house.wait(lambda: polls(house)[-1].status == 200 and len(polls(house)) > 2, 20)
+
+        calls = polls(house)
+    at = [call.status for call in calls].index(fault["status"])
+    if "retry_after" in fault:
+        assert calls[at + 1].time - calls[at].time >= fault["retry_after"]
+    else:
+        assert any("Another program polls Telegram" in line for line in house.board.log)
+
+
+def polls(house):
+    return house.cloud.telegram.calls("getUpdates")
+
+
 def test_ids_that_start_anew_lower_are_answered(house):
     house.ask("before")
     house.quiet(0)

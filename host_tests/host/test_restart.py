@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def test_what_the_dog_has_ended_is_started_again_and_knows_it(running):
     assert reset_cause(running) == "power-on"
     first = child(running)
     for _ in range(2):
-        subprocess.run(["kill", "-ALRM", str(child(running))], check=True)
+        os.kill(child(running), signal.SIGALRM)
         assert reset_cause(running) == "watchdog"
     assert child(running) != first
     running.send_signal(signal.SIGTERM)
@@ -58,5 +59,5 @@ def test_what_the_dog_has_ended_is_started_again_and_knows_it(running):
 
 def test_what_was_killed_otherwise_is_left_to_whoever_did_it(running):
     assert reset_cause(running) == "power-on"
-    subprocess.run(["kill", "-KILL", str(child(running))], check=True)
+    os.kill(child(running), signal.SIGKILL)
     assert running.wait(10) == 256 - signal.SIGKILL  # the code of the child, in eight bits

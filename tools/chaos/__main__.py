@@ -1,9 +1,12 @@
-"""``make chaos``: the faults against the relay as it is, with its own time limits.
+"""``make chaos``: faults, kills, and both, against the relay as it is, with its own time limits.
 
-    python -m tools.chaos [faults]
+    python -m tools.chaos [faults storm soak] [--messages N --kills N --relays N --seed N]
 
-Prints the table and writes ``build/bench/chaos.json`` and ``chaos.png``. Exits with 1 if a row is
-not as it should be.
+faults  the table of faults; ``chaos.json`` and ``chaos.png`` in ``build/bench``
+storm   kills at moments uniform over busy time (500 messages, 200 kills); ``storm.json``
+soak    faults in 1 % of the messages, and kills (10,000 messages, 20 kills); ``soak.json``
+
+Prints tables. Exits with 1 if anything is not as it should be.
 """
 
 from __future__ import annotations
@@ -14,16 +17,16 @@ import sys
 
 from tools import build
 
-from . import table
+from . import soak, storm, table
 
 _OUT = build.BUILD / "bench"
 _RELAYS = 10
 _HEAD = f"{'fault':32} {'side':9} {'named':>7} {'answers':>8} {'heap':>6}  status names"
 
 
-def faults(relays: int = _RELAYS, hurry: int = 1) -> list[table.Row]:
-    """The table of faults, measured and printed."""
-    rows = table.run(table.jobs(), relays, hurry)
+def faults(options) -> int:
+    """The table of faults, measured and printed; how many rows are not as they should be."""
+    rows = table.run(table.jobs(), options.relays or _RELAYS, 1)
     print(_HEAD)
     for row in rows:
         named = f"{row.noticed_s:5.1f} s" if row.error else "-"
@@ -33,7 +36,29 @@ def faults(relays: int = _RELAYS, hurry: int = 1) -> list[table.Row]:
         )
         if row.failed:
             print(f"  FAILED: {row.failed}")
-    return rows
+    failed = sum(bool(row.failed) for row in rows)
+    picture(rows, _OUT / "chaos.png")
+    (_OUT / "chaos.json").write_text(json.dumps({"faults": [row.to_json() for row in rows]}))
+    print(f"{len(rows)} rows, {failed} not as they should be")
+    return failed
+
+
+def killed(options) -> int:
+    """The kill storm; 1 if a message was lost, out of order, or doubled without a kill."""
+    plans = storm.share(options.relays or 6, options.messages or 500, options.kills or 200)
+    return _told("storm", storm.run(plans, options.seed))
+
+
+def soaked(options) -> int:
+    """Faults and kills; 1 if a message was lost, out of order, or doubled without a reason."""
+    sizes = options.relays or 4, options.messages or 10_000, options.kills or 20
+    return _told("soak", soak.run(*sizes, options.seed))
+
+
+def _told(name: str, tally: storm.Tally) -> int:
+    print(storm.table(name, tally))
+    (_OUT / f"{name}.json").write_text(json.dumps(tally.to_json(), indent=1))
+    return int(tally.failed)
 
 
 def picture(rows: list[table.Row], path) -> None:
@@ -60,27 +85,21 @@ def picture(rows: list[table.Row], path) -> None:
     figure.savefig(path, dpi=110)
 
 
-_PARTS = {"faults": faults}
+_PARTS = {"faults": faults, "storm": killed, "soak": soaked}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos")
     parser.add_argument("parts", nargs="*", default=list(_PARTS), help=", ".join(_PARTS))
-    wanted = parser.parse_args().parts
-    for name in wanted:
+    for name in ("relays", "messages", "kills"):
+        parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    for name in options.parts:
         if name not in _PARTS:
             parser.error(f"no such part: {name} (there are {', '.join(_PARTS)})")
     _OUT.mkdir(parents=True, exist_ok=True)
-    results, failed = {}, 0
-    for name in wanted:
-        rows = _PARTS[name]()
-        results[name] = [row.to_json() for row in rows]
-        failed += sum(bool(row.failed) for row in rows)
-        if name == "faults":
-            picture(rows, _OUT / "chaos.png")
-    (_OUT / "chaos.json").write_text(json.dumps(results, indent=1))
-    print(f"{sum(map(len, results.values()))} rows, {failed} not as they should be")
-    return 1 if failed else 0
+    return 1 if sum([_PARTS[name](options) for name in options.parts]) else 0
 
 
 if __name__ == "__main__":

@@ -7,14 +7,10 @@ and its backoff, are the relay's own.
 import gc
 import os
 
-gc.threshold(4096)
-from thimble.board.unix import Board  # noqa: E402
-from thimble.profile import Buffers  # noqa: E402
+import thimble
 
-_board = Board()
-_buffers = Buffers(_board.profile)
+_parts = thimble.boot()
 
-from thimble import config  # noqa: E402
 from thimble.relay import Relay  # noqa: E402
 
 _HURRY = int(os.getenv("CHAOS_HURRY") or "1")
@@ -42,6 +38,7 @@ def hasten(relay):
     relay.model.silence_ms //= _HURRY * 4
     relay.model.progress_ms //= _HURRY * 4
     relay.bot.answer_ms //= _HURRY * 2
+    relay.reply.deliver_ms //= _HURRY * 20
     begin = relay.bot._begin
 
     def hastened(method, first_ms):
@@ -52,7 +49,7 @@ def hasten(relay):
 
 
 def main():
-    relay = Hurried(config.load(_board.config_path), _board, _buffers)
+    relay = Hurried(*_parts)
     gc.threshold(-1)
     if _HURRY > 1:
         hasten(relay)
@@ -60,7 +57,7 @@ def main():
         relay.run()
     except KeyboardInterrupt:
         pass
-    _board.close()
+    relay.board.close()
 
 
 main()

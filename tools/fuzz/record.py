@@ -61,7 +61,7 @@ def _updates(cloud):
             cloud.telegram.photo(chat=42, caption="see")
         if number == 3:
             cloud.telegram.sticker(chat=42)
-            cloud.telegram.say(chat=-1001234567890, user=42, text="in the group", thread=None)
+            cloud.telegram.say(chat=-1001234567890, user=42, text="/new in the group", thread=None)
         path = f"/bot{cloud.token}/getUpdates?offset={offset}&limit=10"
         raw = _exchange(cloud, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answers.append(raw)

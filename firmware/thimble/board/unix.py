@@ -18,6 +18,9 @@ from thimble.board.led import Led
 from thimble.board.line import Line
 
 _BLOCK = const(4096)
+# What is to be done; ioctl's numbers are positive, and 3 is its sync.
+_READ, _WRITE, _SYNC = const(-2), const(-1), const(3)
+_EIO = const(5)
 _DOG_S = const(120)
 _RUNNING = "/flash/running"
 _RTC = "/flash/rtc"  # the mark, one byte, and what memory() keeps
@@ -32,6 +35,8 @@ class Flash:
     def __init__(self, path, blocks):
         self._blocks = blocks
         self.interrupted = False
+        self._buf = None
+        self._at = self._op = 0
         try:
             self._file = open(path, "r+b")
         except OSError:
@@ -40,32 +45,50 @@ class Flash:
         if not self._file.read(1):
             self._file.write(b"\xff")
 
+    # What is raised would jump out of littlefs's C code in the middle of a change. The frames are
+    # kept small: larger ones would be in the heap, at each of the hundred steps of a message.
+
     def readblocks(self, block, buf, offset=0):
-        self._file.seek(block * _BLOCK + offset)
-        self._file.readinto(buf)
+        self._at = block * _BLOCK + offset
+        self._buf = buf
+        self._op = _READ
+        return self._do()
 
     def writeblocks(self, block, buf, offset=0):
-        self._file.seek(block * _BLOCK + offset)
-        self._file.write(buf)
+        self._at = block * _BLOCK + offset
+        self._buf = buf
+        self._op = _WRITE
+        return self._do()
 
     def ioctl(self, op, arg):
-        return self._whole(op)  # without ``arg``: so the frame is small, and not in the heap
-
-    def _whole(self, op):
-        try:
-            return self._ioctl(op)
-        except KeyboardInterrupt:
-            # It must not leave littlefs in the middle of a change: the loop raises it again.
-            self.interrupted = True
-            return self._ioctl(op)
-
-    def _ioctl(self, op):
-        if op == 3:  # sync
-            self._file.flush()
-        elif op == 4:
+        if op == 4:
             return self._blocks
-        elif op == 5:
+        if op == 5:
             return _BLOCK
+        self._op = op
+        return self._do()
+
+    def _do(self):
+        """0, or a negative errno. An interrupt is left to the loop, which raises it again."""
+        try:
+            return self._step()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except (OSError, MemoryError):
+            return -_EIO
+        return self._do()
+
+    def _step(self):
+        file = self._file
+        if self._op == _SYNC:
+            file.flush()
+        elif self._op <= _WRITE:
+            file.seek(self._at)
+            if self._op == _READ:
+                file.readinto(self._buf)
+            else:
+                file.write(self._buf)
+        self._buf = None
         return 0
 
     def close(self):

@@ -33,12 +33,18 @@ _WORDS = {
         b"/history sends the last messages again\n"
         b"/forget deletes all that was said here, for good\n"
         b"/model shows which model answers; the owner sets it with /model NAME\n"
-        b"/status shows how the relay is"
+        b"/status shows how the relay is\n"
+        b"/reboot restarts the relay, for the owner"
     ),
     updates.STOP: b"Nothing is being written here.",
     updates.NEW: b"A new conversation begins.",
     updates.HISTORY: b"There is nothing in the archive.",
     updates.FORGET: b"All that was said here is deleted.",
+    updates.REBOOT: b"Only the owner can restart me.",
+    updates.SLOWER: (
+        b"You have written as much as you may in an hour. What you write from now on I do not see,"
+        b" until the hour is over."
+    ),
     updates.RETRY: b"There is nothing to ask again. Write a message first.",
     updates.MORE: b"There is no answer to go on with. Write a message first.",
 }
@@ -54,10 +60,13 @@ def answer(relay, buf, off, size):
     code = buf[off + 3]
     if buf[off] & updates.LONG:
         return b"That message is too long for me."
-    if size <= updates.TEXT:
+    if size <= updates.TEXT and code != updates.SLOWER:
         return b"I can read only text."
     if code == updates.HISTORY and _history(relay, buf, off):
         return b""
+    if code == updates.REBOOT and buf[off] & updates.OWNER:
+        relay.rebooting = True
+        return b"Restarting."
     if code in _WORDS:
         return _WORDS[code]
     if code == updates.STATUS:
@@ -103,7 +112,5 @@ def carry_out(relay, line):
         print(overlay.call("status", "line", relay))
     elif line == b"log":
         relay.log.write(sys.stdout)
-    elif line == b"help":
-        print("status  one line of JSON\nlog     the last lines of the log\nhelp    this")
     else:
-        print("unknown command; help lists them")
+        overlay.call("console.serial", "carry_out", relay, line)

@@ -4,11 +4,24 @@ An overlay. Each file keeps its newest reports; a report is a few lines of text.
 """
 
 import gc
+import io
 import os
+import sys
+import time
+
+from micropython import const
 
 from thimble.core.pressure import LEVELS
 
 MEMORY = "memory.txt"
+CRASH = "crash.txt"
+_REPORT = 768  # bytes of one crash
+_REASON = const(200)
+_WINDOW_MS = const(600_000)
+_MOST_CRASHES = const(3)  # within that time, then the board restarts
+_PAUSE_MS = const(1000)
+_CRASHED = const(5)  # marks for the next boot, as in safe
+_TOLD = const(6)
 _MOST = 2048  # bytes of a file
 _PROBES = (16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64)
 
@@ -39,6 +52,87 @@ def memory(relay):
         relay.answered,
     )
     keep(relay.board.flash + "/" + MEMORY, text)
+
+
+def crash(relay, error):
+    """An exception that nobody expected ended the relay's loop, which is about to go on.
+
+    The owner is told of the first one in ten minutes; the third restarts the board.
+    """
+    reason = report(relay.board, error, relay.log.secrets, relay.minute)
+    relay.log.fail(reason)
+    now = time.ticks_ms()
+    if not relay.faults or not 0 <= time.ticks_diff(now, relay.fault_at) < _WINDOW_MS:
+        relay.faults = 0
+        relay.fault_at = now
+        relay.tell = reason
+    relay.faults += 1
+    if relay.asides.count:
+        relay.asides.drop(
+            relay.asides.first()
+        )  # it may have been the cause, and is not tried anew
+    if relay.faults >= _MOST_CRASHES:
+        relay.journal.commit()
+        relay.board.restart(_CRASHED if relay.tell else _TOLD)
+    time.sleep_ms(_PAUSE_MS)
+
+
+def report(board, error, secrets, minute=0):
+    """Writes down an error with its traceback; returns its last line.
+
+    secrets None: they are not known yet, and what the error says is left out.
+    """
+    out = io.StringIO()
+    sys.print_exception(error, out)
+    text = out.getvalue()
+    said = text.find(type(error).__name__ + ": ")
+    if secrets is None and said >= 0:
+        text = text[:said] + type(error).__name__
+    for secret in secrets or ():
+        text = text.replace(secret, "***")
+    text = "minute %d, heap %d free\n%s" % (minute, gc.mem_free(), text[-_REPORT:])
+    sys.stderr.write(text)
+    keep(board.flash + "/" + CRASH, text)
+    return _last(text)
+
+
+def last(board):
+    """The last line of the last crash that was kept."""
+    try:
+        with open(board.flash + "/" + CRASH) as file:
+            return _last(file.read(_MOST))
+    except (OSError, UnicodeError):
+        return "nothing was kept of it"
+
+
+def _last(text):
+    return text.strip().split("\n")[-1][:_REASON]
+
+
+def show(board, stream):
+    """Writes what is kept of the last crashes."""
+    try:
+        with open(board.flash + "/" + CRASH) as file:
+            stream.write(file.read(_MOST))
+    except (OSError, UnicodeError):
+        stream.write("nothing was kept\n")
+
+
+def tell(relay):
+    """Tells the owner why there was a restart."""
+    from thimble.telegram.reply import Gone
+
+    owner, reason = relay.updates.owner, relay.tell
+    relay.tell = ""
+    if not owner:
+        return
+    times = " %d times" % relay.crashes if relay.crashes > 1 else ""
+    relay.aside.peer.load(owner, 0, len(owner), len(owner), False)
+    relay.aside.begin()
+    try:
+        relay.aside.say(("Something went wrong, and I restarted%s: %s" % (times, reason)).encode())
+    except Gone as error:
+        relay.log.fail(error)
 
 
 def probe():

@@ -12,14 +12,15 @@ journal makes it durable. Its file is a row of records, only ever appended to:
     1 BOT        the bot's id. The file's first record; another bot's file is no ledger of ours
     2 RECEIVED   an inbox record (at least 68 bytes). It gets the next number, from 1 on, and moves
                  the offset behind its update
-    3 ATTEMPT    1 byte: attempts made to answer it, with this one; RECEIVED has those before it
-    4 ANSWERING  the id of a message that was sent for it, in decimal, in the order of the parts
+    3 ATTEMPT    1 byte: its state from then on, see below; RECEIVED has the one before
+    4 ANSWERING  1 byte, the part of the answer (from 0); then the id of the message that was sent
+                 for that part, in decimal. The last one counts: another may have been deleted
     5 DONE       nothing
     6 OFFSET     the next getUpdates' offset, in decimal
 
 A message is named by its inbox record's offset in the ring, where two fields are the journal's:
 
-     5  attempts made to answer it
+     5  its state: attempts made to answer it, and telegram.updates' bits BEGUN and TOLD
     46  its number in the file, low byte first; 0 if the file does not have it, or has it done
 
 What is live is what the inbox holds. So the file is rewritten from RAM, aside, and renamed over;
@@ -46,10 +47,11 @@ _OFFSET = const(6)
 
 # In an inbox record.
 _ID_LEN = const(4)
-_TRIES = const(5)
+_STATE = const(5)
 _NUMBER = const(46)
 _UPDATE = const(48)
 _SMALLEST = const(68)
+_PARTS = const(256)  # whose messages are known
 
 # In the scratch: a header, the first bytes of the payload behind it, further bytes of it, the
 # length of the offset and the offset, and a bit for each number in the file.
@@ -58,6 +60,7 @@ _MORE = const(80)
 _KEPT = const(144)
 _BITS = const(166)
 _ID = const(20)
+_SENT = const(21)  # of an ANSWERING, the largest payload but a message's
 
 
 class Journal:
@@ -147,7 +150,7 @@ class Journal:
             kind = self._read(True)
             size -= _HEADER + (buf[3] | buf[4] << 8)
             if kind == _ATTEMPT and self._rank(buf[1] | buf[2] << 8):
-                self._ring.buf[self._at + _TRIES] = buf[_HEADER]
+                self._ring.buf[self._at + _STATE] = buf[_HEADER]
 
     @micropython.native
     def _read(self, fill):
@@ -162,7 +165,7 @@ class Journal:
                 return 0
             kind = buf[0]
             number, n = buf[1] | buf[2] << 8, buf[3] | buf[4] << 8
-            if n < _SMALLEST if kind == _RECEIVED else n > _ID:
+            if n < _SMALLEST if kind == _RECEIVED else n > _SENT:
                 return 0
             if fill and kind == _RECEIVED and buf[_BITS + (number >> 3)] >> (number & 7) & 1:
                 off = ring.pend(n)
@@ -235,7 +238,7 @@ class Journal:
         """
         self._name(record, 0)
         buf = self._ring.buf
-        buf[record + _TRIES] = 0
+        buf[record + _STATE] = 0
         if not self._append(_RECEIVED, record, buf, record, n):
             return False
         self._pass(buf, record + _UPDATE, buf[record + _ID_LEN])
@@ -256,34 +259,35 @@ class Journal:
             self.writes += 1
         return True
 
-    def attempt(self, record):
-        """Before an attempt to answer it: how many there were with this one. Commits."""
+    def attempt(self, record, state):
+        """Sets its state, before an attempt and where one did not count. Commits."""
         buf = self._ring.buf
-        buf[record + _TRIES] = min(buf[record + _TRIES] + 1, 255)
-        self._append(_ATTEMPT, record, buf, record + _TRIES, 1)
-        self.commit()
-        return buf[record + _TRIES]
-
-    def answering(self, record, buf, n):
-        """A message whose id is buf[:n] was sent for it. Commits."""
-        self._append(_ANSWERING, record, buf, 0, n)
+        buf[record + _STATE] = state
+        self._append(_ATTEMPT, record, buf, record + _STATE, 1)
         self.commit()
 
-    def sent(self, record, index, out):
-        """Copies the id of the index-th message sent for it to ``out``; its length, 0 if none."""
+    @micropython.native
+    def answering(self, record, part, buf, n):
+        """A message that shows a part was sent: its id is buf[1:1+n], buf[0] free. Commits."""
+        if part < _PARTS:
+            buf[0] = part
+            self._append(_ANSWERING, record, buf, 0, 1 + n)
+            self.commit()
+
+    def sent(self, record, part, out):
+        """Copies the id of the message that shows a part; its length, 0 if none does."""
         buf, box = self._buf, self._ring.buf
-        if not self.commit():
-            return 0
-        self._file.seek(0)
-        kind = self._read(False)
-        while kind:
-            if kind == _ANSWERING and octets.same(buf, 1, box, record + _NUMBER, 2):
-                if not index:
-                    octets.copy(out, 0, buf, _HEADER, buf[3])
-                    return buf[3]
-                index -= 1
+        n = 0
+        if part < _PARTS and self.commit():
+            self._file.seek(0)
             kind = self._read(False)
-        return 0
+            while kind:
+                if kind == _ANSWERING and buf[_HEADER] == part:
+                    if octets.same(buf, 1, box, record + _NUMBER, 2):
+                        n = buf[3] - 1
+                        octets.copy(out, 0, buf, _HEADER + 1, n)
+                kind = self._read(False)
+        return n
 
     def done(self, record):
         """It is answered, or never will be: appends that. To be called before it is dropped."""

@@ -11,7 +11,7 @@ chunks:
 A chunk with a key, USER, ASSISTANT, SUMMARY (they begin a turn) or CLEAR, has the payload
 
     0      the minute, 4 bytes, low byte first
-    4      keep, 2 bytes, low byte first (SUMMARY)
+    4      2 bytes, low byte first: keep (SUMMARY), or the mark of the question's message (USER)
     6      the session's key
 
 and TEXT chunks follow, the turn's last one being LAST. A turn without LAST does not exist, nor
@@ -88,6 +88,7 @@ class Sessions:
         # What was found: three numbers a turn, (file - _base) << 2 | role, offset, bytes of text.
         self._turns = array("H", bytes(6 * (_SLOTS + 1)))
         self._low = self._high = self._turn = self._base = 0
+        self.mark = -1  # of the last question that load() or history() found; -1 if none
         try:
             os.mkdir(folder)
         except OSError:
@@ -136,7 +137,8 @@ class Sessions:
     def begin(self, buf, off, n, role, keep=0):
         """Opens a turn of the session with the key ``buf[off : off + n]``, at most 40 bytes.
 
-        ``role`` is USER, ASSISTANT or SUMMARY; a summary leaves the ``keep`` turns before it.
+        ``role`` is USER, ASSISTANT or SUMMARY; a summary leaves the ``keep`` turns before it. Of
+        a question ``keep`` is a mark, 16 bits, which is in ``mark`` after the question is found.
         What fails is given up, with the rest of what is written before the next commit.
         """
         self.abort()
@@ -413,6 +415,7 @@ class Sessions:
         turns[_PLACE + 2] = 0
         self._base = self._first
         low = high = size = keep = at = 0
+        self.mark = -1
         gap = True  # what was said just before is not known
         number = self._first
         while number <= self._last:
@@ -436,6 +439,8 @@ class Sessions:
                     size += self.stop - self.pos
                     if kind == _LAST and size:
                         i = -1
+                        if role == USER:
+                            self.mark = keep
                         if role == SUMMARY:
                             if not raw:
                                 low = max(low, high - keep)

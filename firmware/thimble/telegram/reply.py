@@ -42,6 +42,7 @@ class Reply:
                ends at 4,096 units, or where that room begins
     max_parts  messages an answer may have; then ``full`` is set and what follows is refused
     pause      pause(ms) waits, serving the rest of the relay
+    again      an attempt before this one may have sent messages
     journal    where the ids of the messages that are sent are noted, or None
     log        where it is said what keeps an answer from being sent, or None
     """
@@ -52,11 +53,12 @@ class Reply:
         self.buf = buf
         self.max_parts = max_parts
         self.log = None
+        self.deliver_ms = _DELIVER_MS  # then an answer that cannot be sent is left for later
         self.peer = Peer()
         self._pause = pause
         self._journal = journal
         self._most = len(buf) - _PIECE
-        self._id = bytearray(20)
+        self._id = bytearray(21)  # the part's message, behind a byte for the journal
         self._backoff = Backoff()
         self.begin()
 
@@ -69,7 +71,7 @@ class Reply:
         self.length = self.parts = self._units = 0
         self.full = False
         self._record = record
-        self._again = again
+        self.again = again
         self._begun = self._at = time.ticks_ms()
         self._typed = False
         self._part()
@@ -77,8 +79,9 @@ class Reply:
     def _part(self):
         """A message begins: a new one, or the one that an earlier attempt has sent."""
         self._shown = self._id_len = 0
-        if self._again:
-            self._id_len = self._journal.sent(self._record, self.parts, self._id)
+        if self.again:
+            self._id_len = self._journal.sent(self._record, self.parts, self.bot.message_id)
+            copy(self._id, 1, self.bot.message_id, 0, self._id_len)
         self._edited = self._id_len > 0
 
     @property
@@ -121,7 +124,11 @@ class Reply:
                 self._at = time.ticks_add(now, self._backoff.next(now & 255))
 
     def finish(self, note):
-        """Brings the last words, with ``note`` behind them. Raises Gone if that is impossible."""
+        """Brings the last words, with ``note`` behind them.
+
+        Raises Gone if that is impossible; NetError, as append() may, if Telegram could not be
+        reached for long: then the answer is to be given anew, later.
+        """
         if note:
             units = text.units(note, 0, len(note))
             if self._units + units > _UNITS or self.length + len(note) > len(self.buf):
@@ -132,13 +139,13 @@ class Reply:
             self.length += len(note)
         if self.length and self._shown != self.length:
             self._deliver()
-        if self._again:
+        if self.again:
             self._remove_surplus()
 
     def _remove_surplus(self):
         """Deletes what an earlier attempt sent beyond this answer's messages, if Telegram can."""
         bot = self.bot
-        part = self.parts + 1
+        part = self.parts + (self.length > 0)
         while part <= _PARTS_MOST:
             bot.message_id_len = self._journal.sent(self._record, part, bot.message_id)
             if not bot.message_id_len:
@@ -148,7 +155,7 @@ class Reply:
                 bot.delete_message(self.peer)
             except (ApiError, NetError, ParseError):
                 pass
-        self._again = False
+        self.again = False
 
     def say(self, words):
         """A whole short answer, bytes of at most 4,096 units; cut to what the buffer holds.
@@ -199,8 +206,8 @@ class Reply:
                     if self.log:
                         self.log.fail(error)
                     wait = self._backoff.next(now & 255)
-            if time.ticks_diff(now, start) > _DELIVER_MS:
-                raise Gone("Telegram could not be reached for 10 minutes")
+            if time.ticks_diff(now, start) > self.deliver_ms:
+                raise NetError("telegram", "an answer could not be sent; it is left for later")
             self._pause(wait)
 
     @micropython.native
@@ -214,16 +221,16 @@ class Reply:
         self.limits.spend(peer, now)
         try:
             if self._id_len:
-                copy(bot.message_id, 0, self._id, 0, self._id_len)
+                copy(bot.message_id, 0, self._id, 1, self._id_len)
                 bot.message_id_len = self._id_len
                 self._edited = True
                 bot.edit_message(peer, self.buf, 0, self.length)
             else:
                 bot.send_message(peer, self.buf, 0, self.length)
-                copy(self._id, 0, bot.message_id, 0, bot.message_id_len)
+                copy(self._id, 1, bot.message_id, 0, bot.message_id_len)
                 self._id_len = bot.message_id_len
                 if self._record >= 0:
-                    self._journal.answering(self._record, self._id, self._id_len)
+                    self._journal.answering(self._record, self.parts, self._id, self._id_len)
         except ApiError as error:
             if not self._settled(error):
                 return False
@@ -249,6 +256,7 @@ class Reply:
             raise NetError("http", said)
         return False
 
+    @micropython.native
     def _type(self, now):
         """Shows "typing…" while there are no words; that it fails changes nothing."""
         if time.ticks_diff(now, self._begun) >= (_TYPING_MS if self._typed else _TYPING_AFTER_MS):

@@ -5,7 +5,7 @@ A record in the inbox (or among the asides):
      0  flags: GROUP, OWNER, ODD (no text in it), LONG (the text did not fit)
      1  bytes of the key, 2  bytes of the chat's id in it, 3  the command's number or 0
      4  bytes of the update's id
-     5  attempts to answer it; this and its number in the file belong to store.journal
+     5  its state: attempts to answer it (COUNT), BEGUN, TOLD; store.journal keeps it
      6  the key (see Peer), at most 40 bytes
     46  its number in the journal, 2 bytes
     48  the update's id in decimal, at most 16 bytes
@@ -16,6 +16,9 @@ The offset of getUpdates confirms every earlier update, so it moves only past wh
 and in the journal (or needs no place there), and is sent only once the journal is on flash. While
 either is full nothing more is confirmed: the poll goes on at the same offset and takes only the
 commands that act at once, each one time.
+
+A group's message is taken where it means the bot: it is a command, a reply to the bot, or names it
+as @username. All else that is said there is confirmed and never looked at again.
 """
 
 import time
@@ -24,7 +27,7 @@ import micropython
 from micropython import const
 
 from thimble.core import octets
-from thimble.core.errors import NetError, ParseError
+from thimble.core.errors import ApiError, NetError
 from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, TRUE
 from thimble.telegram.bot import FIRST
 
@@ -32,8 +35,10 @@ GROUP = const(1)
 OWNER = const(2)
 ODD = const(4)
 LONG = const(8)
-TOLD = const(16)  # the person knows that the answer has to wait
-TRIES = const(5)
+STATE = const(5)
+COUNT = const(63)
+BEGUN = const(64)  # an attempt was made, which may have sent messages
+TOLD = const(128)  # the person knows that the answer has to wait
 KEY = const(6)
 TEXT = const(68)
 _UPDATE = const(48)
@@ -52,8 +57,12 @@ ASIDE = TEXT + ASIDE_TEXT + _NUMBER
 STOP, STATUS, HELP, START, MODEL = 1, 2, 3, 4, 5
 # Commands that keep their place among the messages.
 NEW, RETRY, MORE, HISTORY, FORGET = 6, 7, 8, 9, 10
+# Acts at once too, but only where it can be confirmed: it would come round again.
+REBOOT = 11
+# No command, but a message beyond what its sender may write in an hour: it is told once.
+SLOWER = 12
 _COMMANDS = (b"", b"stop", b"status", b"help", b"start", b"model", b"new", b"retry", b"more")
-_COMMANDS += (b"history", b"forget")
+_COMMANDS += (b"history", b"forget", b"reboot")
 
 _ELEMENT = FIRST
 _ID_PATH = FIRST + 1
@@ -63,23 +72,40 @@ _TYPE = FIRST + 4
 _THREAD = FIRST + 5
 _TOPIC = FIRST + 6
 _WORDS = FIRST + 7
-_ODDS = FIRST + 8
-# What a person sends and expects an answer to, though it is no text.
-_KINDS = (b"photo", b"voice", b"sticker", b"document", b"video", b"audio", b"video_note")
-_KINDS += (b"animation", b"location", b"contact", b"poll")
-_M = b"result[].message."
+_CAPTION = FIRST + 8
+_REPLY = FIRST + 9
+_ROOT = FIRST + 10
+_ODDS = FIRST + 11
+# Why a group's message may mean the bot.
+_REPLIED = const(1)
+_TO_ROOT = const(2)  # of a topic: every message in it replies to that, unless to another
+_NAMED = const(4)
+# Written out: a literal stays in the ROM, what is put together is made in the heap.
 PATHS = (
     b"result[]",
     b"result[].update_id",
-    _M + b"from.id",
-    _M + b"chat.id",
-    _M + b"chat.type",
-    _M + b"message_thread_id",
-    _M + b"is_topic_message",
-    _M + b"text",
+    b"result[].message.from.id",
+    b"result[].message.chat.id",
+    b"result[].message.chat.type",
+    b"result[].message.message_thread_id",
+    b"result[].message.is_topic_message",
+    b"result[].message.text",
+    b"result[].message.caption",
+    b"result[].message.reply_to_message.from.id",
+    b"result[].message.reply_to_message.forum_topic_created",
+    # What a person sends and expects an answer to, though it is no text.
+    b"result[].message.photo",
+    b"result[].message.voice",
+    b"result[].message.sticker",
+    b"result[].message.document",
+    b"result[].message.video",
+    b"result[].message.audio",
+    b"result[].message.video_note",
+    b"result[].message.animation",
+    b"result[].message.location",
+    b"result[].message.contact",
+    b"result[].message.poll",
 )
-for _kind in _KINDS:
-    PATHS += (_M + _kind,)
 
 _LIMIT = const(10)
 _FULL_LIMIT = const(100)  # Telegram's most: a command may stand behind all that has no room
@@ -94,8 +120,9 @@ class Updates:
     """Polls, and puts what may pass into ``inbox`` and ``asides`` (two rings), and ``journal``.
 
     The inbox holds already, and the offset is, what the journal has.
-    ``allow`` is a list of ids as decimal bytes; the first is the owner's. Counters: received,
-    refused, duplicates, dropped. ``refused_id`` is the last id that was refused, for the log.
+    ``allow`` is a list of ids as decimal bytes; the first of a user is the owner's. Counters:
+    received, refused, duplicates, dropped, ignored (what is said in groups to others).
+    ``refused_id`` is the last id that was refused, for the log.
     """
 
     def __init__(self, bot, inbox, asides, allow, journal):
@@ -104,8 +131,14 @@ class Updates:
         self.asides = asides
         self.journal = journal
         self.allow = allow
-        self.received = self.refused = self.duplicates = self.dropped = 0
+        self.owner = b""
+        for listed in allow:
+            if listed[0] != 0x2D:  # a group's is negative
+                self.owner = listed
+                break
+        self.received = self.refused = self.duplicates = self.dropped = self.ignored = 0
         self.minute = 0  # the caller's to set
+        self.rates = None  # telegram.rates, where there are bounds
         self.refused_id = bytearray(_ID)
         self.refused_len = 0
         self.polled_at = time.ticks_ms()
@@ -113,7 +146,7 @@ class Updates:
         # has moved since the last call.
         self._offset = bytearray(_ID + 1)
         self._offset_len = journal.load(inbox, bot.name, self._offset)
-        self._moved = True
+        self._moved = not inbox.count  # what waits is answered first
         self._timeout = 0
         self._limit = _LIMIT
         self._broken = 0
@@ -151,8 +184,10 @@ class Updates:
         self._reset()
         try:
             self._take()
-        except ParseError:
-            self._survive()
+        except Exception as error:
+            # What nobody expected as well: it would come round again.
+            if not isinstance(error, (NetError, ApiError, MemoryError)):
+                self._survive()
             raise
         self._broken = 0
         self._limit = _LIMIT
@@ -193,6 +228,7 @@ class Updates:
         self._id_len = self._key_len = 0
         self._flags = 0
         self._topic = False
+        self._meant = 0
 
     def _open(self):
         """Makes room for one update: in the inbox if it has any, else where commands fit."""
@@ -213,12 +249,14 @@ class Updates:
         scanner = self.bot.scanner
         buf, off, length = self._buf, self._off, scanner.length
         at = off + TEXT + self._text_len
-        if path == _WORDS:
+        if path == _WORDS or path == _CAPTION:
             if scanner.kind == STRING:
                 self._words(event, length)
         elif path >= _ODDS:
             if event == OPEN:
                 self._flags |= ODD
+        elif path == _ROOT:
+            self._meant |= _TO_ROOT
         elif path == _TOPIC:
             self._topic = scanner.kind == TRUE
         elif path == _TYPE:
@@ -236,6 +274,9 @@ class Updates:
             elif path == _FROM:
                 octets.copy(self._from, 0, buf, at, length)
                 self._from_len = length
+            elif path == _REPLY:
+                if length == len(self.bot.name) and octets.same(buf, at, self.bot.name, 0, length):
+                    self._meant |= _REPLIED
             elif path == _THREAD:
                 octets.copy(self._thread, 0, buf, at, length)
                 self._thread_len = length
@@ -270,8 +311,20 @@ class Updates:
             octets.copy(buf, off + KEY + chat_len + 1, self._thread, 0, self._thread_len)
             self._key_len += 1 + self._thread_len
         command = self._command()
-        if command < 0:
-            return self._confirm()  # for another bot of the group
+        if command < 0 or self._flags & GROUP and not (command or self._for_me()):
+            self.ignored += 1
+            return self._confirm()
+        if self._flags & ODD:
+            self._text_len = 0
+        if self.rates is not None and not STOP <= command <= MODEL and command != REBOOT:
+            over = self.rates.over(self._from, self._from_len)
+            if over > 1:
+                self.ignored += 1
+                return self._confirm()
+            if over:
+                command = SLOWER
+                self._text_len = 0
+                self._flags &= GROUP | OWNER
         buf[off] = self._flags
         buf[off + 1] = self._key_len
         buf[off + 2] = chat_len
@@ -285,24 +338,33 @@ class Updates:
 
     def _place(self, command):
         size = TEXT + self._text_len
-        if STOP <= command <= MODEL and self._text_len <= ASIDE_TEXT:
-            at = self.asides.pend(ASIDE)
-            if at < 0:
+        now = STOP <= command <= MODEL or command == SLOWER
+        now = now or (command == REBOOT and self._confirming)
+        if now and self._text_len <= ASIDE_TEXT:
+            if not self._put_aside(size):
                 self._confirming = False
                 return
-            octets.copy(self.asides.buf, at, self._buf, self._off, size)
-            self.asides.finish(size)
-        elif self._confirming and self.journal.received(self._off, size):
+        elif command != REBOOT and self._confirming and self.journal.received(self._off, size):
             self.inbox.finish(size)
         else:
             self._confirming = False
             return
         self.received += 1
+        if self.rates is not None and (not now or command == SLOWER):
+            self.rates.took(self._from, self._from_len)
         if self._confirming:
             self._confirm()
             self.journal.offset(self._offset, 0, self._offset_len)
         else:
             self._remember()
+
+    def _put_aside(self, size):
+        at = self.asides.pend(ASIDE)
+        if at < 0:
+            return False
+        octets.copy(self.asides.buf, at, self._buf, self._off, size)
+        self.asides.finish(size)
+        return True
 
     def _confirm(self):
         """Moves the offset past this update, unless an earlier one still has no place."""
@@ -345,7 +407,7 @@ class Updates:
             length = len(listed)
             if length == self._from_len and octets.same(listed, 0, self._from, 0, length):
                 allowed = True
-                if index == 0:
+                if listed is self.owner:
                     self._flags |= OWNER
             elif length == self._key_len and octets.same(listed, 0, buf, at, length):
                 allowed = True
@@ -362,27 +424,54 @@ class Updates:
         """The number of the command in the text, 0 if it is none, -1 if it is for another bot."""
         buf, at = self._buf, self._off + TEXT
         end = at + self._text_len
-        if at == end or buf[at] != 0x2F:
+        if at == end or buf[at] != 0x2F or self._flags & ODD:
             return 0
         stop = at + 1
         while stop < end and buf[stop] > 0x20 and buf[stop] != 0x40:
             stop += 1
         if stop < end and buf[stop] == 0x40:
-            name = stop + 1
-            tail = name
-            while tail < end and buf[tail] > 0x20:
-                tail += 1
-            bot = self.bot
-            if bot.username_len and not (
-                tail - name == bot.username_len
-                and octets.same(buf, name, bot.username, 0, bot.username_len)
-            ):
+            known = self.bot.username_len or self._flags & GROUP
+            if known and not self._named(stop + 1, end):
                 return -1
+            self._meant |= _NAMED
         for number in range(1, len(_COMMANDS)):
             word = _COMMANDS[number]
             if len(word) == stop - at - 1 and octets.same(buf, at + 1, word, 0, len(word)):
                 return number
         return 0
+
+    @micropython.native
+    def _for_me(self):
+        """Whether a group's message that is no command means the bot."""
+        buf, at = self._buf, self._off + TEXT
+        end = at + self._text_len
+        if self._meant == _REPLIED or self._meant & _NAMED:
+            return True
+        start = at
+        at = buf.find(b"@", at, end)
+        while at >= 0:
+            if self._named(at + 1, end) and (at == start or not _in_word(buf[at - 1])):
+                return True
+            at = buf.find(b"@", at + 1, end)
+        return False
+
+    @micropython.native
+    def _named(self, at, end):
+        """Whether the bot's name, in any case, is the word at ``at``.
+
+        While the name is not known nothing more is confirmed: the update comes again.
+        """
+        buf, bot = self._buf, self.bot
+        n = bot.username_len
+        if not n:
+            self._confirming = False
+            return False
+        if at + n > end or (at + n < end and _in_word(buf[at + n])):
+            return False
+        for i in range(n):
+            if buf[at + i] | 0x20 != bot.username[i] | 0x20:
+                return False
+        return True
 
     def _survive(self):
         """After an answer that broke: asks for one update at a time, and drops the one whose
@@ -397,6 +486,11 @@ class Updates:
             self._broken = 0
 
 
+def _in_word(char):
+    """Whether a username may have this byte in it."""
+    return 48 <= char <= 57 or 97 <= char | 0x20 <= 122 or char == 95
+
+
 def argument(buf, off, size):
     """(start, end) of what stands behind the command in the record's text."""
     pos, end = off + TEXT, off + size
@@ -405,6 +499,11 @@ def argument(buf, off, size):
     while pos < end and buf[pos] <= 0x20:
         pos += 1
     return pos, end
+
+
+def mark_at(buf, record):
+    """16 bits that tell the record's update from those around it."""
+    return octets.crc16(buf, record + _UPDATE, buf[record + 4], 0xFFFF)
 
 
 def minute_at(buf, record):

@@ -171,7 +171,8 @@ class Desk:
         tries = self.promises.tries
         least, most = tries.get(number, (0, 0))
         tries[number] = (least, most + 1)
-        assert self.journal.attempt(at) == most + 1
+        assert self.ring.buf[at + 5] == most
+        self.journal.attempt(at, most + 1)
         self._committed()
         return number
 
@@ -179,8 +180,10 @@ class Desk:
         """A part of the oldest message's answer was sent."""
         self.sent += 1
         name = b"%d" % (self.sent + 97)
-        self.promises.ids.setdefault(number, [[], []])[1].append(name)
-        self.journal.answering(self.ring.first(), name, len(name))
+        sure, perhaps = self.promises.ids.setdefault(number, [[], []])
+        part = len(sure) + len(perhaps)
+        perhaps.append(name)
+        self.journal.answering(self.ring.first(), part, bytearray(b" " + name), len(name))
         if not self._committed():
             self.promises.doubtful.add(name)
             self.promises.ids[number][1].remove(name)

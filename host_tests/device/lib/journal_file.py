@@ -62,7 +62,8 @@ def replayed(content, end):
         elif kind == 3:
             tries[names[number]] = payload[0]
         elif kind == 4:
-            ids.setdefault(names[number], []).append(payload)
+            assert payload[0] == len(ids.setdefault(names[number], []))
+            ids[names[number]].append(payload[1:])
         elif kind == 5:
             waiting.remove(names[number])
         elif kind == 6 and payload:

@@ -1,6 +1,6 @@
 """A case: the length of a query, the query, what came as its answer."""
 
-from thimble.net import dns
+from thimble.net import query as wire
 
 _NAMES = ("ignored", "found", "no name", "no address", "failed")
 
@@ -9,8 +9,8 @@ def run(case):
     at = case[0] + 1
     query = bytearray(case[1:at])
     message = bytearray(case[at:])
-    code, address, ttl = dns.parse(message, len(message), query)
-    assert (code == dns.FOUND) == (address is not None)
-    if code == dns.FOUND:
+    code, address, ttl = wire.parse(message, len(message), query)
+    assert (code == wire.FOUND) == (address is not None)
+    if code == wire.FOUND:
         assert 30 <= ttl <= 3600
     return "%s %s" % (_NAMES[code], address)

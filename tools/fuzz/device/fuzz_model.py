@@ -9,7 +9,7 @@ _STATUSES = (200, 200, 200, 200, 400, 429, 500, 529)
 
 
 class Settings:
-    url = "https://api.example.com/v1"
+    endpoint = (True, "api.example.com", 443, "/v1")
     key = "sk-fuzz"
     name = "small-model"
     system = ""

@@ -1,0 +1,95 @@
+"""Pairing: who sends a code to the bot goes on the allow-list. An overlay."""
+
+import os
+import time
+
+from micropython import const
+
+from thimble.core.scan import CLOSE, OPEN, PIECE
+from thimble.telegram.bot import FIRST
+
+PATHS = (b"result[]", b"result[].update_id", b"result[].message.from.id", b"result[].message.text")
+
+_ELEMENT = FIRST
+_UPDATE = FIRST + 1
+_FROM = FIRST + 2
+_TEXT = FIRST + 3
+_OUT = const(64)
+_POLL_S = const(5)
+_LINK_MS = const(15_000)
+_APART_MS = const(600)  # sooner, Telegram would give only one update
+
+
+def code():
+    """Eight digits."""
+    return "%08d" % (int.from_bytes(os.urandom(6), "big") % 100_000_000)
+
+
+class Pairing:
+    """bot: a Bot for PATHS. code: what is to be sent, alone or behind /start. keep: messages that
+    wait are left there, since the relay is to answer them."""
+
+    def __init__(self, bot, code, keep):
+        self._bot = bot
+        self._wanted = code.encode()
+        self._keep = keep
+        self._timeout = _POLL_S
+        self._offset = 0
+        self._buf = bytearray(_OUT)
+        self._ids = [0, 0]
+        self._good = self._long = False
+
+    def poll(self):
+        """Looks for the code for some seconds: the id of its sender, or 0. Raises ThimbleError."""
+        start = time.ticks_ms()
+        found, first, last = self._ask()
+        if last and (not self._keep or found and first):
+            self._offset = last + 1
+        if found:
+            self._timeout = 0
+            self._ask()  # confirms it, so that the relay does not answer it
+        elif last:
+            time.sleep_ms(max(0, _APART_MS - time.ticks_diff(time.ticks_ms(), start)))
+        return found
+
+    def write_body(self, w):
+        """The parameters of getUpdates."""
+        w.raw(b'"timeout":')
+        w.num(self._timeout)
+        if self._offset:
+            w.raw(b',"offset":')
+            w.raw(b"%d" % self._offset)
+        w.raw(b',"allowed_updates":["message"]')
+
+    def _ask(self):
+        """(sender of the code or 0, whether it is the first that waits, the last update's id)."""
+        bot = self._bot
+        scanner = bot.scanner
+        bot.get_updates(self, self._timeout * 1000 + _LINK_MS)
+        sender = count = last = 0
+        event = bot.next()
+        while event >= 0:
+            path = scanner.path
+            if path > _ELEMENT:
+                self._field(path, event, scanner.length)
+            elif event == OPEN:
+                self._ids[:] = (0, 0)
+                self._good = self._long = False
+            elif event == CLOSE and not sender:
+                count += 1
+                last = self._ids[0]
+                sender = self._ids[1] if self._good else 0
+            if event == CLOSE:
+                bot.scratch()
+            else:
+                scanner.out(self._buf, 0, _OUT)
+            event = bot.next()
+        return sender, count == 1, last
+
+    def _field(self, path, event, size):
+        if path != _TEXT:
+            self._ids[path - _UPDATE] = int(bytes(self._buf[:size]))
+            return
+        words = bytes(self._buf[:size]).split()
+        self._good = not self._long and words[-1:] == [self._wanted] and len(words) < 3
+        self._long = event == PIECE

@@ -1,0 +1,191 @@
+"""Proofs that a configuration works: what the wizard, the console's ``test`` and ``make
+configure`` have in common. An overlay.
+
+Each raises a ThimbleError that says what does not work.
+"""
+
+import gc
+import time
+
+from micropython import const
+
+from thimble import overlay
+from thimble.core.errors import ApiError, ConfigError, NetError, ThimbleError
+from thimble.model import request
+from thimble.net.dns import Resolver
+from thimble.net.http import Http
+from thimble.net.link import Link
+from thimble.telegram.bot import Bot
+
+_JOIN_MS = const(45_000)
+_YEAR = const(2026)  # as net.clock.BUILD_YEAR
+_QUESTION = b"Answer with one word: hello"
+_OUT = const(320)
+_SHOWN = const(60)
+_SILENCE_MS = const(60_000)
+# Answers "success" to whoever reaches it; a captive portal answers something else.
+_OPEN = "http://detectportal.firefox.com/success.txt"
+_BUSY = "an answer is being written; try again when it is done"
+
+
+class Quiet:
+    """A log that keeps nothing: the one who asks says what went wrong."""
+
+    def info(self, line):
+        pass
+
+    fail = info
+
+
+def blotted(text, secrets):
+    """``text`` without the secrets, wherever it comes from."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def join(board, settings, tick, first=False):
+    """Joins a network; ``first``: gives up as soon as one has failed. The network's name."""
+    from thimble.net.wifi import Wifi
+
+    wifi = Wifi(board, settings.wifi, Quiet())
+    end = time.ticks_add(time.ticks_ms(), _JOIN_MS)
+    while not wifi.serve(time.ticks_ms()):
+        if first and wifi.error or time.ticks_diff(end, time.ticks_ms()) <= 0:
+            raise NetError("wifi", wifi.error or "no network in time")
+        tick()
+        time.sleep_ms(100)
+    return wifi.ssid
+
+
+def clock(board, settings, tick):
+    """Sets the clock; a failure counts only where it was never set."""
+    resolver = Resolver(tick, board.servers)
+    try:
+        overlay.call("net.clock", "sync", resolver, tick, board.set_clock, settings.clock.servers)
+    except NetError:
+        if time.gmtime()[0] < _YEAR:
+            raise
+
+
+def portal():
+    """Raises NetError where a captive portal answers in the place of the Internet.
+
+    By `requests` where it is there: plain HTTP, no secret. No answer at all says nothing.
+    """
+    try:
+        import requests
+
+        answer = requests.get(_OPEN, timeout=10)
+        said = answer.text.strip()
+        answer.close()
+    except (ImportError, OSError, ValueError, NotImplementedError):
+        return
+    if said != "success":
+        raise NetError("wifi", "a captive portal stands before the Internet; a board cannot pass")
+
+
+def way(board, settings, section, tick):
+    """An Http of its own for the endpoint of ``section``."""
+    from thimble.net import roots
+
+    secure, host = section.endpoint[:2]
+    gc.collect()
+    tls = roots.context([host], board.roots, settings.tls.ca) if secure else None
+    link = Link(Resolver(tick, board.servers), tick, tls)
+    return Http(link, bytearray(1024), bytearray(512))
+
+
+def telegram(http, section, paths=()):
+    """A Bot that has called getMe; ``paths`` as Bot takes them."""
+    secure, host, port, path = section.endpoint
+    http.origin(host, port, secure)
+    bot = Bot(http, section.token, path, paths)
+    try:
+        bot.get_me()
+    except ApiError as error:
+        if error.status in (401, 404):
+            raise ConfigError("Telegram refused the token (%d)" % error.status)
+        raise
+    return bot
+
+
+def username(bot):
+    """@ and the bot's name."""
+    return "@" + bytes(bot.username[: bot.username_len]).decode()
+
+
+def model(http, section):
+    """What the model of ``section`` says, see word."""
+    asked = request.Model(http, section, bytearray(_OUT))
+    asked.silence_ms = asked.progress_ms = asked.answer_ms = _SILENCE_MS
+    return word(asked)
+
+
+def word(asked):
+    """The beginning of what the Model ``asked`` says when it is asked for one word."""
+    said = ""
+    try:
+        asked.ask(None, _QUESTION, 0, len(_QUESTION))
+        while True:
+            event = asked.poll(250)
+            if event == request.TEXT and len(said) < _SHOWN:
+                said += bytes(asked.out[asked.pos : asked.end]).decode()
+            elif event == request.DONE:
+                break
+    finally:
+        asked.close()
+    if not said:
+        raise ConfigError("the model's answer was empty; more model.max_tokens may help")
+    return "".join([char for char in said[:_SHOWN] if char >= " "])
+
+
+def test(relay):
+    """The console's ``test``: both services, over the connection that else goes to the model."""
+    config, chats, http = relay.config, relay.memory.chats, relay.model.http
+    if chats.busy is not None:
+        print(_BUSY)
+        return
+    chats.busy = http  # nobody else uses the connection, and no second test begins
+    secure, host, port, _ = config.model.endpoint
+    try:
+        relay.model.close()
+        _say("telegram", lambda: username(telegram(http, config.telegram)), config)
+        http.origin(host, port, secure)
+        gc.collect()
+        _say("model", lambda: word(relay.model), config)
+    finally:
+        http.origin(host, port, secure)
+        chats.busy = None
+
+
+def _say(what, proof, config):
+    """Prints what became of one proof; whether it held."""
+    try:
+        said, good = proof(), True
+    except ThimbleError as error:
+        said, good = error, False
+    print("%-9s %s: %s" % (what, "works" if good else "FAILS", blotted(str(said), config.secrets)))
+    return good
+
+
+def report(board, path):
+    """Proves the configuration at ``path`` and prints what works; whether all of it does."""
+    from thimble import config
+
+    def tick():
+        pass
+
+    made = config.ready(path)
+    if board.wlan is not None:
+        if not _say("wifi", lambda: join(board, made, tick), made):
+            return False
+        if not _say("clock", lambda: clock(board, made, tick) or "is right", made):
+            return False
+
+    def bot():
+        return username(telegram(way(board, made, made.telegram, tick), made.telegram))
+
+    good = _say("telegram", bot, made)
+    answer = _say("model", lambda: model(way(board, made, made.model, tick), made.model), made)
+    return good and answer

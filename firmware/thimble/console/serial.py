@@ -1,0 +1,69 @@
+"""The serial line's commands beside status and log, while the relay runs: an overlay."""
+
+import json
+
+from micropython import const
+
+from thimble import overlay
+
+_ASKED = const(1)  # as board.base
+_SAFE_MODE = const(3)
+_HELP = """status  one line of JSON
+log     the last lines of the log
+config  shows all settings; config model.name NAME sets one
+test    asks Telegram and the model, and says what works
+reboot  restarts
+safe    restarts into safe mode, or out of it
+setup   how to get to the wizard
+help    this"""
+
+
+def carry_out(relay, line):
+    """Carries out ``line``, bytes, if it is one of these commands."""
+    name, _, rest = line.partition(b" ")
+    if name == b"config":
+        _config(rest)
+    elif line == b"test":
+        overlay.call("console.prove", "test", relay)
+    elif line == b"reboot" or line == b"safe":
+        _restart(relay, line == b"safe")
+    elif line == b"setup":
+        print("Ctrl-C ends the relay; then: import thimble; thimble.setup()")
+    elif line == b"help":
+        print(_HELP)
+    else:
+        print("unknown command; help lists them")
+
+
+def _config(line):
+    """Shows the configuration, or one setting of it, or changes one."""
+    from thimble import config
+
+    try:
+        name, _, value = line.decode().strip().partition(" ")
+        section, _, key = name.partition(".")
+        if value:
+            if name in config.SECRETS or name == "wifi.networks":
+                raise config.ConfigError("%s is secret: thimble.setup() asks for it" % name)
+            config.set(name, value.strip())
+            print("saved; it counts from the next start (reboot)")
+        elif key:
+            print(json.dumps(config.get(name)))
+        else:
+            found = {section: config.get(section)} if section else config.get()
+            for section in sorted(found):
+                for key in sorted(found[section]):
+                    print("%s.%s = %s" % (section, key, json.dumps(found[section][key])))
+    except (config.ConfigError, OSError, UnicodeError) as error:
+        print("not done: %s" % error)
+    finally:
+        overlay.unload("config", "net.url")
+
+
+def _restart(relay, safe):
+    """Restarts, into safe mode or out of it. What was received is on flash before."""
+    if not relay.journal.commit():
+        print("flash cannot be written; restarting all the same")
+    board = relay.board
+    print("restarting")
+    board.restart(_SAFE_MODE if safe and board.mark != _SAFE_MODE else _ASKED)

@@ -1,0 +1,242 @@
+"""A house whose firmware can be put under memory pressure from its console.
+
+The firmware is the relay as it is, started by a script that adds commands to the console:
+
+    take N     allocates until N bytes are held, in pieces of 256; ``give`` lets go of all
+    starve K   as soon as the next message is there the collector is stopped, the heap filled with
+               tuples of one block each, and K of these are freed; the turn behind it empties it
+    poll K     the same, but at once, so that it holds for the poll too
+    file NAME  a file of the flash, as JSON
+    cold       the same connections are closed before, and addresses forgotten
+    turns N    it is emptied only behind N turns
+    fast       no flood limits of our own
+    look       looks at the gauges now, as is done every 30 s
+    later N    the clock goes N minutes on
+    state      a line of JSON: what memory, conversations and connections are like
+"""
+
+from __future__ import annotations
+
+import json
+
+from relay_kit import Board, House
+
+from tools import build, runtime
+
+SCRIPT = """
+import gc
+import json
+
+import thimble
+
+_booted = thimble.boot()
+from thimble.relay import Relay
+
+
+class Free:
+    def wait_ms(self, peer, now, spare):
+        return 0
+
+    def spend(self, peer, now):
+        pass
+
+    def block(self, peer, now, seconds):
+        pass
+
+
+class Handled(Relay):
+    def __init__(self, *args):
+        self.held = None
+        self.filler = None
+        self.starve = -1
+        self.cold = False
+        self.turns_left = self.left = 0
+        self.shift = 0
+        self.ran_out = 0
+        super().__init__(*args)
+        self.read_line = self.board.read_line
+        self.board.read_line = self.line
+
+    def line(self):
+        line = self.read_line()
+        return self.do(line) if line else line
+
+    def do(self, line):
+        word, _, number = line.partition(b" ")
+        if word == b"take":
+            self.held = []
+            try:
+                while len(self.held) * 256 < int(number):
+                    self.held.append(bytearray(256))
+            except MemoryError:
+                pass
+            print(json.dumps({"held": len(self.held) * 256}))
+        elif word == b"give":
+            self.held = None
+            print("{}")
+        elif word in (b"starve", b"poll"):
+            self.starve = int(number)
+            if word == b"poll":
+                self.fill()
+            print("{}")
+        elif word == b"turns":
+            self.turns_left = int(number)
+            print("{}")
+        elif word == b"file":
+            with open("/flash/" + number.decode(), "rb") as file:
+                print(json.dumps({"file": "".join(chr(one) for one in file.read())}))
+        elif word == b"cold":
+            self.cold = True
+            print("{}")
+        elif word == b"fast":
+            self.reply.limits = self.aside.limits = Free()
+            print("{}")
+        elif word == b"look":
+            if self.memory.chats.busy is None:
+                self._look(True)
+            print("{}")
+        elif word == b"later":
+            self.shift += int(number)
+            self._tell_time()
+            print("{}")
+        elif word == b"state":
+            self.state()
+        else:
+            return line
+        return None
+
+    def state(self):
+        memory = self.memory
+        chats = {}
+        for chat in memory.chats.all:
+            if chat.key_len:
+                chat.rewind()
+                roles = [chat.next_turn() for _ in range(chat.turns)]
+                chats[bytes(chat.key[: chat.key_len]).decode()] = roles
+        print(
+            json.dumps(
+                {
+                    "segments": memory.segments.count,
+                    "free": memory.segments.free,
+                    "level": memory.pressure.level,
+                    "fill": memory.fill(),
+                    "heap": memory.heap(),
+                    "handshakes": self.model_link.handshakes,
+                    "model_open": self.model_link.is_open,
+                    "cached": len(self.resolver._cache),
+                    "busy": memory.chats.busy is not None,
+                    "chats": chats,
+                    "calls": self.calls,
+                    "inbox": self.inbox.count,
+                    "answered": self.answered,
+                    "files": self.sessions.files,
+                    "ran_out": self.ran_out,
+                    "left": self.left,
+                    "compactions": memory.compactions,
+                }
+            )
+        )
+
+    def _tell_time(self):
+        super()._tell_time()
+        self.minute += self.shift
+        self.sessions.now = self.updates.minute = self.minute
+
+    def _turn(self):
+        if self.filler is not None and self.turns_left <= 0:
+            self.empty()
+        self.turns_left -= 1
+        super()._turn()
+
+    def empty(self):
+        self.filler = None
+        gc.collect()
+        gc.enable()
+
+    def _poll(self, timeout_s):
+        super()._poll(timeout_s)
+        if self.starve >= 0 and (self.inbox.count or self.asides.count):
+            self.fill()
+
+    def fill(self):
+        if self.cold:
+            self.cold = False
+            self.telegram_link.close()
+            self.model.close()
+            self.resolver.clear()
+        count = self.starve
+        self.starve = -1
+        gc.collect()
+        gc.disable()
+        try:
+            while True:
+                self.filler = (None, self.filler)
+        except MemoryError:
+            pass
+        while count and self.filler:
+            self.filler = self.filler[1]
+            count -= 1
+        gc.collect()
+        self.left = gc.mem_free()
+
+    def _starved(self):
+        self.ran_out += 1
+        return super()._starved()
+
+
+def main():
+    board = _booted[1]
+    try:
+        relay = Handled(*_booted)
+        gc.threshold(-1)
+        relay.run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        board.close()
+
+
+main()
+"""
+
+
+class Pressed(House):
+    """A House with the commands above."""
+
+    def __enter__(self) -> Pressed:
+        source = self.folder / "pressed.py"
+        target = source.with_suffix(".mpy")
+        source.write_text(SCRIPT)
+        build.compile_file(source, target, runtime.find().march, source.name)
+        self.target = target
+        self._options.setdefault("heap", "184k")  # the script lives there too
+        return self.start()
+
+    def start(self) -> Pressed:
+        """Starts the firmware (again)."""
+        path = self.folder / "thimble.json"
+        path.write_text(json.dumps(self.config))
+        self.board = Board(path, self.folder / "root", **self._options)
+        argv, env = self.board._command
+        self.board._command = [*argv[:-1], str(self.target)], env
+        self.board.__enter__()
+        return self
+
+    def restart(self) -> None:
+        """Stops the firmware, cleanly, and starts it again."""
+        self.board.stop()
+        self.start()
+
+    def do(self, command, timeout=20) -> dict:
+        """What the console answers to one of the commands above, once it has memory to do so."""
+        said = self.board.ask(command, timeout)
+        while not said.startswith("{"):
+            said = self.board.ask(command, timeout)
+        return json.loads(said)
+
+    def file(self, name) -> str:
+        """A file of the flash, a character for each byte."""
+        return self.do(f"file {name}")["file"]
+
+    def state(self) -> dict:
+        return self.do("state")

@@ -1,0 +1,215 @@
+"""Compaction: the older half of a long conversation becomes a summary that the model writes."""
+
+import itertools
+
+import pytest
+from memory_kit import Pressed
+
+SYSTEM = "Answer briefly."
+MOST = 16
+ASKED = "Summarize our conversation"
+HEAD = "Summary of our conversation so far:\n"
+SAID = "Ada asks about tea 🍵; green is settled."
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Starts a house of the test's own."""
+    houses = []
+
+    def start(memory=None, **options):
+        settings = {
+            "model": {"system": SYSTEM},
+            "memory": {"max_messages": MOST, **(memory or {})},
+        }
+        houses.append(Pressed(tmp_path / str(len(houses)), settings=settings, **options))
+        house = houses[-1].__enter__()
+        house.do("fast")
+        return house
+
+    yield start
+    for house in houses:
+        house.__exit__()
+
+
+def fill(house, chat, count=MOST // 2 + 1, size=0):
+    """So many exchanges."""
+    for number in range(count):
+        house.ask(f"{number}".ljust(size, "x"), chat)
+
+
+def summaries(house) -> list[int]:
+    """Which of the requests on record ask for a summary."""
+    return [
+        number for number, prompt in enumerate(house.prompts()) if prompt[-1][1].startswith(ASKED)
+    ]
+
+
+def texts(prompt) -> list[str]:
+    return [text for _, text in prompt]
+
+
+def alternates(prompt) -> bool:
+    roles = [role for role, _ in prompt]
+    return roles == [
+        "system",
+        *itertools.islice(itertools.cycle(["user", "assistant"]), len(roles) - 1),
+    ]
+
+
+def compacted(house, count=1):
+    return house.wait(lambda: house.state()["compactions"] >= count)
+
+
+@pytest.mark.parametrize("api", ["openai", "anthropic"])
+def test_the_older_half_becomes_a_summary_at_the_head_of_the_next_prompt(build, api):
+    house = build(api=api)
+    chat = house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(text=SAID)
+    house.ask(f"{MOST // 2}", chat)
+    compacted(house)
+    calls = house.state()["calls"]
+    house.ask("and now?", chat)
+
+    asked, then = house.prompts()[-2:]
+    # Eighteen turns: the older half ends where the user speaks.
+    assert texts(asked)[1:-1] == list("00112233")
+    assert asked[-1][0] == "user" and asked[-1][1].startswith(ASKED)
+    assert texts(then)[2:] == [*"455667788", "and now?"]
+    assert then[1] == ("user", HEAD + SAID + "\n\n4")
+    assert alternates(asked) and alternates(then)
+    assert house.state()["compactions"] == 1
+    assert calls == MOST // 2 + 1 + 1
+
+
+def test_a_summary_that_does_not_end_is_cut_at_768_bytes_and_a_whole_character(build):
+    house = build()
+    chat = house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(length=5000, unit="wörter 🧵 ", deltas=200)
+    house.ask("last", chat)
+    compacted(house)
+    house.ask("and now?", chat)
+
+    head = house.prompts()[-1][1][1].removeprefix(HEAD).removesuffix("\n\n4")
+    assert 760 < len(head.encode()) <= 768
+    assert ("wörter 🧵 " * 200).startswith(head)
+
+
+def test_the_summary_is_there_after_a_restart(build):
+    house = build()
+    chat = house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(text=SAID)
+    house.ask("last", chat)
+    compacted(house)
+    house.restart()
+    house.ask("and now?", chat)
+
+    assert house.prompts()[-1][1] == ("user", HEAD + SAID + "\n\n4")
+    assert texts(house.prompts()[-1])[2:] == [*"4556677", "last", "last", "and now?"]
+
+
+def test_a_message_that_comes_meanwhile_is_answered_first_and_nothing_has_changed(build):
+    house = build()
+    chat = house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(length=600, delay=1, deltas=30)
+    house.ask("last", chat)
+    house.wait(lambda: summaries(house))
+    house.ask("in between", chat, timeout=6)
+
+    said = texts(house.prompts()[-1])[1:]
+    assert said == [*"0011223344556677", "last", "last", "in between"]
+    assert house.state()["compactions"] == 0
+    house.do("look")
+    house.ask("again", chat, timeout=15)
+    compacted(house)
+    assert len(summaries(house)) == 2
+
+
+def test_where_the_model_cannot_whole_oldest_turns_go(build):
+    house = build()
+    chat = house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(status=503)
+    house.ask("last", chat)
+    compacted(house)
+    house.ask("and now?", chat)
+
+    assert texts(house.prompts()[-1])[1:] == [*"556677", "last", "last", "and now?"]
+    assert len(summaries(house)) == 1
+
+
+def test_stop_while_a_summary_is_written_is_answered(build):
+    house = build()
+    chat = house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(length=600, delay=1, deltas=30)
+    house.ask("last", chat)
+    house.wait(lambda: summaries(house))
+    house.say("/stop", chat)
+    house.last(chat, "Nothing is being written here.", 6)
+
+
+@pytest.mark.parametrize("command", ["/new", "/retry", "/more"])
+def test_commands_do_after_a_compaction_what_they_always_do(build, command):
+    house = build()
+    chat = house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(text=SAID)
+    house.ask("last", chat)
+    compacted(house)
+    house.cloud.models.default(text="done")
+    if command == "/new":
+        house.say("/new", chat)
+        house.last(chat, "A new conversation begins.")
+        house.say("after", chat)
+        house.last(chat, "done")
+        assert texts(house.prompts()[-1])[1:] == ["after"]
+        return
+    house.say(command, chat)
+    house.last(chat, "done")
+    said = texts(house.prompts()[-1])[1:]
+    assert said[0] == HEAD + SAID + "\n\n4"
+    more = "Go on exactly where you stopped."
+    end = ["last"] if command == "/retry" else ["last", "last", more]
+    assert said[1:] == [*"4556677", *end]
+    assert alternates(house.prompts()[-1])
+
+
+def test_a_long_conversation_is_compacted_a_bounded_number_of_times(build):
+    house = build(memory={"max_messages": 20})
+    chat = house.chat()
+    fill(house, chat, 100, size=60)
+
+    asked = summaries(house)
+    # Each one takes at least eight turns, four exchanges, away.
+    assert 3 <= len(asked) <= 100 // 4
+    assert len(house.prompts()) == 100 + len(asked)
+    assert all(alternates(prompt) for prompt in house.prompts())
+    assert len(house.prompts()[-1]) <= 20 + 4
+
+
+def test_full_segments_are_compacted_until_the_pressure_is_over_and_not_at_every_message(build):
+    house = build(memory={"max_messages": 1000})
+    chat = house.chat()
+    house.cloud.models.default(length=700)
+    for number in range(60):
+        house.say(f"{number} ".ljust(700, "y"), chat)
+        house.wait(lambda number=number: len(house.texts(chat)) == number + 1)
+        # A person reads before the next message.
+        house.wait(lambda: not house.state()["level"])
+
+    asked = summaries(house)
+    assert len(house.prompts()) == 60 + len(asked)
+    assert 2 <= len(asked) <= 60 // 3
+    assert all(alternates(prompt) for prompt in house.prompts())

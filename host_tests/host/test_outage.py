@@ -1,0 +1,122 @@
+"""The model is out of reach: messages wait in the journal, and all else goes on."""
+
+import pytest
+from relay_kit import House
+
+WAITING = "The model cannot be reached just now. I will answer when it is back."
+NO_MODEL = "The model could not be reached for too long. Please ask again later."
+
+# Runs in MicroPython: every message in the journal came so many minutes earlier.
+AGED = """
+import vfs
+from thimble.board.unix import Flash
+from thimble.core import octets
+
+vfs.mount(vfs.VfsLfs2(Flash(%r, 212)), "/flash")
+with open("/flash/journal", "rb") as file:
+    data = bytearray(file.read())
+at = count = 0
+while at < len(data):
+    n = data[at + 3] | data[at + 4] << 8
+    if data[at] == 2:
+        minute = int.from_bytes(data[at + 71 : at + 75], "little") - %d
+        data[at + 71 : at + 75] = minute.to_bytes(4, "little")
+        crc = octets.crc16(data, at + 7, n, octets.crc16(data, at, 5, 0xFFFF))
+        data[at + 5 : at + 7] = crc.to_bytes(2, "little")
+        count += 1
+    at += 7 + n
+with open("/flash/journal", "wb") as file:
+    file.write(data)
+vfs.umount("/flash")
+print(count)
+"""
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A house whose model has a port of its own: `house.model`."""
+    house = House(tmp_path / "house", settings={"model": {"patience_min": 60}})
+    house.model = house.cloud.listen()
+    house.config["model"]["url"] = house.model.url + "/v1"
+    with house:
+        yield house
+
+
+def test_messages_wait_for_a_model_that_refuses_connections_and_all_else_goes_on(house):
+    chat, other = house.ask("before"), house.chat()
+    house.cloud.unlisten(house.model)
+    house.cloud.telegram.say_many(["one", "two"], chat)
+    house.last(chat, WAITING, 20)
+    house.say("three", other)
+    house.last(other, WAITING)
+    house.say("/status", other)
+    house.wait(lambda: "memory" in house.texts(other)[-1])
+    house.say("/help", other)
+    house.wait(lambda: "/retry" in house.texts(other)[-1])
+    house.quiet()
+
+    house.kill()
+    house.start()
+    house.say("four", chat)
+    house.quiet(4)
+    assert house.texts(chat) == ["before", WAITING], "told once, also after a restart"
+    assert len(house.texts(other)) == 3
+
+    house.cloud.relisten(house.model)
+    house.last(chat, "four", 30)
+    house.last(other, "three")
+    assert house.texts(chat) == ["before", WAITING, "one", "two", "four"]
+    assert [turn[1] for turn in house.prompts()[-1]][-1:] in (["four"], ["three"])
+    house.ask("and on", chat)
+    spoken = ["before", "before", "one", "one", "two", "two", "four", "four", "and on"]
+    assert [words for _, words in house.prompts()[-1]] == spoken
+
+
+def test_what_needs_no_model_is_answered_in_an_outage_in_its_place(house):
+    waits, chat = house.ask("before"), house.ask("something")
+    house.cloud.models.default(status=503)
+    house.say("wait", waits)
+    house.last(waits, WAITING, 20)
+    house.say("/new", waits)
+    house.say("/history", chat)
+    house.wait(lambda: house.texts(chat)[-1].startswith("> something"))
+    house.say("/new", chat)
+    house.last(chat, "A new conversation begins.")
+    house.cloud.telegram.photo(chat=chat)
+    house.last(chat, "I can read only text.")
+    assert house.texts(waits) == ["before", WAITING]
+    house.cloud.models.default(mode="echo")
+    house.last(waits, "A new conversation begins.", 30)
+    assert house.texts(waits)[2:] == ["wait", "A new conversation begins."]
+
+
+def test_restarts_in_an_outage_are_no_attempts(house):
+    house.cloud.models.default(status=503)
+    chat = house.say("patience")
+    house.last(chat, WAITING, 20)
+    for _ in range(4):
+        count = len(house.cloud.models.calls())
+        house.kill()
+        house.start()
+        house.wait(lambda count=count: len(house.cloud.models.calls()) > count)
+        house.quiet()
+    house.cloud.models.default(mode="echo")
+    house.last(chat, "patience", 30)
+    assert house.texts(chat) == [WAITING, "patience"]
+
+
+def test_a_message_that_waited_too_long_is_closed_with_an_apology(house, device):
+    house.cloud.models.default(status=503)
+    chat, other = house.say("too long"), house.chat()
+    house.last(chat, WAITING, 20)
+    house.quiet()
+    house.kill()
+    done = device.run(AGED % (str(house.flash), 62))
+    assert done.stdout.strip() == "1", done
+    house.start()
+    house.last(chat, NO_MODEL, 20)
+    house.say("in time", other)
+    house.last(other, WAITING, 20)
+    house.cloud.models.default(mode="echo")
+    house.last(other, "in time", 30)
+    assert house.texts(chat) == [WAITING, NO_MODEL]

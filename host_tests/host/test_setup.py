@@ -1,0 +1,305 @@
+"""The wizard, driven through a terminal, against the simulated cloud."""
+
+import io
+import json
+import re
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+from relay_kit import OWNER
+
+from tools.cloud.cloud import Cloud
+from tools.cloud.models import NAMES
+from tools.witness import WITNESS
+
+ROOT = Path(__file__).parents[2]
+ENTER = "\r"
+WRONG = "987654321:AAF-not-the-token-of-anybody-00000"
+
+
+@pytest.fixture
+def cloud():
+    with Cloud(chats=(OWNER, 77)) as cloud:
+        cloud.telegram.flood_limits(enabled=False)
+        cloud.models.default(mode="friendly")
+        yield cloud
+
+
+@pytest.fixture
+def config(cloud, tmp_path):
+    """A configuration that only says where the simulated services are."""
+    path = tmp_path / "thimble.json"
+    urls = cloud.urls
+    bare = {
+        "telegram": {"url": urls["telegram"]},
+        "model": {"url": urls["models"]},
+        "tls": {"ca": str(cloud.ca_der)},
+    }
+    path.write_text(json.dumps(bare))
+    return path
+
+
+@pytest.fixture
+def whole(cloud, config):
+    """A configuration with which a relay would run."""
+    config.write_text(json.dumps(cloud.config(ca=str(cloud.ca_der))))
+    return config
+
+
+@pytest.fixture
+def wizard(cloud, config):
+    """Starts the wizard on a terminal. All that it showed is looked through for secrets."""
+    started = []
+
+    def start(section=""):
+        argv = ["-m", "tools.run", "--config", str(config), "--setup"] + [section] * bool(section)
+        child = pexpect.spawn(sys.executable, argv, cwd=ROOT, timeout=20, encoding="utf-8")
+        child.logfile_read = io.StringIO()
+        child.delaybeforesend = 0.01
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+        shown = child.logfile_read.getvalue()
+        WITNESS.heard({"THIMBLE_CONFIG": str(config)}, shown.encode())
+        for secret in (cloud.token, cloud.key, WRONG):
+            assert secret not in shown and secret[:-4] not in shown and secret[4:] not in shown
+
+
+def answer(child, question, text):
+    child.expect(rf"\n{re.escape(question)}[^\n]*\]: ")
+    child.send(text + ENTER)
+
+
+def code(child):
+    child.expect(r"/start (\d{8})\s")
+    number = child.match[1]
+    child.expect_exact("Enter goes on without.")
+    return number
+
+
+def ended(child):
+    child.expect(pexpect.EOF)
+    child.wait()
+    return child.exitstatus
+
+
+def test_the_first_setup_asks_proves_pairs_and_saves(cloud, config, wizard):
+    child = wizard()
+    child.expect_exact("Wi-Fi: the system keeps the network.")
+    answer(child, "Bot token", cloud.token)
+    child.expect_exact("Hello, I am @")
+    child.expect_exact("Answered are: nobody.")
+    number = code(child)
+    cloud.telegram.say(chat=77, text="is anybody there?")
+    cloud.telegram.say(chat=OWNER, text=f"/start {number}")
+    child.expect_exact(f"{OWNER} is on the list now.")
+    answer(child, "API", "")
+    answer(child, "URL", "")
+    answer(child, "Key", cloud.key)
+    answer(child, "Model", NAMES[0])
+    child.expect(r"The model says: \w+")
+    child.expect_exact("Saved in ")
+    assert ended(child) == 0
+    values = json.loads(config.read_text())
+    assert values["telegram"]["token"] == cloud.token
+    assert values["telegram"]["allow"] == [OWNER]
+    assert (values["model"]["key"], values["model"]["name"]) == (cloud.key, NAMES[0])
+    assert values["tls"]["ca"] == str(cloud.ca_der)
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    assert cloud.telegram.pending() == 0
+
+
+def test_a_second_setup_changes_one_thing_and_keeps_all_else(cloud, whole, wizard):
+    before = json.loads(whole.read_text())
+    child = wizard()
+    answer(child, f"Bot token from @BotFather […{cloud.token[-4:]}", "")
+    child.expect_exact("Hello, I am @")
+    answer(child, "API", "")
+    answer(child, "URL", "")
+    answer(child, f"Key, - for none […{cloud.key[-4:]}", "")
+    answer(child, f"Model [{NAMES[0]}", NAMES[1])
+    child.expect_exact("Saved in ")
+    assert ended(child) == 0
+    before["model"]["name"] = NAMES[1]
+    assert json.loads(whole.read_text()) == before
+
+
+def test_one_section_alone_asks_for_nothing_else(cloud, whole, wizard):
+    child = wizard("model")
+    answer(child, "API", "")
+    answer(child, "URL", "")
+    answer(child, "Key", "")
+    answer(child, "Model", NAMES[1])
+    child.expect_exact("Saved in ")
+    assert "Bot token" not in child.logfile_read.getvalue()
+    assert json.loads(whole.read_text())["model"]["name"] == NAMES[1]
+    assert not cloud.telegram.calls()
+
+
+def test_ctrl_c_leaves_everything_as_it_was(cloud, whole, wizard):
+    before = whole.read_bytes()
+    child = wizard()
+    answer(child, "Bot token", "")
+    answer(child, "API", "anthropic")
+    child.expect_exact("URL [https://")
+    child.sendintr()
+    child.expect_exact("Nothing was changed.")
+    assert ended(child) == 0
+    assert whole.read_bytes() == before
+    assert [path.name for path in whole.parent.glob("thimble*")] == ["thimble.json"]
+
+
+def test_ctrl_c_ends_a_proof_that_takes_long(cloud, whole, wizard):
+    before = whole.read_bytes()
+    cloud.models.script(first=30)
+    child = wizard("model")
+    for question in ("API", "URL", "Key", "Model"):
+        answer(child, question, "")
+    cloud.wait_for(cloud.models.calls)
+    child.sendintr()
+    child.expect_exact("Nothing was changed.")
+    assert ended(child) == 0
+    assert whole.read_bytes() == before
+
+
+def test_a_wrong_token_is_refused_and_asked_for_again(cloud, config, wizard):
+    child = wizard("telegram")
+    answer(child, "Bot token", "no token at all")
+    child.expect_exact("do not belong there")
+    answer(child, "Bot token", "12345")
+    child.expect_exact("must look like 123456:ABC")
+    answer(child, "Bot token", WRONG)
+    child.expect_exact("Telegram refused the token (401)")
+    answer(child, f"Bot token from @BotFather […{WRONG[-4:]}", cloud.token)
+    child.expect_exact("Hello, I am @")
+    child.expect_exact("Saved in ")
+    assert json.loads(config.read_text())["telegram"]["token"] == cloud.token
+
+
+def test_a_model_that_refuses_is_said_with_its_reason_and_without_the_key(cloud, whole, wizard):
+    cloud.models.script(status=401, message=f"no such key: {cloud.key}")
+    child = wizard("model")
+    for name, said in (("", "401"), ("gpt-nought", "404"), (NAMES[0], "The model says:")):
+        for question in ("API", "URL", "Key"):
+            answer(child, question, "")
+        answer(child, "Model", name)
+        child.expect_exact(said)
+    child.expect_exact("Saved in ")
+
+
+def test_a_terminal_that_is_unplugged_leaves_everything_as_it_was(cloud, config, wizard):
+    before = config.read_bytes()
+    child = wizard()
+    answer(child, "Bot token", cloud.token)
+    child.expect_exact("Hello, I am @")
+    child.expect_exact("Enter goes on without.")
+    child.close(force=False)
+    deadline = time.monotonic() + 10
+    while child.isalive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not child.isalive()
+    assert config.read_bytes() == before
+    assert [path.name for path in config.parent.glob("thimble*")] == ["thimble.json"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "\x1b[200~{}\x1b[201~",  # a bracketed paste
+        "  {}\t ",
+        "\x00\x01{}\x1b[A",
+        "x\x7f{}",
+        "ü\x7f{}",
+        "{}\r\n"[:-2],
+    ],
+)
+def test_what_a_paste_brings_with_it_is_dropped(cloud, config, wizard, typed):
+    child = wizard("telegram")
+    answer(child, "Bot token", typed.format(cloud.token))
+    child.expect_exact("Hello, I am @")
+    child.expect_exact("Saved in ")
+    assert json.loads(config.read_text())["telegram"]["token"] == cloud.token
+
+
+def test_strange_bytes_are_refused_with_a_sentence_and_change_nothing(cloud, whole, wizard):
+    before = whole.read_bytes()
+    child = wizard("telegram")
+    child.expect_exact("]: ")
+    for data, said in (
+        (b"\xff\xfe\x80", "not UTF-8 text"),
+        ("﻿".encode() + cloud.token.encode(), "do not belong there"),
+        ("123456:\u200bABC".encode(), "do not belong there"),
+        (b"1:" + b"A" * 5000, "too long"),
+    ):
+        child.ptyproc.write(data + b"\r")
+        child.expect_exact(said)
+    child.expect_exact("]: ")
+    child.sendintr()
+    child.expect_exact("Nothing was changed.")
+    assert whole.read_bytes() == before
+
+
+def test_pairing_takes_only_who_sends_the_code_and_keeps_what_waits(cloud, whole, wizard):
+    cloud.telegram.say(chat=OWNER, text="for the relay")
+    child = wizard("pair")
+    child.expect_exact(f"Answered are: {OWNER}.")
+    number = code(child)
+    for text in ("hello", number[:-1], number + "0", "x" * 80 + f" {number}", f"a b {number}"):
+        cloud.telegram.say(chat=77, text=text)
+    time.sleep(1.5)
+    cloud.telegram.say(chat=77, text=number)
+    child.expect_exact("77 is on the list now.")
+    child.expect_exact("Saved in ")
+    assert json.loads(whole.read_text())["telegram"]["allow"] == [OWNER, 77]
+    assert cloud.telegram.pending() == 7
+
+
+def test_enter_goes_on_without_pairing(cloud, whole, wizard):
+    child = wizard("pair")
+    code(child)
+    child.send(ENTER)
+    child.expect_exact("Nobody was paired.", timeout=15)
+    child.expect_exact("Saved in ")
+    assert json.loads(whole.read_text())["telegram"]["allow"] == [OWNER]
+
+
+def test_a_webhook_is_removed_for_pairing(cloud, whole, wizard):
+    from cloud_kit import Api
+
+    Api(cloud)("setWebhook", url="https://hooks.test/")
+    child = wizard("pair")
+    number = code(child)
+    cloud.telegram.say(chat=77, text=number)
+    child.expect_exact("77 is on the list now.")
+
+
+def test_a_section_that_there_is_not_is_said(wizard):
+    child = wizard("weather")
+    child.expect_exact("weather is not a section; there are wifi, telegram, pair, model")
+    assert ended(child) == 0
+
+
+def test_a_file_that_is_no_configuration_is_left_alone_unless_told_otherwise(config, wizard):
+    config.write_text('{"model": {"nmae": "x"}}')
+    child = wizard()
+    child.expect_exact("model.nmae is not a setting")
+    child.expect_exact("Ctrl-C leaves it.")
+    child.sendintr()
+    child.expect_exact("Nothing was changed.")
+    assert config.read_text() == '{"model": {"nmae": "x"}}'
+
+
+def test_the_terminal_is_given_back_as_it_was(whole, wizard):
+    child = wizard("telegram")
+    child.expect_exact("]: ")
+    assert not child.getecho()
+    child.sendintr()
+    assert ended(child) == 0
+    assert re.search(r"Nothing was changed", child.logfile_read.getvalue())

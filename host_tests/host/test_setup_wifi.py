@@ -1,0 +1,189 @@
+"""The wizard's Wi-Fi section through a terminal, on a fake radio in the 32-bit runtime."""
+
+import io
+import json
+
+import pexpect
+import pytest
+from test_clock import TimeServer, good
+
+from tools.cloud.cloud import Cloud
+from tools.cloud.models import NAMES
+from tools.witness import WITNESS
+
+PASSWORD = "correct horse battery"
+WRONG = "wrong horse of the neighbour"
+SOURCE = """
+import micropython, sys
+micropython.kbd_intr(3)
+import fake_board
+radio = fake_board.install("{port}")
+from fake_board import Settings, chip
+from fake_board.radio import Net
+chip.power_on(); radio.power_on()
+radio.air["home"] = Net("{password}", -50)
+radio.air["guests"] = Net(None, -70)
+radio.air["far"] = Net("{password}", -90)
+
+class Answer:
+    text = "{portal}"
+    def close(self): pass
+
+asked = []
+def get(url, **options):
+    asked.append(url)
+    return Answer()
+sys.modules["requests"] = Settings(get=get)
+from thimble.board.{port} import Board
+from thimble.console import setup
+board = Board()
+board.config_path = "{path}"
+setup.run("{section}", board)
+print("asked", asked, "clock", chip.date is not None)
+"""
+
+
+@pytest.fixture
+def wizard(device, tmp_path):
+    """Starts the wizard on a board; its clock is set by a server of our own."""
+    path = tmp_path / "thimble.json"
+    started = []
+
+    def start(port="rp2", portal="success\\n", section="wifi", others=None, **wifi):
+        with_clock = {"clock": {"servers": [server.name]}, "wifi": wifi}
+        path.write_text(json.dumps(with_clock | (others or {})))
+        values = {"port": port, "portal": portal, "password": PASSWORD, "path": path}
+        values["section"] = section
+        argv, env = device.command(SOURCE.format(**values))
+        child = pexpect.spawn(argv[0], argv[1:], env=env, timeout=20, encoding="utf-8")
+        child.logfile_read = io.StringIO()
+        child.path = path
+        started.append(child)
+        return child
+
+    with TimeServer(good) as server:
+        yield start
+    for child in started:
+        child.close(force=True)
+        shown = child.logfile_read.getvalue()
+        WITNESS.heard({"THIMBLE_CONFIG": str(path)}, shown.encode())
+        assert PASSWORD[:-4] not in shown and WRONG[:-4] not in shown
+
+
+def answer(child, question, text=""):
+    child.expect(rf"{question}[^\n]*\]: ")
+    child.send(text + "\r")
+
+
+@pytest.mark.parametrize("port", ["rp2", "esp32"])
+def test_a_network_is_scanned_chosen_by_number_joined_and_saved(wizard, port):
+    child = wizard(port)
+    answer(child, "Country", "de")
+    child.expect(r"1  home +-50 dBm\r\n +2  guests +-70 dBm open\r\n +3  far +-90 dBm\r\n")
+    answer(child, "Network", "1")
+    answer(child, "Password", PASSWORD)
+    child.expect_exact("Joined home; the clock is 20")
+    child.expect_exact("Saved in ")
+    child.expect_exact("asked ['http://")
+    child.expect_exact("clock True")
+    wifi = json.loads(child.path.read_text())["wifi"]
+    assert (wifi["ssid"], wifi["password"], wifi["country"]) == ("home", PASSWORD, "de")
+
+
+@pytest.mark.parametrize("port", ["rp2", "esp32"])
+def test_a_wrong_password_is_said_and_asked_for_again(wizard, port):
+    child = wizard(port)
+    answer(child, "Country")
+    answer(child, "Network", "home")
+    answer(child, "Password", WRONG)
+    child.expect_exact("home refused the password")
+    answer(child, "Country")
+    answer(child, r"Network, its number or name \[home")
+    answer(child, f"Password, - for none \\[…{WRONG[-4:]}", PASSWORD)
+    child.expect_exact("Joined home;")
+    child.expect_exact("Saved in ")
+    assert json.loads(child.path.read_text())["wifi"]["password"] == PASSWORD
+
+
+def test_another_network_never_gets_the_password_of_the_one_before(wizard):
+    child = wizard(ssid="home", password=PASSWORD)
+    answer(child, "Country")
+    answer(child, "Network", "guests")
+    child.expect_exact("Joined guests;")
+    child.expect_exact("Saved in ")
+    assert json.loads(child.path.read_text())["wifi"] == {"ssid": "guests"}
+
+
+def test_a_network_that_is_away_is_said_and_ctrl_c_changes_nothing(wizard):
+    child = wizard(ssid="home", password=PASSWORD)
+    before = child.path.read_bytes()
+    answer(child, "Country")
+    answer(child, "Network", "the moon")
+    answer(child, "Password", WRONG)
+    child.expect_exact("the moon is not in reach")
+    child.expect_exact("]: ")
+    child.send("\x03")
+    child.expect_exact("Nothing was changed.")
+    assert child.path.read_bytes() == before
+
+
+def test_a_captive_portal_is_told_from_the_internet(wizard):
+    child = wizard(portal="<html>Room number, please</html>", ssid="home", password=PASSWORD)
+    for question in ("Country", "Network", "Password"):
+        answer(child, question)
+    child.expect_exact("a captive portal stands before the Internet")
+    answer(child, "Country")
+
+
+def test_a_country_that_is_none_is_refused_by_name(wizard):
+    child = wizard()
+    answer(child, "Country", "Germany")
+    child.expect_exact("wifi.country must be two letters such as DE")
+
+
+def test_another_section_alone_joins_first_and_asks_for_the_network_only_where_it_must(wizard):
+    with Cloud() as cloud:
+        others = cloud.config(secure=False)
+        child = wizard("rp2", "success\\n", "model", others, ssid="home", password=PASSWORD)
+        child.expect_exact("Joining home ...")
+        for question in ("API", "URL", "Key"):
+            answer(child, question)
+        answer(child, "Model", NAMES[1])
+        child.expect_exact("The model says:")
+        child.expect_exact("Saved in ")
+        assert json.loads(child.path.read_text())["model"]["name"] == NAMES[1]
+
+        child = wizard("esp32", "success\\n", "telegram", others, ssid="home", password=WRONG)
+        child.expect_exact("home refused the password")
+        answer(child, "Country")
+        answer(child, "Network")
+        answer(child, "Password", PASSWORD)
+        child.expect_exact("Joined home;")
+        answer(child, "Bot token")
+        child.expect_exact("Hello, I am @")
+        child.expect_exact("Saved in ")
+
+
+def test_what_configure_proves_on_a_board_begins_with_the_network_and_the_clock(device, tmp_path):
+    proof = """
+from thimble.console import prove
+for port in range(2):
+    print(prove.report(board, "{path}"))
+    radio.air["home"] = Net("another", -50)
+"""
+    path = tmp_path / "thimble.json"
+    with TimeServer(good) as server, Cloud() as cloud:
+        values = {"port": "rp2", "portal": "", "password": PASSWORD, "path": path, "section": "-"}
+        settings = {"wifi": {"ssid": "home", "password": PASSWORD}}
+        settings["clock"] = {"servers": [server.name]}
+        path.write_text(json.dumps(settings | cloud.config(secure=False)))
+        done = device.run((SOURCE + proof).format(**values))
+    lines = done.stdout.splitlines()[-7:]
+    assert [line[:16] for line in lines[:4]] == [
+        "wifi      works:",
+        "clock     works:",
+        "telegram  works:",
+        "model     works:",
+    ], done.stdout + done.stderr
+    assert lines[4] == "True" and lines[6] == "False"
+    assert "FAILS" in lines[5] and "home refused the password" in lines[5]

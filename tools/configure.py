@@ -1,0 +1,147 @@
+"""Configures a board without a person: checks a file, writes it, proves it, reports.
+
+    python -m tools.configure FILE [--port PORT] [--force]
+
+A text "env:NAME" in FILE stands for the environment's variable NAME, so that the file needs to
+hold no secret. A certificate that tls.ca names is copied as well. With the new configuration the
+board joins the network, sets its clock, calls getMe and asks the model one word. It takes the
+place of the old one only if all of that works (or with --force, whatever the board says).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tools import build, firmware, runtime
+from tools.remote import BoardError, Remote, choose
+
+CHECK = build.PROJECT / "tools" / "check_config.py"
+CONFIG = "/thimble.json"
+TRIAL = "/thimble.trial.json"
+ENV = "env:"
+CHECK_S = 20
+PROOF_S = 240  # joining, the clock, two services
+
+# Prints the report, last the word that says whether all of it is good.
+PROVE = """
+try:
+    from thimble.console import prove
+    import sys
+    _port = "thimble.board." + (sys.platform if sys.platform in ("rp2", "esp32") else "unix")
+    __import__(_port)
+    print(prove.report(sys.modules[_port].Board(), {path!r}))
+except Exception as error:
+    print("proving failed:", type(error).__name__, error)
+    print(False)
+"""
+
+
+class ConfigurationError(Exception):
+    """The file cannot be used; the text is a sentence that says why."""
+
+
+def load(file: Path, environment=os.environ) -> dict:
+    """What stands in ``file``, with the environment's values in it. Raises ConfigurationError."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{file} is not valid JSON: {error}") from error
+    return _filled(values, environment)
+
+
+def _filled(value, environment):
+    if isinstance(value, dict):
+        return {key: _filled(one, environment) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, environment) for one in value]
+    if isinstance(value, str) and value.startswith(ENV):
+        name = value.removeprefix(ENV)
+        if not environment.get(name):
+            raise ConfigurationError(f"the environment has no {name}, which {value} stands for")
+        return environment[name].strip()
+    return value
+
+
+def check(values: dict) -> None:
+    """Raises ConfigurationError where the firmware itself would refuse it."""
+    argv, env = build.command(runtime.find(), str(CHECK), heap=firmware.HEAP)
+    done = subprocess.run(
+        argv,
+        env={**os.environ, **env},
+        input=json.dumps(values).encode(),  # not on a command line, which others can read
+        capture_output=True,
+        timeout=CHECK_S,
+    )
+    said = done.stdout.decode(errors="replace").strip()
+    if said or done.returncode:
+        raise ConfigurationError(said or done.stderr.decode(errors="replace").strip())
+
+
+def certificate(values: dict, file: Path) -> dict[str, bytes]:
+    """The board's path and the content of the file that tls.ca names; ``values`` then names the
+    board's path."""
+    name = values.get("tls", {}).get("ca")
+    if not name:
+        return {}
+    try:
+        data = (file.parent / name).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"tls.ca cannot be read: {name}: {error.strerror}") from error
+    values["tls"]["ca"] = "/" + Path(name).name
+    return {values["tls"]["ca"]: data}
+
+
+def configure(file: Path, port: str, force: bool = False, say=print) -> bool:
+    """Whether the board has the configuration now. Raises ConfigurationError, BoardError."""
+    values = load(file)
+    check(values)
+    files = certificate(values, file)
+    say(f"{file} is what the firmware takes")
+    with Remote(choose(port)) as board:
+        board.maintain()
+        for path, data in files.items():
+            board.write(path, data)
+        board.write(TRIAL, json.dumps(values).encode())
+        try:
+            good = _prove(board, say)
+            if good or force:
+                board.run(f"import os; os.rename({TRIAL!r}, {CONFIG!r})")
+                say(f"written to {CONFIG}" + ("" if good else ", though not all of it works"))
+            else:
+                say("not all of it works: the board keeps the configuration that it had")
+        finally:
+            board.remove(TRIAL)
+        board.reset()
+        say(board.first_line("thimble "))
+    return good or force
+
+
+def _prove(board: Remote, say) -> bool:
+    *lines, verdict = board.run(PROVE.format(path=TRIAL), PROOF_S).strip().splitlines()
+    for line in lines:
+        say(line)
+    return verdict.strip() == "True"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make configure")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--port", default="")
+    parser.add_argument("--force", action="store_true", help="write it even if it does not work")
+    args = parser.parse_args()
+    try:
+        return 0 if configure(args.file, args.port, args.force) else 1
+    except (ConfigurationError, BoardError, runtime.RuntimeMissing) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
