@@ -1,5 +1,7 @@
 """The Wi-Fi of a Pico W: its chip joins only when it is told to, gets stuck, and lies."""
 
+import micropython
+
 import fake_board
 from fake_board import chip
 from kit import heap_locked
@@ -20,6 +22,17 @@ def test_one_network_is_joined_without_a_scan():
     assert board.servers == ["10.0.0.2"]
     assert "scan" not in radio.calls
     assert log.lines == ["wifi: home, address 10.0.0.7"]
+
+
+def test_a_tick_between_two_looks_at_the_radio_allocates_nothing_frames_included():
+    wifi, _, _ = start(Board)
+    live(wifi, 5000)
+    now = chip.now & 0x3FFFFFFF
+    wifi.serve(now)
+    before = micropython.mem_total()
+    for _ in range(20):
+        wifi.serve(now)
+    assert micropython.mem_total() == before
 
 
 def test_country_and_name_are_set_before_the_radio_starts():

@@ -39,13 +39,15 @@ class Led:
         # type: (int) -> None
         """Sets the light as it is to be at ``now`` (ticks_ms)."""
         lit = self._pattern >> (now >> _STEP_SHIFT & 7) & 1
-        if lit != self._lit and self._write is not None:
+        if lit != self._lit:
             self._lit = lit
             self._switch(lit)
 
     def _switch(self, lit):
         # type: (int) -> None
         """Apart from serve(), which every tick calls: a try makes a frame too large."""
+        if self._write is None:
+            return
         try:
             self._write(lit)
         except OSError:
