@@ -471,7 +471,8 @@ def test_what_a_message_replies_to_is_not_taken_for_its_text(house, reply_last):
 
 def test_the_console_helps_and_names_what_it_does_not_know(house):
     lines = house.board.lines("help", "help")
-    assert [line.split()[0] for line in lines] == ["status", "log", "help"]
+    names = ["status", "log", "config", "test", "reboot", "safe", "setup", "help"]
+    assert [line.split()[0] for line in lines] == names
     assert house.board.ask("bogus") == "unknown command; help lists them"
     assert "relay up" in house.said()
 
