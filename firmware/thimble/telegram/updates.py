@@ -443,7 +443,6 @@ class Updates:
                 return number
         return 0
 
-    @micropython.native
     def _for_me(self):
         """Whether a group's message that is no command means the bot."""
         buf, at = self._buf, self._off + TEXT
@@ -458,21 +457,20 @@ class Updates:
             at = buf.find(b"@", at + 1, end)
         return False
 
-    @micropython.native
     def _named(self, at, end):
         """Whether the bot's name, in any case, is the word at ``at``.
 
         While the name is not known nothing more is confirmed: the update comes again.
         """
-        buf, bot = self._buf, self.bot
-        n = bot.username_len
+        buf = self._buf
+        n = self.bot.username_len
         if not n:
             self._confirming = False
             return False
         if at + n > end or (at + n < end and _in_word(buf[at + n])):
             return False
         for i in range(n):
-            if buf[at + i] | 0x20 != bot.username[i] | 0x20:
+            if buf[at + i] | 0x20 != self.bot.username[i] | 0x20:
                 return False
         return True
 
