@@ -465,15 +465,12 @@ class Sessions:
         self._high = high
         self.rewind()
 
-    def load(self, chats, conversation, limit=-1):
+    def load(self, chats, conversation, limit):
         """Rebuilds an empty conversation of ``chats`` from the last turns of its key.
 
         At most 40, with at most ``limit`` bytes of text (of each turn what the conversation's
         share keeps), a summary first if there is one, then the user. Returns their number.
-        ``limit`` -1 is a fair share of the pool, and two segments at least.
         """
-        if limit < 0:
-            limit = chats.pool.size * max(2, chats.pool.count // (chats.active + 1))
         self._find(conversation.key, 0, conversation.key_len, False)
         self._fit(chats.pool.share, limit)
         self.rewind()

@@ -256,7 +256,6 @@ class Reply:
             raise NetError("http", said)
         return False
 
-    @micropython.native
     def _type(self, now):
         """Shows "typing…" while there are no words; that it fails changes nothing."""
         if time.ticks_diff(now, self._begun) >= (_TYPING_MS if self._typed else _TYPING_AFTER_MS):

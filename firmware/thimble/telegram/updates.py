@@ -115,6 +115,9 @@ _FULL_MS = const(4000)
 _SEEN = const(16)
 _NEAR = const(1000)
 
+# Not the update's fault. Named in poll() itself, they would make its frame too large.
+_PASSING = (NetError, ApiError, MemoryError)
+
 
 class Updates:
     """Polls, and puts what may pass into ``inbox`` and ``asides`` (two rings), and ``journal``.
@@ -184,10 +187,10 @@ class Updates:
         self._reset()
         try:
             self._take()
-        except Exception as error:
-            # What nobody expected as well: it would come round again.
-            if not isinstance(error, (NetError, ApiError, MemoryError)):
-                self._survive()
+        except _PASSING:
+            raise
+        except Exception:  # what nobody expected as well: it would come round again
+            self._survive()
             raise
         self._broken = 0
         self._limit = _LIMIT
@@ -440,7 +443,6 @@ class Updates:
                 return number
         return 0
 
-    @micropython.native
     def _for_me(self):
         """Whether a group's message that is no command means the bot."""
         buf, at = self._buf, self._off + TEXT
@@ -455,21 +457,20 @@ class Updates:
             at = buf.find(b"@", at + 1, end)
         return False
 
-    @micropython.native
     def _named(self, at, end):
         """Whether the bot's name, in any case, is the word at ``at``.
 
         While the name is not known nothing more is confirmed: the update comes again.
         """
-        buf, bot = self._buf, self.bot
-        n = bot.username_len
+        buf = self._buf
+        n = self.bot.username_len
         if not n:
             self._confirming = False
             return False
         if at + n > end or (at + n < end and _in_word(buf[at + n])):
             return False
         for i in range(n):
-            if buf[at + i] | 0x20 != bot.username[i] | 0x20:
+            if buf[at + i] | 0x20 != self.bot.username[i] | 0x20:
                 return False
         return True
 
