@@ -105,7 +105,7 @@ class Journal:
             end = self._file.seek(0, 2)
             self._replay(end)
             if not self._size or self._size != end:
-                self._rewrite()
+                self.rewrite()
         except OSError as error:
             self._fail(error)
         octets.copy(out, 0, buf, _KEPT + 1, buf[_KEPT])
@@ -224,7 +224,7 @@ class Journal:
     def full(self, n):
         """Whether an inbox record of n bytes has no room. Rewrites the file if that may help."""
         if self._doubt or (self._dead and self._size + _HEADER + n > self._most):
-            self._rewrite()
+            self.rewrite()
         return self._doubt or self._size + _HEADER + n > self._most
 
     @micropython.native
@@ -249,7 +249,7 @@ class Journal:
         Before it returned True nothing of what was received may be confirmed.
         """
         if self._doubt:
-            return self._rewrite()
+            return self.rewrite()
         if self._loose:
             try:
                 self._file.flush()
@@ -350,7 +350,7 @@ class Journal:
         self._size += _HEADER + n
         self.bytes += _HEADER + n
 
-    def _rewrite(self):
+    def rewrite(self):
         """Makes the file anew from what is live; False if it could not be, and the old one is."""
         buf, ring = self._buf, self._ring
         count = self._size = 0
