@@ -7,6 +7,7 @@ The firmware is the relay as it is, started by a script that adds commands to th
                tuples of one block each, and K of these are freed; the turn behind it empties it
     poll K     the same, but at once, so that it holds for the poll too
     file NAME  a file of the flash, in hexadecimal
+    load N     writes a file of N KB to the flash, as firmware would lie there
     files      the names of all files there
     cold       the same connections are closed before, and addresses forgotten
     turns N    it is emptied only behind N turns
@@ -81,6 +82,12 @@ class Handled(Relay):
             print("{}")
         elif word == b"turns":
             self.turns_left = int(number)
+            print("{}")
+        elif word == b"load":
+            piece = bytearray(1024)
+            with open("/flash/firmware", "wb") as file:
+                for _ in range(int(number)):
+                    file.write(piece)
             print("{}")
         elif word == b"files":
             names = []

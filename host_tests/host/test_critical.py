@@ -53,7 +53,9 @@ def test_heap_taken_from_outside_is_given_back_and_taken_again_when_there_is_roo
     house.do("give")
     house.do("look")
     eased = house.state()
-    assert eased["level"] == 0 and eased["segments"] == rested["segments"]
+    # All but what the reserve now needs more than at boot.
+    assert eased["level"] == 0 and after["segments"] < eased["segments"]
+    assert eased["segments"] >= rested["segments"] - 3
     house.ask("and now?", second)
     assert len(house.prompts()[-1]) > FEW
 

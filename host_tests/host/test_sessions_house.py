@@ -3,6 +3,7 @@
 import pytest
 from memory_kit import Pressed
 
+FIRMWARE_KB = 360  # more than the firmware takes as .mpy
 SECRET = "the-word-is-%s-"
 ARCHIVED = "There is nothing in the archive."
 
@@ -20,6 +21,7 @@ def test_each_chat_remembers_its_own_last_turns_and_nobody_elses(tmp_path, count
         for chat in chats:
             house.cloud.telegram.chat(chat)
         house.do("fast")
+        house.do(f"load {FIRMWARE_KB}")
         number = 0
         for part in (rounds - 1, 1):
             for _ in range(part):
