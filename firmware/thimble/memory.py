@@ -49,6 +49,8 @@ class Memory:
         segments.share = sizes.segment * max(2, segments.count // 4)
         self._most = segments.count
         self._floor = gc.mem_alloc() + held
+        # A budget under what is needed anyhow would be a pressure that nothing can relieve.
+        self._budget = max(self._budget, min(self._floor + sizes.reserve, whole))
         self.heap_low = gc.mem_free()
 
     def collect(self):
@@ -85,6 +87,8 @@ class Memory:
     def regrow(self):
         """Takes back segments that went to the heap, while the reserve stays free."""
         segments = self.segments
+        if segments.count < self._most:
+            self.collect()
         while segments.count < self._most and gc.mem_free() > self._reserve + segments.size:
             if not segments.regrow(1):
                 break
@@ -113,7 +117,8 @@ class Memory:
 
     def relieve(self, hard=False):
         """Keeps only the last turns of the conversation used last, and none of the others, which
-        come back from flash; gives segments to the heap: all that are free then if ``hard``.
+        come back from flash. If it is the heap that is short, or ``hard``, what segments are free
+        then go to it, all but two, or all if ``hard``; regrow() leaves it the reserve.
 
         The conversation that is being answered is not touched.
         """
@@ -130,6 +135,6 @@ class Memory:
                 while chat.turns > _FEW and chat.drop_oldest():
                     pass
         self.collect()
-        over = gc.mem_alloc() - self._floor - (self._budget - self._floor) * RELIEVED // 100
-        segments.release(segments.count if hard else max(0, over // segments.size + 1))
-        self.collect()
+        if hard or self.heap() >= RELIEVED:
+            segments.release(segments.free - (0 if hard else 2))
+            self.collect()

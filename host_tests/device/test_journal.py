@@ -121,7 +121,7 @@ def test_messages_that_wait_keep_their_own_ids_and_attempts_when_the_file_is_rew
             at = desk.ring.after(at)
         desk.close(0)
         for start in range(3):
-            assert desk.journal._rewrite() and desk.journal.rewrites == 2 - (start > 0)
+            assert desk.journal.rewrite() and desk.journal.rewrites == 2 - (start > 0)
             desk.journal.close()
             assert desk.boot().records == expected[1:]
 
@@ -132,7 +132,7 @@ def test_a_message_that_is_done_does_not_come_back_by_a_rewriting_before_it_is_d
         desk.boot()
         desk.take((0, 1))
         desk.journal.done(desk.ring.first())
-        assert desk.journal._rewrite()
+        assert desk.journal.rewrite()
         desk.journal.close()
         assert [r[0] for r in desk.boot().records] == [1]
 
@@ -266,7 +266,7 @@ def test_appending_allocates_nothing():
             assert desk.journal.commit()
 
         assert allocated(step) == 0 and allocated(aside) == 0 and desk.journal.rewrites == 1
-        print("a rewriting allocates", allocated(desk.journal._rewrite))
+        print("a rewriting allocates", allocated(desk.journal.rewrite))
 
 
 def test_a_message_costs_five_flushes_and_few_erases():

@@ -2,11 +2,13 @@
 
 The firmware is the relay as it is, started by a script that adds commands to the console:
 
-    take N     allocates until N bytes are held, in pieces of 256; ``give`` lets go of all
+    take N     allocates until N bytes are free; ``give`` lets go of all
     starve K   as soon as the next message is there the collector is stopped, the heap filled with
                tuples of one block each, and K of these are freed; the turn behind it empties it
     poll K     the same, but at once, so that it holds for the poll too
-    file NAME  a file of the flash, as JSON
+    file NAME  a file of the flash, in hexadecimal
+    load N     writes a file of N KB to the flash, as firmware would lie there
+    files      the names of all files there
     cold       the same connections are closed before, and addresses forgotten
     turns N    it is emptied only behind N turns
     fast       no flood limits of our own
@@ -26,6 +28,7 @@ from tools import build, runtime
 SCRIPT = """
 import gc
 import json
+import os
 
 import thimble
 
@@ -64,13 +67,11 @@ class Handled(Relay):
     def do(self, line):
         word, _, number = line.partition(b" ")
         if word == b"take":
-            self.held = []
-            try:
-                while len(self.held) * 256 < int(number):
-                    self.held.append(bytearray(256))
-            except MemoryError:
-                pass
-            print(json.dumps({"held": len(self.held) * 256}))
+            self.held = None
+            gc.collect()
+            while gc.mem_free() > int(number):
+                self.held = (bytearray(160), self.held)
+            print(json.dumps({"heap": self.memory.heap()}))
         elif word == b"give":
             self.held = None
             print("{}")
@@ -82,9 +83,27 @@ class Handled(Relay):
         elif word == b"turns":
             self.turns_left = int(number)
             print("{}")
+        elif word == b"load":
+            piece = bytearray(1024)
+            with open("/flash/firmware", "wb") as file:
+                for _ in range(int(number)):
+                    file.write(piece)
+            print("{}")
+        elif word == b"files":
+            names = []
+            for entry in os.ilistdir("/flash"):
+                names += [entry[0]] if entry[1] == 0x8000 else []
+            names += ["turns/" + entry[0] for entry in os.ilistdir("/flash/turns")]
+            print(json.dumps({"files": names}))
         elif word == b"file":
+            piece = bytearray(64)
+            print('{"file": "', end="")
             with open("/flash/" + number.decode(), "rb") as file:
-                print(json.dumps({"file": "".join(chr(one) for one in file.read())}))
+                n = file.readinto(piece)
+                while n:
+                    print("".join("%02x" % piece[i] for i in range(n)), end="")
+                    n = file.readinto(piece)
+            print('"}')
         elif word == b"cold":
             self.cold = True
             print("{}")
@@ -236,7 +255,7 @@ class Pressed(House):
 
     def file(self, name) -> str:
         """A file of the flash, a character for each byte."""
-        return self.do(f"file {name}")["file"]
+        return bytes.fromhex(self.do(f"file {name}")["file"]).decode("latin-1")
 
     def state(self) -> dict:
         return self.do("state")

@@ -11,7 +11,7 @@ from memory_kit import Pressed
 
 STARVED = "(Memory ran out here; /retry asks again.)"
 BLOCK = 16
-STEP = 1 if os.environ.get("STARVE") == "all" else 8
+STEP = 1 if os.environ.get("STARVE") == "all" else 16
 FEW = [*range(0, 64, STEP)]
 
 
@@ -94,7 +94,7 @@ def test_nothing_is_left_in_the_journal_and_nothing_is_answered_again(house):
 
 @pytest.mark.parametrize("command", ["/help", "/status", "/history", "/new", "/forget", "/retry"])
 def test_a_command_without_memory_costs_at_most_its_answer(house, command):
-    for count in (0, 40, 250, 500):
+    for count in (0, 250):
         chat = house.ask("before")
         house.do("cold")
         house.do(f"starve {count}")
@@ -105,7 +105,7 @@ def test_a_command_without_memory_costs_at_most_its_answer(house, command):
         assert valid(house.state()["chats"][str(chat)])
 
 
-@pytest.mark.parametrize("count", [0, 40, 120, 250, 500])
+@pytest.mark.parametrize("count", [0, 120, 500])
 def test_a_conversation_that_could_not_be_loaded_is_whole_the_next_time(tmp_path, count):
     with Pressed(tmp_path) as house:
         chat = house.ask("one")
@@ -120,7 +120,7 @@ def test_a_conversation_that_could_not_be_loaded_is_whole_the_next_time(tmp_path
         assert said[:2] == ["one", "one"] and said[-1] == "three"
 
 
-@pytest.mark.parametrize("count", [0, 40, 120, 250, 500, 1000])
+@pytest.mark.parametrize("count", [0, 120, 500])
 def test_a_compaction_without_memory_ends_nothing(tmp_path, count):
     with Pressed(tmp_path, settings={"memory": {"max_messages": 6}}) as house:
         house.do("fast")
@@ -136,7 +136,7 @@ def test_a_compaction_without_memory_ends_nothing(tmp_path, count):
         house.wait(lambda: house.state()["busy"] is False)
 
 
-@pytest.mark.parametrize("count", [0, 24, 200])
+@pytest.mark.parametrize("count", [0, 200])
 def test_a_heap_that_stays_full_for_many_turns_ends_nothing(tmp_path, count):
     with Pressed(tmp_path) as house:
         house.do("fast")

@@ -101,6 +101,7 @@ def forget(relay, chat, for_good):
     if for_good:
         sessions.forget(key, 0, chat.key_len)
         relay.memory.chats.forget(chat)
+        relay.journal.rewrite()  # it has what was answered until then
     else:
         sessions.clear(key, 0, chat.key_len)
         chat.clear()

@@ -109,7 +109,7 @@ class Journal:
             end = self._file.seek(0, 2)
             self._replay(end)
             if not self._size or self._size != end:
-                self._rewrite()
+                self.rewrite()
         except OSError as error:
             self._fail(error.errno)
         octets.copy(out, 0, buf, _KEPT + 1, buf[_KEPT])
@@ -227,7 +227,7 @@ class Journal:
     def full(self, n):
         """Whether an inbox record of n bytes has no room. Rewrites the file if that may help."""
         if self._doubt or (self._dead and self._size + _HEADER + n > self._most):
-            self._rewrite()
+            self.rewrite()
         return self._doubt or self._size + _HEADER + n > self._most
 
     def received(self, record, n):
@@ -250,7 +250,7 @@ class Journal:
         Before it returned True nothing of what was received may be confirmed.
         """
         if self._doubt:
-            return self._rewrite()
+            return self.rewrite()
         if self._loose:
             error = put(self._file, None, 0, 0)
             if error:
@@ -348,7 +348,7 @@ class Journal:
         self._size += _HEADER + n
         self.bytes += _HEADER + n
 
-    def _rewrite(self):
+    def rewrite(self):
         """Makes the file anew from what is live; False if it could not be, and the old one is."""
         buf, ring = self._buf, self._ring
         count = self._size = 0

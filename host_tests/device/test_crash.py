@@ -1,0 +1,43 @@
+"""Reports on flash: the newest stay, in whole lines, and the file never grows beyond its bound."""
+
+import os
+
+from thimble.store import crash
+
+TEST_S = 20
+_MOST = 2048
+
+
+def _path():
+    return "/tmp/thimble-test-report-%d.txt" % id(os)
+
+
+def _read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def test_reports_written_again_and_again_stay_within_2_kb_and_the_newest_is_whole():
+    path = _path()
+    for number in range(60):
+        report = "minute %d, critical\n%s\n" % (number, "x" * (number * 7 % 300))
+        crash.keep(path, report)
+        kept = _read(path)
+        assert len(kept) <= _MOST
+        assert kept.endswith(report)
+        assert kept[0] in "mx"
+    assert len(kept) > _MOST - 400 and kept.count("critical") > 4
+    os.remove(path)
+
+
+def test_a_report_that_cannot_be_written_raises_nothing():
+    crash.keep("/nowhere/at/all.txt", "minute 1\n")
+
+
+def test_what_was_there_and_is_no_text_is_replaced():
+    path = _path()
+    with open(path, "wb") as file:
+        file.write(b"\xff\xfe")
+    crash.keep(path, "minute 1\n")
+    assert _read(path) == "minute 1\n"
+    os.remove(path)

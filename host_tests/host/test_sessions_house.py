@@ -1,0 +1,107 @@
+"""Many chats in the heap of a Pico W and on its small flash: each has its own memory."""
+
+import pytest
+from memory_kit import Pressed
+
+FIRMWARE_KB = 360  # more than the firmware takes as .mpy
+SECRET = "the-word-is-%s-"
+ARCHIVED = "There is nothing in the archive."
+
+
+def words(chat, number) -> str:
+    return f"chat {chat} says {number}".ljust(90, "x")
+
+
+@pytest.mark.parametrize("count", [1, 4, 32, 200])
+def test_each_chat_remembers_its_own_last_turns_and_nobody_elses(tmp_path, count):
+    chats = [100000 + number for number in range(count)]
+    rounds = 3 if count > 4 else 6
+    settings = {"telegram": {"allow": [42, *chats]}}
+    with Pressed(tmp_path, settings=settings, heap="176k") as house:
+        for chat in chats:
+            house.cloud.telegram.chat(chat)
+        house.do("fast")
+        house.do(f"load {FIRMWARE_KB}")
+        number = 0
+        for part in (rounds - 1, 1):
+            for _ in range(part):
+                for chat in chats:
+                    house.cloud.telegram.say(chat=chat, user=chat, text=words(chat, number))
+                    if house.cloud.telegram.pending() > 20:
+                        house.wait(lambda: house.cloud.telegram.pending() < 10, 60)
+                number += 1
+            total = count * number
+            house.wait(lambda total=total: house.cloud.models.count() >= total, 120)
+            house.quiet()
+            if part > 1:
+                house.restart()
+                house.do("fast")
+        seen = set()
+        for prompt in house.prompts():
+            texts = [text for _, text in prompt]
+            if texts[-1].startswith("Summarize"):
+                continue
+            chat = texts[-1].split()[1]
+            assert all(text.split()[1] == chat for text in texts), texts
+            assert [role for role, _ in prompt] == ["user", "assistant"] * (len(prompt) // 2) + [
+                "user"
+            ]
+            asked = texts[::2]
+            last = int(asked[-1].split()[3].rstrip("x"))
+            # What was said just before is there, from memory or from flash, after a restart too.
+            if last:
+                assert len(asked) > 1 and words(chat, last - 1) == asked[-2], (chat, last, asked)
+            seen.add((chat, last))
+        assert len(seen) == count * rounds
+        status = house.board.status()
+        assert status["dropped"] == status["duplicates"] == status["inbox"] == 0
+        assert status["pressure"] != "critical"
+
+
+def test_what_was_forgotten_is_in_no_file_and_not_in_the_next_prompt(tmp_path):
+    with Pressed(tmp_path) as house:
+        house.do("fast")
+        mine, yours = house.chat(), house.chat()
+        for number in range(4):
+            house.ask(SECRET % mine + str(number), mine)
+            house.ask(SECRET % yours + str(number), yours)
+        house.say("/forget", mine)
+        house.last(mine, "All that was said here is deleted.")
+        house.quiet()
+        for secret, there in ((SECRET % mine, False), (SECRET % yours, True)):
+            held = [name for name in house.do("files")["files"] if secret in house.file(name)]
+            assert bool(held) == there, held
+        house.say("/history", mine)
+        house.last(mine, ARCHIVED)
+        house.restart()
+        house.ask("hello", mine)
+        assert house.prompts()[-1] == [("user", "hello")]
+        house.ask("hello", yours)
+        assert len(house.prompts()[-1]) == 9
+
+
+def test_history_sends_the_last_turns_of_whatever_characters(tmp_path):
+    with Pressed(tmp_path) as house:
+        house.do("fast")
+        chat = house.chat()
+        text = "ü🧵" * 200
+        house.ask(text, chat)
+        house.ask("short", chat)
+        house.say("/new", chat)
+        house.wait(lambda: len(house.texts(chat)) == 3)
+        house.say("/history", chat)
+        house.wait(lambda: len(house.texts(chat)) == 4)
+        shown = house.texts(chat)[-1]
+        assert shown == f"> {text}\n\n{text}\n\n> short\n\nshort"
+
+
+def test_turns_older_than_keep_days_go_at_boot_and_daily(tmp_path):
+    with Pressed(tmp_path, settings={"memory": {"keep_days": 1}}) as house:
+        house.do("fast")
+        chat = house.chat()
+        house.ask("old", chat)
+        house.quiet()
+        assert house.state()["files"] == 1
+        house.do(f"later {3 * 1440}")
+        house.say("/help", chat)  # ends the long poll: what is daily is done between messages
+        house.wait(lambda: house.state()["files"] == 0)
