@@ -28,7 +28,7 @@ def test_the_relay_gets_over_a_fault_and_names_it_and_keeps_its_heap(rows, job):
     row = rows[fault.name, side]
     assert not row.failed, row
     assert bool(row.error) == bool(fault.expected(side))
-    assert abs(row.heap_change) <= table.HEAP_SLACK
+    assert row.heap_change <= table.HEAP_SLACK
 
 
 def test_the_list_has_every_fault_for_telegram_and_for_the_model():

@@ -134,7 +134,7 @@ def test_reboot_restarts_with_nothing_lost(house, tmp_path):
 def test_safe_marks_the_next_start_and_there_marks_it_off(house, device):
     marks = []
     for _ in range(2):
-        assert house.board.ask("safe") == "restarting"
+        house.board.lines("safe", "restarting")
         assert house.board.process.wait(5) == 75
         source = (
             "from thimble.board.unix import Board; b = Board(); print(b.mark); b.restart(b.mark)"
@@ -142,7 +142,7 @@ def test_safe_marks_the_next_start_and_there_marks_it_off(house, device):
         done = device.run(source, env=house.board._command[1])
         marks.append(int(done.stdout))
         house.board.__enter__()
-        house.wait(lambda: house.cloud.telegram.polling())
+    house.wait(lambda: house.cloud.telegram.polling())
     assert marks == [3, 1]
 
 
@@ -200,7 +200,8 @@ def test_the_relay_runs_behind_the_wizard_with_no_less_memory(house, device, mod
         assert process.returncode == 0 and "ended" in out, log
         segments.append(int(re.search(r"relay up: pico_w, (\d+) segments", log)[1]))
     assert "Saved in" in out and stored(house)["model"]["name"] == NAMES[1]
-    assert segments[1] >= segments[0] - 2, segments
+    # The wizard's code is gone, its names stay until the next reset: one more table of them.
+    assert segments[1] >= segments[0] - 12, segments
 
 
 def test_the_repls_face_works_without_a_configuration(device, tmp_path):

@@ -138,4 +138,4 @@ def _measure(rig: Rig, fault: Fault, side: Side, hurry: int, row: Row) -> None:
     rig.ask()
     rig.quiet()
     row.heap_change = rig.heap() - before
-    assert abs(row.heap_change) <= HEAP_SLACK, f"{row.heap_change} bytes of heap more than before"
+    assert row.heap_change <= HEAP_SLACK, f"{row.heap_change} bytes of heap more than before"
