@@ -22,7 +22,8 @@ from pathlib import Path
 from tools import qemu
 from tools.build import FIRMWARE, PORTS
 
-FLASH_LIMIT = 96 * 1024
+FLASH_LIMIT = 96 * 1024  # to reach
+FLASH_CEILING = 152_000  # what must not be passed meanwhile
 CORE_HEAP_LIMIT = 6 * 1024
 CORE = "thimble.core"
 STAND_INS = ("network", "socket", "tls")

@@ -7,32 +7,18 @@ it has worked for 30 s. Being without a network is no crash, nor is a loss of po
 In safe mode there is neither relay nor dog, but the console. It ends by a command, or by itself.
 """
 
-import json
-import sys
-import time
-
 from micropython import const
 
 from thimble import VERSION, overlay
-from thimble.board import led
-from thimble.core.errors import ConfigError
 
-RETRY_MS = 600_000
 _BAD_MOST = const(4)
-_SLICE_MS = const(50)
-_ASKED = const(1)  # marks, as board.base
-_MAINTENANCE = const(2)
+_MAINTENANCE = const(2)  # marks, as board.base
 _SAFE_MODE = const(3)
 _CRASHED = const(5)
 _TOLD = const(6)  # crashed, and the owner knows why
-_HELP = """safe mode: the relay crashed again and again, or somebody asked for this
-status  one line of JSON
-log     what was kept of the crashes
-setup   asks for what is configured (setup wifi: for the network alone)
-relay   starts the relay again, which is tried every 10 minutes anyway"""
 
 
-def check(board):
+def check(board, retry_ms=600_000):
     """(resets by a crash in a row, what the owner is to know of it); None: start no relay."""
     mark, cause = board.mark, board.reset_cause
     crashed = mark == _CRASHED or mark == _TOLD
@@ -52,7 +38,7 @@ def check(board):
         print("thimble %s: maintenance, nothing is started" % VERSION)
         return None
     if mark == _SAFE_MODE or (bad and counts[0] >= _BAD_MOST):
-        _stay(board)
+        overlay.call("console.safe", "stay", board, retry_ms)
     if mark == _TOLD and row == 1:
         reason = ""
     return row, reason
@@ -76,45 +62,3 @@ def _counts(board, bad, other):
     except OSError:
         pass  # safe mode is not for a flash that cannot be written
     return counts
-
-
-def _stay(board):
-    """Safe mode. It ends with a restart, or with Ctrl-C."""
-    from thimble import config
-
-    try:
-        settings = config.load(board.config_path)
-    except ConfigError:
-        settings = config.settings({})
-    try:
-        board.configure(settings.board)
-    except ValueError:
-        pass  # no such pin: no light
-    overlay.unload("config", "net.url")
-    print(_HELP)
-    board.led.show(led.SAFE)
-    end = time.ticks_add(time.ticks_ms(), RETRY_MS)
-    while time.ticks_diff(end, time.ticks_ms()) > 0:
-        board.led.serve(time.ticks_ms())
-        line = board.read_line()
-        if line:
-            _carry_out(board, line)
-        time.sleep_ms(_SLICE_MS)
-    board.restart(_ASKED)
-
-
-def _carry_out(board, line):
-    name, _, rest = line.partition(b" ")
-    if line in (b"relay", b"start", b"reboot", b"safe"):
-        print("restarting")
-        board.restart(_ASKED)
-    elif line == b"status":
-        state = {"version": VERSION, "board": board.name, "reset_cause": board.reset_cause}
-        state["error"] = "safe mode"
-        print(json.dumps(state))
-    elif line == b"log":
-        overlay.call("store.crash", "show", board, sys.stdout)
-    elif name == b"setup":
-        overlay.call("console.setup", "run", rest.decode().strip(), board)
-    else:
-        print(_HELP)

@@ -236,10 +236,9 @@ def test_a_good_boot_forgets_the_crashes_before_it_and_what_was_told_is_not_told
 BOOT = """
 from thimble import safe
 from thimble.board.unix import Board
-safe.RETRY_MS = 300
 board = Board()
 try:
-    print(safe.check(board))
+    print(safe.check(board, 300))
     END
 except SystemExit as end:
     print("restarts", end.args[0])
