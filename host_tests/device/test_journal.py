@@ -147,7 +147,7 @@ def test_the_message_that_took_the_place_of_a_deleted_one_shows_its_part():
             desk.journal.answering(at, part, bytearray(b" " + name), 2)
         for _ in range(2):
             assert desk.boot().records == [(0, 0, [b"13", b"12"])]
-            assert desk.journal._rewrite()
+            assert desk.journal.rewrite()
 
 
 def test_what_is_sent_beyond_256_parts_is_not_taken_for_an_earlier_part():

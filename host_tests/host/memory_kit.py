@@ -228,7 +228,7 @@ class Pressed(House):
         source.write_text(SCRIPT)
         build.compile_file(source, target, runtime.find().march, source.name)
         self.target = target
-        self._options.setdefault("heap", "184k")  # the script lives there too
+        self._options.setdefault("heap", "200k")  # the script lives there too
         return self.start()
 
     def start(self) -> Pressed:
