@@ -22,7 +22,7 @@ from .rig import Rig, Side
 # The longest backoff at that point, an answer, and a busy machine.
 _RECOVERY_S = 12.0
 # An error's own text lives in the heap, and so do an address and a status.
-HEAP_SLACK = 256
+HEAP_SLACK = 512
 
 
 @dataclass
