@@ -28,7 +28,7 @@ def test_each_chat_remembers_its_own_last_turns_and_nobody_elses(tmp_path, count
                 for chat in chats:
                     house.cloud.telegram.say(chat=chat, user=chat, text=words(chat, number))
                     if house.cloud.telegram.pending() > 20:
-                        house.wait(lambda: house.cloud.telegram.pending() < 10, 60)
+                        house.wait(lambda: house.cloud.telegram.pending() < 10, 150)
                 number += 1
             total = count * number
             house.wait(lambda total=total: house.cloud.models.count() >= total, 120)
