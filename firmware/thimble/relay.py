@@ -465,13 +465,13 @@ class Relay:
                     self._stopping = True
                 else:
                     self._say(self.aside, buf, record, size)
-            except (Gone, NetError) as error:
-                self.log.fail(error)
-            except MemoryError:
+            except MemoryError:  # first: to look for several at once makes a tuple
                 if self.memory.chats.busy is not None:
                     raise
                 self._starved()
                 self._apologize(self.aside)
+            except (Gone, NetError) as error:
+                self.log.fail(error)
             finally:
                 ring.drop(record)
                 self.answered += 1
@@ -577,8 +577,10 @@ class Relay:
         """Says that memory ran out, if there is enough for that."""
         try:
             reply.finish(_STARVED)
-        except (Gone, MemoryError):
+        except MemoryError:
             self.telegram_link.close()
+        except (Gone, NetError) as error:
+            self.log.fail(error)
 
     @micropython.native
     def _carry_out(self, record):

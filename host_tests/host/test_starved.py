@@ -92,17 +92,7 @@ def test_nothing_is_left_in_the_journal_and_nothing_is_answered_again(house):
     assert house.board.status()["received"] == 1
 
 
-untold = pytest.mark.xfail(reason="what acts at once is not told yet that memory ran out")
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param("/help", marks=untold),
-        pytest.param("/status", marks=untold),
-        *("/history", "/new", "/forget", "/retry"),
-    ],
-)
+@pytest.mark.parametrize("command", ["/help", "/status", "/history", "/new", "/forget", "/retry"])
 def test_a_command_without_memory_costs_at_most_its_answer(house, command):
     for count in (0, 250):
         chat = house.ask("before")

@@ -74,7 +74,9 @@ class Flash:
             return self._step()
         except KeyboardInterrupt:
             self.interrupted = True
-        except (OSError, MemoryError):
+        except OSError:
+            return -_EIO
+        except MemoryError:
             return -_EIO
         return self._do()
 
