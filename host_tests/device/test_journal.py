@@ -9,6 +9,7 @@ from journal_file import replayed, sample, starts_of, write
 from kit import allocated, raises
 from ramdisk import Stand
 from thimble.core import octets
+from thimble.store import journal
 from thimble.store.journal import Journal
 
 HEAP = "2m"
@@ -294,3 +295,28 @@ def test_a_message_costs_five_flushes_and_few_erases():
         print("with %d blocks never rewritten, the worst: %.0f" % (used, days / worst / 365))
         assert flushes == 5 and each < 5.5
         assert worst < 5.5 * 1.5 / (212 - used), "the free blocks wear evenly"
+
+
+def test_a_rewriting_that_runs_out_of_memory_costs_nothing():
+    for failing in range(2):
+        with Stand():
+            desk = Desk(most=4000)
+            desk.boot()
+            assert desk.take((1, 2)) == 2
+            left = failing
+
+            def scarce(path, mode):
+                nonlocal left
+                if not left:
+                    left = -1
+                    raise MemoryError
+                left -= 1
+                return open(path, mode)
+
+            journal.open = scarce
+            raises(MemoryError, desk.journal.rewrite)
+            del journal.open
+            assert desk.take((3,)) == 1
+            desk.journal.close()
+            assert [record[0] for record in desk.boot().records] == [1, 2, 3]
+            desk.journal.close()

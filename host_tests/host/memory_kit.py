@@ -62,7 +62,10 @@ class Handled(Relay):
 
     def line(self):
         line = self.read_line()
-        return self.do(line) if line else line
+        try:
+            return self.do(line) if line else line
+        except MemoryError:
+            print("{}")
 
     def do(self, line):
         word, _, number = line.partition(b" ")

@@ -244,7 +244,7 @@ def _record(item, number):
     if "text" in message and "caption" in message:
         raise Refused
     text = message.get("text", message.get("caption", ""))
-    if not isinstance(text, str) or isinstance(text, Text) or len(chat + sender) > 38:
+    if not isinstance(text, str) or isinstance(text, Text) or max(len(chat), len(sender)) > 19:
         raise Refused
     flags = _GROUP if message["chat"]["type"][:1] != "p" else 0
     flags |= _ODD if any(isinstance(message.get(odd), (dict, list)) for odd in _ODDS) else 0

@@ -37,6 +37,7 @@ def recordings() -> dict[str, list]:
     status, body) of models' answers, dialect 0 for OpenAI's and 1 for Anthropic's."""
     with Cloud(tls=None) as cloud:
         cloud.telegram.flood_limits(enabled=False)
+        cloud.telegram.restart_ids(5_000_001)
         updates, answers = _updates(cloud)
         streams = []
         for dialect, path in ((0, "/v1/chat/completions"), (1, "/v1/messages")):

@@ -53,6 +53,8 @@ _UPDATE = const(48)
 _SMALLEST = const(68)
 _PARTS = const(256)  # whose messages are known
 
+_ENOMEM = const(12)
+
 # In the scratch: a header, the first bytes of the payload behind it, further bytes of it, the
 # length of the offset and the offset, and a bit for each number in the file.
 _HEADER = const(7)
@@ -375,6 +377,9 @@ class Journal:
             os.rename(self._aside, self._path)
             self._count = self._rank(0)
             self._file = open(self._path, "a+b")
+        except MemoryError:
+            self._fail(_ENOMEM)
+            raise
         except OSError as error:
             return self._fail(error.errno)
         self._doubt = self._loose = self._dead = False
