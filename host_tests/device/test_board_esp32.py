@@ -8,38 +8,15 @@ from fake_board.chip import noisy
 
 radio = fake_board.install("esp32")
 
+from fake_board.desk import Desk, bitten_after, turn  # noqa: E402
 from thimble.board import base, led  # noqa: E402
 from thimble.board.esp32 import Board  # noqa: E402
 from thimble.keepers.watch import Watch  # noqa: E402
 
 TEST_S = 20
 
-
-def power_on():
-    chip.power_on()
-    radio.power_on()
-    while Board.timers:
-        Board.timers.pop()
-    return Board()
-
-
-def guarded():
-    board = power_on()
-    guard = Watch(board.feed, chip.now)
-    board.guard(guard.alive)
-    return board, guard
-
-
-def turn(guard, ms):
-    for _ in range(ms // 250):
-        chip.run(250)
-        guard.mark(chip.now)
-
-
-def bitten_after(ms=600_000):
-    start = chip.now
-    raises(Bitten, lambda: chip.run(ms))
-    return chip.now - start
+desk = Desk(radio, Board)
+power_on, guarded = desk.power_on, desk.guarded
 
 
 def test_the_loop_feeds_the_dog():

@@ -217,3 +217,36 @@ def _piece(sock) -> bytes:
     if not piece:
         raise OSError("the client closed")
     return piece
+
+
+class UdpServer:
+    """A UDP server that gives each query to `reply(query, count)` and sends the messages it
+    returns; `count` is 1 for the first query."""
+
+    def __init__(self, reply):
+        self.reply = reply
+        self.queries: list[bytes] = []
+        self.peer = None
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.bind(("127.0.0.1", 0))
+        self._sock.settimeout(0.05)
+        self.name = f"127.0.0.1:{self._sock.getsockname()[1]}"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> UdpServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._ended.set()
+        self._thread.join(5)
+        self._sock.close()
+
+    def _serve(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                query, self.peer = self._sock.recvfrom(512)
+                self.queries.append(query)
+                for message in self.reply(query, len(self.queries)):
+                    self._sock.sendto(message, self.peer)

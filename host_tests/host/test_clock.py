@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 import time
 
 import pytest
+from net_kit import UdpServer
 
 SETUP = """
 import os, time
@@ -39,37 +39,6 @@ def sync(ms=3000):
 ERA = 2_208_988_800
 
 
-class TimeServer:
-    """A UDP server that sends what `reply(query, count)` returns; `count` is 1 at first."""
-
-    def __init__(self, reply):
-        self.reply = reply
-        self.queries: list[bytes] = []
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind(("127.0.0.1", 0))
-        self._sock.settimeout(0.05)
-        self.name = f"127.0.0.1:{self._sock.getsockname()[1]}"
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> TimeServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._ended.set()
-        self._thread.join(5)
-        self._sock.close()
-
-    def _serve(self) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(TimeoutError):
-                query, peer = self._sock.recvfrom(512)
-                self.queries.append(query)
-                for message in self.reply(query, len(self.queries)):
-                    self._sock.sendto(message, peer)
-
-
 def answer(query: bytes, ahead: int = 0, stratum: int = 2, origin: bytes | None = None) -> bytes:
     stamp = (int(time.time()) + ahead + ERA).to_bytes(4, "big") + b"\0\0\0\1"
     return bytes((0x24, stratum)) + bytes(22) + (origin or query[40:48]) + bytes(8) + stamp
@@ -90,7 +59,7 @@ def run(device, source: str, *servers: str) -> list[str]:
 
 
 def test_the_clock_is_set_to_what_the_server_says(device):
-    with TimeServer(lambda query, _: [answer(query, ahead=1000)]) as server:
+    with UdpServer(lambda query, _: [answer(query, ahead=1000)]) as server:
         said, off, due = run(device, "sync()", server.name)[0].split()
     assert abs(int(said) - time.time() - 1000) < 30
     assert 999 <= int(off) <= 1001
@@ -98,7 +67,7 @@ def test_the_clock_is_set_to_what_the_server_says(device):
 
 
 def test_a_question_tells_nothing_and_is_never_the_same(device):
-    with TimeServer(good) as server:
+    with UdpServer(good) as server:
         run(device, "sync(); sync()", server.name)
         first, second = server.queries
     assert len(first) == 48
@@ -113,7 +82,7 @@ def test_an_answer_to_another_question_is_not_believed(device):
         yield answer(query, ahead=5_000_000)[:47]
         yield answer(query)
 
-    with TimeServer(forged) as server:
+    with UdpServer(forged) as server:
         said = run(device, "sync()", server.name)[0].split()
     assert abs(int(said[0]) - time.time()) < 30
 
@@ -121,20 +90,17 @@ def test_an_answer_to_another_question_is_not_believed(device):
 def test_an_answer_from_another_address_is_not_believed(device):
     elsewhere = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
-    class Detour(TimeServer):
-        def _serve(self):
-            while not self._ended.is_set():
-                with contextlib.suppress(TimeoutError):
-                    query, peer = self._sock.recvfrom(512)
-                    elsewhere.sendto(answer(query, ahead=5_000_000), peer)
+    def detour(query, count):
+        elsewhere.sendto(answer(query, ahead=5_000_000), server.peer)
+        return ()
 
-    with elsewhere, Detour(good) as server:
+    with elsewhere, UdpServer(detour) as server:
         (line,) = run(device, "sync(1000)", server.name)
     assert line == f"clock | {server.name} did not answer in time"
 
 
 def test_a_silent_server_leaves_time_for_the_next_and_ticks_go_on(device):
-    with TimeServer(silent) as deaf, TimeServer(good) as server:
+    with UdpServer(silent) as deaf, UdpServer(good) as server:
         lines = run(device, "print(sync(6000), Ticks.gap)", deaf.name, server.name)
     assert abs(int(lines[0].split()[0]) - time.time()) < 30
     took, gap = map(int, lines[1].split())
@@ -146,7 +112,7 @@ def test_a_lost_answer_is_asked_for_again(device):
     def second(query, count):
         return [answer(query)] if count == 2 else []
 
-    with TimeServer(second) as server:
+    with UdpServer(second) as server:
         lines = run(device, "sync(6000)", server.name)
     assert len(server.queries) == 2
     assert abs(int(lines[0].split()[0]) - time.time()) < 30
@@ -155,7 +121,7 @@ def test_a_lost_answer_is_asked_for_again(device):
 @pytest.mark.parametrize("servers", [1, 3])
 def test_the_deadline_is_kept(device, servers):
     with contextlib.ExitStack() as stack:
-        names = [stack.enter_context(TimeServer(silent)).name for _ in range(servers)]
+        names = [stack.enter_context(UdpServer(silent)).name for _ in range(servers)]
         line, took = run(device, "print(sync(2000))", *names)
     assert line.endswith("did not answer in time")
     assert 1900 <= int(took) <= 2600
@@ -163,8 +129,8 @@ def test_the_deadline_is_kept(device, servers):
 
 def test_a_kiss_of_death_is_obeyed_and_the_next_server_asked(device):
     with (
-        TimeServer(lambda query, _: [answer(query, stratum=0)]) as refusing,
-        TimeServer(good) as server,
+        UdpServer(lambda query, _: [answer(query, stratum=0)]) as refusing,
+        UdpServer(good) as server,
     ):
         lines = run(device, "print(sync())", refusing.name, server.name)
         assert len(refusing.queries) == 1
@@ -172,13 +138,13 @@ def test_a_kiss_of_death_is_obeyed_and_the_next_server_asked(device):
 
 
 def test_a_server_that_is_a_year_behind_the_firmware_is_refused(device):
-    with TimeServer(lambda query, _: [answer(query, ahead=-40 * 31_557_600)]) as server:
+    with UdpServer(lambda query, _: [answer(query, ahead=-40 * 31_557_600)]) as server:
         (line,) = run(device, "sync()", server.name)
     assert line == f"clock | {server.name} does not know the time"
 
 
 def test_a_name_that_cannot_be_resolved_is_no_reason_not_to_ask_the_next(device):
-    with TimeServer(good) as server:
+    with UdpServer(good) as server:
         lines = run(device, "sync()", "time.example.org", server.name)
     assert abs(int(lines[0].split()[0]) - time.time()) < 30
 

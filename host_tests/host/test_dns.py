@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
+
+from net_kit import UdpServer
 
 SETUP = """
 import os, time
@@ -34,39 +34,6 @@ def ask(host="api.example.org", ms=1500):
 """
 
 
-class NameServer:
-    """A UDP server that gives each query to `reply(query, count)` and sends the messages it
-    returns; `count` is 1 for the first query."""
-
-    def __init__(self, reply):
-        self.reply = reply
-        self.queries: list[bytes] = []
-        self.peer = None
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind(("127.0.0.1", 0))
-        self._sock.settimeout(0.05)
-        self.name = f"127.0.0.1:{self._sock.getsockname()[1]}"
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> NameServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._ended.set()
-        self._thread.join(5)
-        self._sock.close()
-
-    def _serve(self) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(TimeoutError):
-                query, self.peer = self._sock.recvfrom(512)
-                self.queries.append(query)
-                for message in self.reply(query, len(self.queries)):
-                    self._sock.sendto(message, self.peer)
-
-
 def message(query: bytes, *records: bytes, flags=b"\x81\x80", ident: bytes | None = None) -> bytes:
     counts = b"\0\1" + len(records).to_bytes(2, "big") + bytes(4)
     return (ident or query[:2]) + flags + counts + query[12:] + b"".join(records)
@@ -80,7 +47,7 @@ def good(query: bytes, _count: int) -> list[bytes]:
     return [message(query, a(10, 1, 2, 3))]
 
 
-def run(device, source: str, *servers: NameServer | str) -> list[str]:
+def run(device, source: str, *servers: UdpServer | str) -> list[str]:
     names = " ".join(getattr(server, "name", server) for server in servers)
     done = device.run(SETUP + source, env={"SERVERS": names})
     assert done.returncode == 0, done.stdout + done.stderr
@@ -88,7 +55,7 @@ def run(device, source: str, *servers: NameServer | str) -> list[str]:
 
 
 def test_a_name_is_asked_for_once_and_then_kept_without_cost(device):
-    with NameServer(good) as server:
+    with UdpServer(good) as server:
         source = "ask(); print(allocated(lambda: resolver.resolve('api.example.org', 443, 9)))"
         assert run(device, source, server) == ["10.1.2.3:443", "0"]
     assert len(server.queries) == 1
@@ -98,7 +65,7 @@ def test_a_cleared_or_doubted_name_is_asked_for_again(device):
     def moving(query, count):
         return [message(query, a(10, 0, 0, count))]
 
-    with NameServer(moving) as server:
+    with UdpServer(moving) as server:
         source = "ask(); resolver.clear(); ask(); resolver.doubt('api.example.org', 443); ask()"
         lines = run(device, source, server)
     assert lines == ["10.0.0.1:443", "10.0.0.2:443", "10.0.0.3:443"]
@@ -110,18 +77,18 @@ def test_an_alias_is_followed(device):
         first = b"\xc0\x0c\0\5\0\1\0\0\0\x3c\0" + bytes([len(target)]) + target
         return [message(query, first, target + a(10, 1, 2, 3)[2:])]
 
-    with NameServer(alias) as server:
+    with UdpServer(alias) as server:
         assert run(device, "ask()", server) == ["10.1.2.3:443"]
 
 
 def test_a_name_that_does_not_exist_is_said_at_once(device):
-    with NameServer(lambda query, _: [message(query, flags=b"\x81\x83")]) as server:
+    with UdpServer(lambda query, _: [message(query, flags=b"\x81\x83")]) as server:
         lines = run(device, "print(ask() < 300)", server)
     assert lines == ["resolve | there is no host api.example.org", "True"]
 
 
 def test_a_name_without_an_ipv4_address_is_said(device):
-    with NameServer(lambda query, _: [message(query)]) as server:
+    with UdpServer(lambda query, _: [message(query)]) as server:
         assert "has no IPv4 address" in run(device, "ask()", server)[0]
 
 
@@ -139,7 +106,7 @@ def test_lies_and_garbage_are_passed_over_until_the_answer_comes(device):
             message(query, a(10, 1, 2, 3)),
         ]
 
-    with NameServer(noisy) as server:
+    with UdpServer(noisy) as server:
         assert run(device, "ask()", server) == ["10.1.2.3:443"]
 
 
@@ -150,33 +117,33 @@ def test_an_answer_from_somebody_else_is_not_taken(device):
             stranger.sendto(message(query, a(6, 6, 6, 6)), server.peer)
             return []
 
-        with NameServer(beside) as server:
+        with UdpServer(beside) as server:
             lines = run(device, "ask(ms=600)", server)
     assert lines[0].startswith("resolve | no name server answered")
 
 
 def test_a_lost_query_is_sent_again(device):
-    with NameServer(lambda query, count: good(query, 0) if count > 1 else []) as server:
+    with UdpServer(lambda query, count: good(query, 0) if count > 1 else []) as server:
         assert run(device, "ask()", server) == ["10.1.2.3:443"]
     assert server.queries[0] == server.queries[1]
 
 
 def test_silence_ends_at_the_deadline_with_ticks_between(device):
-    with NameServer(lambda query, _: []) as server:
+    with UdpServer(lambda query, _: []) as server:
         lines = run(device, "print(700 <= ask(ms=700) < 1500, Ticks.gap <= 350)", server)
     assert lines == ["resolve | no name server answered for api.example.org", "True True"]
 
 
 def test_a_second_server_serves_where_the_first_fails_or_is_silent(device):
-    refuse = NameServer(lambda query, _: [message(query, flags=b"\x81\x82")])
-    with refuse as failing, NameServer(good) as server:
+    refuse = UdpServer(lambda query, _: [message(query, flags=b"\x81\x82")])
+    with refuse as failing, UdpServer(good) as server:
         assert run(device, "print(ask() < 300)", failing, server) == ["10.1.2.3:443", "True"]
-    with NameServer(lambda query, _: []) as silent, NameServer(good) as server:
+    with UdpServer(lambda query, _: []) as silent, UdpServer(good) as server:
         assert run(device, "ask()", silent, server) == ["10.1.2.3:443"]
 
 
 def test_servers_that_all_fail_are_not_waited_for(device):
-    with NameServer(lambda query, _: [message(query, flags=b"\x83\x80")]) as server:
+    with UdpServer(lambda query, _: [message(query, flags=b"\x83\x80")]) as server:
         lines = run(device, "print(ask() < 300)", server)
     assert lines == ["resolve | the name servers cannot say where api.example.org is", "True"]
 
@@ -187,7 +154,7 @@ def test_a_server_out_of_reach_is_not_waited_for(device):
 
 
 def test_an_old_address_serves_when_no_server_answers(device):
-    with NameServer(lambda query, count: good(query, 0) if count == 1 else []) as server:
+    with UdpServer(lambda query, count: good(query, 0) if count == 1 else []) as server:
         source = "ask(); resolver.doubt('api.example.org', 443)\n"
         source += "print(ask(ms=400) >= 400)\nprint(ask() < 100)"
         lines = run(device, source, server)
@@ -198,7 +165,7 @@ def test_an_old_address_does_not_serve_when_the_name_is_gone(device):
     def gone(query, count):
         return good(query, 0) if count == 1 else [message(query, flags=b"\x81\x83")]
 
-    with NameServer(gone) as server:
+    with UdpServer(gone) as server:
         lines = run(device, "ask(); resolver.doubt('api.example.org', 443); ask()", server)
     assert lines[1] == "resolve | there is no host api.example.org"
 

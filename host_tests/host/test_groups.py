@@ -1,24 +1,9 @@
 """Groups: the bot speaks when it is meant, and the rest of the talk costs nothing."""
 
-import pytest
 from relay_kit import GROUPS, OWNER, STRANGER, House
 
 NAME = "@thimble_test_bot"
 ODD = "I can read only text."
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    with House(tmp_path_factory.mktemp("house")) as house:
-        yield house
-
-
-@pytest.fixture
-def house(running):
-    running.quiet(0)
-    running.cloud.clear_faults()
-    running.cloud.clear_calls()
-    return running
 
 
 def test_only_what_means_the_bot_is_answered_and_the_rest_is_confirmed(house):

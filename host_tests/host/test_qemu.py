@@ -1,39 +1,13 @@
 """The emulated board: an image with the firmware frozen, QEMU, mpremote's way in."""
 
-import shutil
 import subprocess
 import sys
 import time
 
 import pytest
+from collector_kit import TESTS, project, run
 
 from tools import qemu
-from tools.runtime import PROJECT
-
-TESTS = """
-QEMU = True
-TEST_S = 2
-
-
-def test_passes():
-    print("seen")
-
-
-def test_fails():
-    wanted = 1
-    assert wanted == 2, "as it should"
-
-
-def test_hangs():
-    while True:
-        pass
-
-
-def test_after_all_that():
-    import sys
-
-    assert sys.platform in ("qemu", "linux")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -110,28 +84,7 @@ def test_without_the_compiler_the_error_says_what_to_install(monkeypatch, tmp_pa
 
 
 def test_device_tests_on_the_board_fail_hang_and_pass_one_by_one(tmp_path):
-    folder = tmp_path / "host_tests"
-    shutil.copytree(PROJECT / "host_tests" / "device" / "lib", folder / "device" / "lib")
-    shutil.copy(PROJECT / "host_tests" / "conftest.py", folder)
-    (folder / "device" / "test_it.py").write_text(TESTS)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "-q",
-            "-k",
-            "qemu",
-            str(folder),
-        ],
-        env={"PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "2 failed, 2 passed, 4 deselected" in done.stdout
-    assert "AssertionError: as it should" in done.stdout and "in test_fails" in done.stdout
-    assert "max free sz" in done.stdout and "no end within 2 s" in done.stdout
+    _, said = run(project(tmp_path, "QEMU = True\n" + TESTS), "-k", "qemu", bound=120)
+    assert "2 failed, 2 passed, 4 deselected" in said
+    assert "AssertionError: as it should" in said and "in test_fails" in said
+    assert "max free sz" in said and "no end within 2 s" in said

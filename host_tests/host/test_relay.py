@@ -8,6 +8,7 @@ import pytest
 from relay_kit import GROUPS, OWNER, STRANGER, House
 
 SYSTEM = "Answer briefly, in Märchen style 🧵."
+SETTINGS = {"model": {"system": SYSTEM}}
 CUT = "\n\n(The answer was cut off here; /retry asks again.)"
 STOPPED = "\n\n(Stopped.)"
 MORE = "\n\n(/more goes on.)"
@@ -40,30 +41,12 @@ class Slow:
         self.elsewhere = self.other.say("/stop")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def slow(tmp_path_factory):
     with contextlib.ExitStack() as stack:
         yield Slow(
             lambda **how: stack.enter_context(House(tmp_path_factory.mktemp("slow"), **how))
         )
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory, slow):
-    folder = tmp_path_factory.mktemp("house")
-    with House(folder, settings={"model": {"system": SYSTEM}}) as house:
-        yield house
-
-
-@pytest.fixture
-def house(running):
-    """The shared house, with nobody's faults, scripts and calls left over."""
-    running.cloud.clear_faults()
-    running.cloud.models.clear()
-    running.cloud.models.default(mode="echo")
-    running.quiet(0)
-    running.cloud.clear_calls()
-    return running
 
 
 @pytest.fixture

@@ -23,22 +23,6 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    with House(tmp_path_factory.mktemp("house")) as house:
-        yield house
-
-
-@pytest.fixture
-def house(running):
-    running.cloud.clear_faults()
-    running.cloud.models.clear()
-    running.cloud.models.default(mode="echo")
-    running.quiet(0)
-    running.cloud.clear_calls()
-    return running
-
-
 @pytest.fixture
 def build(tmp_path):
     """Makes a house of the test's own, to be entered."""

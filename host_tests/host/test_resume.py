@@ -8,26 +8,9 @@ from relay_kit import OWNER, House
 from tools.chaos.rig import Rig
 
 SYSTEM = "Be brief."
+SETTINGS = {"model": {"system": SYSTEM}}
 WORDS = "one two three four five six seven eight nine ten"
 POISON = "I have tried three times to answer this message and failed. Please ask differently."
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("house")
-    with House(folder, settings={"model": {"system": SYSTEM}}) as house:
-        yield house
-
-
-@pytest.fixture
-def house(running):
-    """The shared house, with nobody's faults, scripts and calls left over."""
-    running.cloud.clear_faults()
-    running.cloud.models.clear()
-    running.cloud.models.default(mode="echo")
-    running.quiet(0)
-    running.cloud.clear_calls()
-    return running
 
 
 def asked(house):

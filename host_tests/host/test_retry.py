@@ -4,24 +4,9 @@ import itertools
 import re
 
 import pytest
-from relay_kit import House
 
 SLACK = 1.5  # what a busy machine may add
 PAGE = "<html>slow down</html>"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    with House(tmp_path_factory.mktemp("house")) as house:
-        yield house
-
-
-@pytest.fixture
-def house(running):
-    running.cloud.clear_faults()
-    running.quiet(0)
-    running.cloud.clear_calls()
-    return running
 
 
 def pauses(calls) -> list[float]:

@@ -5,7 +5,8 @@ import json
 
 import pexpect
 import pytest
-from test_clock import TimeServer, good
+from net_kit import UdpServer
+from test_clock import good
 
 from tools.cloud.cloud import Cloud
 from tools.cloud.models import NAMES
@@ -61,7 +62,7 @@ def wizard(device, tmp_path):
         started.append(child)
         return child
 
-    with TimeServer(good) as server:
+    with UdpServer(good) as server:
         yield start
     for child in started:
         child.close(force=True)
@@ -173,7 +174,7 @@ for port in range(2):
     radio.air["home"] = Net("another", -50)
 """
     path = tmp_path / "thimble.json"
-    with TimeServer(good) as server, Cloud() as cloud:
+    with UdpServer(good) as server, Cloud() as cloud:
         values = {"port": "rp2", "portal": "", "password": PASSWORD, "path": path, "section": "-"}
         settings = {"wifi": {"ssid": "home", "password": PASSWORD}}
         settings["clock"] = {"servers": [server.name]}
