@@ -35,6 +35,11 @@ def valid(roles) -> bool:
     return all(role == number % 2 for number, role in enumerate(roles))
 
 
+def at_rest(state):
+    """The state of a relay that has ended what it did, else None."""
+    return None if state["busy"] or state["inbox"] else state
+
+
 def starve(house, chat, count, how) -> bool:
     """One message with so many blocks free, and one after it; whether the first was answered."""
     before = len(house.texts(chat))
@@ -49,8 +54,7 @@ def starve(house, chat, count, how) -> bool:
     said = house.texts(chat)[before]
     assert said in (f"starved {count}", STARVED, f"starved {count}\n\n{STARVED}"), said
     assert len(house.texts(chat)) == before + 2
-    state = house.state()
-    assert not state["busy"] and not state["inbox"], (count, state)
+    state = house.wait(lambda: at_rest(house.state()))
     # The heap was as full as it should be; the filling itself leaves a few dead blocks.
     assert state["left"] <= BLOCK * (count + 64), state
     assert valid(state["chats"][str(chat)]), (count, state)
