@@ -147,19 +147,23 @@ def probe():
 
 
 def keep(path, text):
-    """Adds a report to the file at ``path``; the oldest go. Nothing is raised if flash is full."""
-    try:
-        with open(path) as file:
-            old = file.read(_MOST)
-    except (OSError, UnicodeError):
-        old = ""
-    text = (old + text)[-_MOST:]
-    if len(text) == _MOST:
-        text = text[text.find("\n") + 1 :]
+    """Adds a report to the file at ``path``; the oldest lines go. Nothing is raised if flash is
+    full. Line by line: when there is something to report, memory may be short.
+    """
     aside = path + ".new"
     try:
-        with open(aside, "w") as file:
-            file.write(text)
+        with open(aside, "w") as out:
+            try:
+                with open(path) as file:
+                    surplus = file.seek(0, 2) + len(text) - _MOST
+                    file.seek(0)
+                    for line in file:
+                        if surplus <= 0:
+                            out.write(line)
+                        surplus -= len(line)
+            except (OSError, UnicodeError):
+                pass  # there is none yet, or it is no text
+            out.write(text)
         os.rename(aside, path)
     except OSError:
         pass
