@@ -30,6 +30,7 @@ file: what is behind it is not read, and never appended to.
 An append that failed leaves the file in doubt: nothing is appended until rewriting it succeeds.
 """
 
+import gc
 import os
 
 import micropython
@@ -376,6 +377,8 @@ class Journal:
             self._file.close()
             os.rename(self._aside, self._path)
             self._count = self._rank(0)
+            self._file = None
+            gc.collect()  # where the two were there is room for this one
             self._file = open(self._path, "a+b")
         except MemoryError:
             self._fail(_ENOMEM)
