@@ -3,6 +3,8 @@
 The asking itself is net.query, an overlay: a kept-alive connection needs it seldom.
 """
 
+import gc
+import socket
 from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
@@ -47,12 +49,15 @@ class Resolver:
 
     def _renew(self, kept, host, port, ms):
         address, ttl = overlay.call(
-            "net.query", "ask", host, port, ms, self._tick, self.servers, self._hosts, bool(kept)
+            "net.query", "ask", host, ms, self._tick, self.servers, self._hosts, bool(kept)
         )
         if not address:
             # The old address is worth a try, and worth it again for a while.
             kept[3] = ticks_add(ticks_ms(), _STALE_S * 1000)
             return kept[2]
+        # What stays is made low in the heap, not behind what asking has left there.
+        gc.collect()
+        address = socket.getaddrinfo(address, port)[0][-1]
         if kept:
             self._cache.remove(kept)
         elif len(self._cache) >= self._size:

@@ -13,6 +13,7 @@ ones into the heap for the time of the call.
 """
 
 import errno
+import gc
 import io
 import select
 import socket
@@ -153,6 +154,7 @@ class Link:
         done = False
         try:
             address = self._resolver.resolve(host, port, self.resolve_ms)
+            gc.collect()  # the socket stays: it is not to split what is free
             self._connect(address, host, port)
             if secure:
                 self._wrap(host)

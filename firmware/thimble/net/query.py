@@ -32,18 +32,18 @@ _TTL_MIN_S = const(30)
 _TTL_MAX_S = const(3600)
 
 
-def ask(host, port, ms, tick, servers=None, hosts=None, stale=False):
-    """(what connect() takes for host and port, seconds for which that holds), within ms.
+def ask(host, ms, tick, servers=None, hosts=None, stale=False):
+    """(the address of host as text, seconds for which that holds), within ms.
 
     tick, servers, hosts: see dns.Resolver. Raises NetError("resolve"); where no server can say
     and ``stale`` is set, because an old address is there, the answer is (None, 0) instead.
     """
-    address, ttl = _literal(host) or _listed(host, hosts), _TTL_MIN_S
-    if not address:
-        if servers is None:
-            servers = _servers()
-        address, ttl = _ask(host, ms, tick, [_server(name) for name in servers], stale)
-    return _sockaddr(address, port) if address else None, ttl
+    address = _literal(host) or _listed(host, hosts)
+    if address:
+        return address, _TTL_MIN_S
+    if servers is None:
+        servers = _servers()
+    return _ask(host, ms, tick, [_server(name) for name in servers], stale)
 
 
 def _listed(host, hosts):
@@ -276,8 +276,4 @@ def _literal(text):
 def _server(name):
     """What sendto() takes for "address" or "address:port"."""
     address, _, port = name.partition(":")
-    return _sockaddr(address, int(port or 53))
-
-
-def _sockaddr(address, port):
-    return socket.getaddrinfo(address, port)[0][-1]
+    return socket.getaddrinfo(address, int(port or 53))[0][-1]
