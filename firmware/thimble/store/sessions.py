@@ -23,6 +23,7 @@ appended to that file. Where a session's turns are looked for, the texts of othe
 unchecked. Each turn lies in one file, so that the oldest file can go at any time.
 """
 
+import gc
 import os
 from array import array
 
@@ -239,6 +240,7 @@ class Sessions:
             while self.files >= self._limit or self._short():
                 if not self.files or not self._remove(self._first):
                     break
+            gc.collect()  # where the other was there is room for this one
             self._file = open(self._path(self._last + 1), "a+b")
             self._last += 1
             self._first = self._first or self._last
