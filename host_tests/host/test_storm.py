@@ -1,5 +1,9 @@
 """The kill storm and the soak in their short forms."""
 
+from types import SimpleNamespace
+
+import pytest
+
 from tools.chaos import soak, storm
 
 
@@ -27,3 +31,66 @@ def test_an_answer_that_stands_twice_is_seen_and_one_that_no_kill_explains_too(t
     assert street._extra(question) == 0
     del street.shown[7][101, 2]
     assert street._extra(question) is None
+
+
+def test_a_part_of_an_answer_is_no_refusal_but_a_sentence_is_one(tmp_path):
+    street = storm.Street(tmp_path, storm.Plan(1, 0), 1)
+    question = storm.Question(17, 101, "m17,m17,m17,", 0.0)
+    for text, state in (
+        ("m17,m", ""),
+        ("7,m17,m", ""),
+        ("17", ""),
+        ("The model's service refused the request (302).", "refused"),
+        ("7,m17\n\n(The answer was cut off here; /retry asks again.)", "cut"),
+        ("m17\n\n(Memory ran out here; /retry asks again.)", "starved"),
+        ("m17,m17,m17,", "answered"),
+    ):
+        street.shown[17] = {(101, 1): text}
+        assert street._state(question) == state, text
+
+
+class Calls:
+    """A cloud's record: (seq, time, method, connection), each answered in a millisecond."""
+
+    def __init__(self, *rows):
+        self.telegram = self
+        self._calls = [
+            SimpleNamespace(
+                seq=seq,
+                time=at,
+                method=method,
+                connection=connection,
+                ms=1.0,
+                fault="",
+                params={"chat_id": "101"},
+            )
+            for seq, at, method, connection in rows
+        ]
+
+    def calls(self, method=None, since=0):
+        return [one for one in self._calls if one.seq > since and method in (None, one.method)]
+
+    def changes(self):
+        return [{"kind": "sent", "chat": 101, "message_id": 1, "time": 10.0}]
+
+
+SEND = (2, 10.0, "sendMessage", 5)
+NEXT = (3, 10.3, "getMe", 6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kill", "unread"),
+    [
+        ((SEND, NEXT), 10.1, True),  # killed behind the send
+        ((SEND, NEXT), 9.99, True),  # the send was on its way when the relay was killed
+        ((SEND, NEXT), 10.9, False),  # killed long after it
+        ((SEND, NEXT), 9.0, False),  # and long before
+        ((SEND, (3, 10.05, "getUpdates", 5), NEXT), 10.1, False),  # its answer was read
+        ((SEND, (3, 10.3, "getMe", 4)), 9.99, False),  # it is the next relay's own
+    ],
+)
+def test_a_kill_explains_a_send_that_was_the_last_of_its_connection(tmp_path, rows, kill, unread):
+    street = storm.Street(tmp_path, storm.Plan(1, 0), 1)
+    street.cloud = Calls(*rows)
+    street.moments = [kill]
+    assert street._unread((101, 1)) == unread

@@ -175,14 +175,17 @@ def relay(
     before=(),
     console=False,
     script: Path | None = PROBE,
+    memory: dict | None = None,
     **env: str,
 ):
-    """A probed relay (or another ``script``) against ``cloud``; ``env`` as in probe.py."""
+    """A probed relay (or another ``script``) against ``cloud``; ``env`` as in probe.py,
+    ``memory`` what its configuration's section of that name has."""
     setting = setting or Setting()
     config = folder / "thimble.json"
     values = cloud.config(ca=str(cloud.ca_der), secure=setting.secure)
     values["telegram"]["allow"] = [42, *chats]
     values["telegram"]["max_parts"] = 1_000_000
+    values["memory"] = memory or {}
     config.write_text(json.dumps(values))
     root = folder / "root"
     root.mkdir(parents=True, exist_ok=True)

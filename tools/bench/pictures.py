@@ -90,8 +90,8 @@ def soak(result: dict, path: Path) -> None:
     figure, (heap, sessions) = _axes(8.0, 5.0, rows=2)
     samples = result["samples"]
     answered = [row["answered"] for row in samples]
-    heap.plot(answered, [row["heap_used"] / 1024 for row in samples], label="live heap")
-    heap.plot(answered, [row["largest_block"] / 1024 for row in samples], label="largest block")
+    heap.plot(answered, [row["live"] / 1024 for row in samples], label="live heap")
+    heap.plot(answered, [row["largest"] / 1024 for row in samples], label="largest block")
     heap.set_ylabel("KB")
     counts = [row["compactions"] for row in samples]
     marks = [

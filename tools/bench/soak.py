@@ -3,10 +3,13 @@
     python -m tools.bench.soak [--messages 10000] [--link tls|http] [--seed 1]
 
 Messages of 1 byte to 12 KB and answers of 1 to 8,000 characters, of even spread over the orders of
-magnitude, in ASCII, umlauts, Cyrillic, kanji and emoji, both from one seed. Again and again
-on the way the relay comes to rest, is asked for its `status`, and the largest free block is looked
-up. The live heap behind message 500 and behind the last one must be the same, and the largest
-block at the end at least 95 % of what it was.
+magnitude, in ASCII, umlauts, Cyrillic, kanji and emoji, all from one seed. Who has spoken often
+goes on; a pico_w has six places in RAM, so conversations are evicted and reloaded all the time. In
+the pauses, which come now and then, those of more than MOST turns are compacted.
+
+A hundred times on the way the relay comes to rest, and its own gauge tells the live heap and, from
+the heap's map, the largest free block. The live heap behind message 500 and behind the last one
+must be the same, and the largest block at the end at least 95 % of what it was.
 """
 
 from __future__ import annotations
@@ -27,7 +30,12 @@ LONGEST_BYTES = 12288
 LONGEST_UNITS = 4096  # of a message that Telegram delivers
 LONGEST_ANSWER = 8000
 AHEAD = 20  # messages that wait at Telegram
+STAYS = 0.75  # chance that the next message is of the same chat
+PAUSE = 0.25  # and that everybody waits until all is answered, between bursts of up to AHEAD
+MOST = 12  # memory.max_messages
+SLOTS = 8  # more conversations than a pico_w has in RAM
 REST_S = 120
+SUMMARIZE = "Summarize our conversation"
 COUNTERS = ("compactions", "sessions", "dropped", "duplicates", "reconnects", "pressure")
 WORDS = (
     "A sentence of plain words, and then another one. ",
@@ -54,53 +62,95 @@ def script(chance: random.Random) -> dict:
 
 
 def measure(count: int, seed: int = 1, secure: bool = True, heap: str = HEAP) -> dict:
-    """Up to 100 samples at rest, and one behind message REFERENCE (or a third of the way)."""
-    steps = max(5, min(100, count // 50))
-    chance = random.Random(seed)
-    reference = min(REFERENCE, count // 3)
-    stops = sorted({reference, count, *(count * n // steps for n in range(1, steps + 1))} - {0})
-    samples = []
+    """Up to 100 samples at rest, and which of them is the reference: behind message REFERENCE, or
+    behind a third of all."""
+    every = max(20, count // 100)
+    count -= count % every
     started = time.monotonic()
     with simulated(False, CHATS, length=500) as (cloud, folder):
         cloud.models.directives = False
-        env = {"PROBE_FREE": "1", "PROBE_EVERY": "1000000000"}
+        env = {"PROBE_FREE": "1", "PROBE_EVERY": str(every), "PROBE_ROOM": "kept"}
         setting = Setting(heap=heap, secure=secure)
-        with relay(cloud, folder, setting, CHATS, console=True, **env) as run:
+        memory = {"max_messages": MOST}
+        with relay(cloud, folder, setting, CHATS, console=True, memory=memory, **env) as run:
             run.reach("configured", 60)
-            said = 0
-            for stop in stops:
-                while said < stop:
-                    chat = chance.choice(CHATS)
-                    cloud.models.script(**script(chance))
-                    cloud.telegram.say(chat=chat, user=chat, text=text(chance, LONGEST_BYTES))
-                    said += 1
-                    if not said % AHEAD:
-                        cloud.wait_for(lambda: cloud.telegram.pending() < AHEAD, 120)
+            crowd = Crowd(cloud, seed)
+            samples = []
+            for stop in range(every, count + 1, every):
+                crowd.speak(every)
                 samples.append(rest(cloud, run, stop))
-                cloud.clear_calls()
-    reference = next(row for row in samples if row["answered"] == reference)
+                crowd.look_back()
+    reference = samples[max(0, min(REFERENCE, count // 3) // every - 1)]
     last = samples[-1]
     return {
         "messages": count,
         "seed": seed,
         "seconds": time.monotonic() - started,
         "reference": reference["answered"],
-        "live_at_reference": reference["heap_used"],
-        "live_at_end": last["heap_used"],
-        "block_at_reference": reference["largest_block"],
-        "block_at_end": last["largest_block"],
+        "live_at_reference": reference["live"],
+        "live_at_end": last["live"],
+        "block_at_reference": reference["largest"],
+        "block_at_end": last["largest"],
+        "reloads": crowd.reloads,
+        "summaries": crowd.summaries,
         "samples": samples,
     }
 
 
+class Crowd:
+    """Those who speak. ``reloads``: prompts that held earlier turns of a chat that could not be
+    in RAM any more; ``summaries``: of how many conversations the model was asked for one."""
+
+    def __init__(self, cloud, seed: int):
+        self.reloads = self.summaries = 0
+        self._cloud = cloud
+        self._chance = random.Random(seed)
+        self._chat = CHATS[0]
+        self._said: list[int] = []  # the chats of all messages since look_back()
+        self._lately: list[int] = []  # chats, the last to speak at the end
+
+    def speak(self, count: int) -> None:
+        """So many messages, in bursts."""
+        chance, cloud = self._chance, self._cloud
+        while count:
+            burst = min(count, chance.randint(1, AHEAD))
+            count -= burst
+            for _ in range(burst):
+                if chance.random() >= STAYS:
+                    self._chat = chance.choice(CHATS)
+                self._said.append(self._chat)
+                cloud.models.script(**script(chance))
+                words = text(chance, LONGEST_BYTES)
+                cloud.telegram.say(chat=self._chat, user=self._chat, text=words)
+            pause = chance.random() < PAUSE
+            most = 1 if pause else AHEAD
+            cloud.wait_for(lambda most=most: cloud.telegram.pending() < most, REST_S)
+            if pause:
+                cloud.wait_for(cloud.telegram.polling, REST_S)
+
+    def look_back(self) -> None:
+        """Counts what the model was asked since the last time; all has been answered."""
+        prompts = [call.params["messages"] for call in self._cloud.models.calls()]
+        asked = [turns for turns in prompts if not turns[-1]["content"].startswith(SUMMARIZE)]
+        self.summaries += len(prompts) - len(asked)
+        for chat, turns in zip(self._said, asked, strict=True):
+            self.reloads += chat not in self._lately[-SLOTS:] and len(turns) > 1
+            self._lately = [*(other for other in self._lately if other != chat), chat]
+        self._said.clear()
+        self._cloud.clear_calls()
+
+
 def rest(cloud, run, answered: int) -> dict:
-    """The relay's status once it has answered so many and waits for more."""
+    """The relay's status once it has answered so many and waits for more, and its gauge's row."""
     deadline = time.monotonic() + REST_S
     while time.monotonic() < deadline:
         cloud.wait_for(lambda: cloud.telegram.polling() and not cloud.telegram.pending(), REST_S)
         status = run.status()
-        if status["answered"] >= answered:
-            return status
+        gauged = [
+            row for row in run.rows if row.get("stage") == "" and row["answered"] >= answered
+        ]
+        if status["answered"] >= answered and gauged:
+            return {**status, **gauged[0]}
         time.sleep(0.2)
     raise SystemExit(f"{status['answered']} of {answered} answered: {''.join(run.said[-5:])}")
 
@@ -119,7 +169,8 @@ def verdict(result: dict) -> str:
         f"largest block behind message {result['reference']}, at the end   "
         f"{result['block_at_reference']}, {result['block_at_end']} B   "
         f"({share:.0%}; to reach {LEAST_BLOCK:.0%})\n"
-        f"lowest free {last['heap_low']} B; {counters}"
+        f"lowest free {last['heap_low']} B; {counters}, reloads {result['reloads']}, "
+        f"summaries asked for {result['summaries']}"
     )
 
 

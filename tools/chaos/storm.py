@@ -26,6 +26,7 @@ from tools.cloud.cloud import Cloud
 _NUMBER = re.compile(r"m(\d+),")
 _CHATS = range(101, 200)
 _CUT = "\n\n(The answer was cut off here; /retry asks again.)"
+_STARVED = "(Memory ran out here; /retry asks again.)"
 _APOLOGY = "I have tried three times"
 _WAITING = "The model cannot be reached just now"
 _WINDOW_S = 0.5  # from Telegram's answer to the kill: a busy machine's time to read and note it
@@ -45,6 +46,7 @@ class Tally:
     messages: int = 0
     answered: int = 0
     cut: int = 0
+    starved: int = 0
     refused: int = 0
     apologies: int = 0
     lost: int = 0
@@ -263,10 +265,13 @@ class Street:
         last = texts[-1] if texts else ""
         if last.endswith(_CUT):
             return "cut"
+        if last.endswith(_STARVED):
+            return "starved"
         if last.startswith(_APOLOGY):
             return "apologies"
-        if last and not _NUMBER.match(last) and not last.startswith(_WAITING):
-            return "refused"  # or of one piece, too short for its number
+        # A part of a long answer may begin anywhere in it.
+        if last not in question.answer and not last.startswith(_WAITING):
+            return "refused"
         return ""
 
     def _extra(self, question: Question) -> int | None:
@@ -345,16 +350,20 @@ class Street:
         call = calls[-1]
         if call.fault and call.fault not in _READ:
             return True
-        later = [
-            other
-            for other in self.cloud.telegram.calls(since=call.seq)
-            if other.connection == call.connection
-        ]
+        later = self.cloud.telegram.calls(since=call.seq)
+        if any(other.connection == call.connection for other in later):
+            return False
         answered = call.time + call.ms / 1000
         kills = [moment - answered for moment in self.moments if moment >= call.time]
-        if later or not kills or kills[0] > _WINDOW_S:
+        # What was written just before a kill may be read here just behind it: the connection is
+        # then older than those of the next relay.
+        after = [other for other in later if other.method == "getMe"][:1]
+        if after and after[0].connection > call.connection:
+            kills += [0.0 for moment in self.moments if 0 < call.time - moment < _WINDOW_S]
+        late = min(kills, default=_WINDOW_S)
+        if late >= _WINDOW_S:
             return False
-        self.tally.late_ms = max(self.tally.late_ms, round(kills[0] * 1000))
+        self.tally.late_ms = max(self.tally.late_ms, round(late * 1000))
         return True
 
 
@@ -388,6 +397,7 @@ _ROWS = (
     ("messages", "messages"),
     ("answered", "answered in full"),
     ("cut", "answered in part, and marked so"),
+    ("starved", "given up because memory ran out, and marked so"),
     ("refused", "answered with a sentence"),
     ("apologies", "closed with an apology"),
     ("lost", "lost"),
