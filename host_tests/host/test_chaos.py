@@ -5,7 +5,7 @@ import pytest
 from tools.chaos import table
 
 HURRY = 10
-RELAYS = 5
+RELAYS = 10
 
 
 def _name(job) -> str:

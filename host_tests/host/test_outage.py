@@ -1,10 +1,34 @@
 """The model is out of reach: messages wait in the journal, and all else goes on."""
 
 import pytest
-from relay_kit import House
+from relay_kit import Board, House
+
+from tools import build, runtime
 
 WAITING = "The model cannot be reached just now. I will answer when it is back."
 NO_MODEL = "The model could not be reached for too long. Please ask again later."
+
+# The relay as it is, but that it tries a model that is out of reach again ten times as soon.
+IMPATIENT = """
+import gc
+
+import thimble
+
+_booted = thimble.boot()
+from thimble.core.backoff import Backoff
+from thimble.relay import Relay
+
+relay = Relay(*_booted)
+relay._outage = Backoff(500)
+relay._exchange._retry = Backoff(100)
+gc.threshold(-1)
+try:
+    relay.run()
+except KeyboardInterrupt:
+    pass
+finally:
+    _booted[1].close()
+"""
 
 # Runs in MicroPython: every message in the journal came so many minutes earlier.
 AGED = """
@@ -32,10 +56,28 @@ print(count)
 """
 
 
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """A Board that runs the script above."""
+    source = tmp_path_factory.mktemp("impatient") / "impatient.py"
+    target = source.with_suffix(".mpy")
+    source.write_text(IMPATIENT)
+    build.compile_file(source, target, runtime.find().march, source.name)
+
+    def board(*args, **options):
+        made = Board(*args, heap="180k", **options)  # the script lives there too
+        argv, env = made._command
+        made._command = [*argv[:-1], str(target)], env
+        return made
+
+    return board
+
+
 @pytest.fixture
-def house(tmp_path):
+def house(tmp_path, impatient):
     """A house whose model has a port of its own: `house.model`."""
-    house = House(tmp_path / "house", settings={"model": {"patience_min": 60}})
+    settings = {"model": {"patience_min": 60}}
+    house = House(tmp_path / "house", settings=settings, board=impatient)
     house.model = house.cloud.listen()
     house.config["model"]["url"] = house.model.url + "/v1"
     with house:

@@ -1,5 +1,6 @@
 """The kill storm and the soak in their short forms."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -7,16 +8,25 @@ import pytest
 from tools.chaos import soak, storm
 
 
-def test_a_storm_of_kills_loses_nothing_and_doubles_only_what_a_kill_explains():
-    tally = storm.run(storm.share(3, 50, 20, model=(0.3, 1.0)))
+@pytest.fixture(scope="module")
+def tallies():
+    """Of the storm and of the soak, which take place at the same time: both mostly wait."""
+    with ThreadPoolExecutor() as pool:
+        stormed = pool.submit(storm.run, storm.share(4, 50, 20, model=(0.3, 1.0)))
+        soaked = pool.submit(soak.run, 4, 100, 2)
+        return stormed.result(), soaked.result()
+
+
+def test_a_storm_of_kills_loses_nothing_and_doubles_only_what_a_kill_explains(tallies):
+    tally = tallies[0]
     told = storm.table("storm", tally)
     assert tally.answered == tally.messages >= 50, told
     assert tally.kills == 20 and len(tally.phases) > 1, told
     assert not tally.failed, told
 
 
-def test_a_soak_with_faults_and_kills_loses_nothing():
-    tally = soak.run(2, 100, 2)
+def test_a_soak_with_faults_and_kills_loses_nothing(tallies):
+    tally = tallies[1]
     told = storm.table("soak", tally)
     assert tally.messages >= 100 and tally.kills == 2, told
     assert tally.answered > 80 and not tally.failed, told
