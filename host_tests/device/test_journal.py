@@ -104,7 +104,10 @@ def test_what_a_cut_rewriting_left_aside_is_removed():
         content = sample(desk)
         write(content[: len(content) // 2], PATH + ".new")
         desk.boot_again()
-        assert os.listdir("/flash") == ["journal"] and not desk.journal.rewrites
+        assert (
+            sorted(os.listdir("/flash")) == ["journal", "journal.now"]
+            and not desk.journal.rewrites
+        )
 
 
 def test_messages_that_wait_keep_their_own_ids_and_attempts_when_the_file_is_rewritten():
@@ -293,8 +296,8 @@ def test_a_message_costs_five_flushes_and_few_erases():
         days = 100_000 / 100  # 100 messages a day, 100,000 erases a block
         print("years if all 212 blocks wore alike: %.0f" % (days * 212 / each / 365))
         print("with %d blocks never rewritten, the worst: %.0f" % (used, days / worst / 365))
-        assert flushes == 5 and each < 5.5
-        assert worst < 5.5 * 1.5 / (212 - used), "the free blocks wear evenly"
+        assert 5 <= flushes < 5.2 and each < 1.5
+        assert worst < 5 / (212 - used), "the free blocks wear evenly, what names them some more"
 
 
 def test_a_rewriting_that_runs_out_of_memory_costs_nothing():

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 
+import micropython
 from micropython import const, kbd_intr
 
 import vfs
@@ -18,8 +19,7 @@ from thimble.board.led import Led
 from thimble.board.line import Line
 
 _BLOCK = const(4096)
-# What is to be done; ioctl's numbers are positive, and 3 is its sync.
-_READ, _WRITE, _SYNC = const(-2), const(-1), const(3)
+_SYNC = const(3)  # of ioctl's numbers
 _EIO = const(5)
 _DOG_S = const(120)
 _RUNNING = "/flash/running"
@@ -35,8 +35,6 @@ class Flash:
     def __init__(self, path, blocks):
         self._blocks = blocks
         self.interrupted = False
-        self._buf = None
-        self._at = self._op = 0
         try:
             self._file = open(path, "r+b")
         except OSError:
@@ -45,52 +43,54 @@ class Flash:
         if not self._file.read(1):
             self._file.write(b"\xff")
 
-    # What is raised would jump out of littlefs's C code in the middle of a change. The frames are
-    # kept small: larger ones would be in the heap, at each of the hundred steps of a message.
+    # 0, or a negative errno: what is raised would jump out of littlefs's C code in the middle of a
+    # change. An interrupt is left to the loop, which raises it again. Native, in as few steps as
+    # can be: there are a hundred calls a message, and larger frames would be in the heap.
 
+    @micropython.native
     def readblocks(self, block, buf, offset=0):
-        self._at = block * _BLOCK + offset
-        self._buf = buf
-        self._op = _READ
-        return self._do()
+        while True:
+            try:
+                self._file.seek(block * _BLOCK + offset)
+                self._file.readinto(buf)
+                return 0
+            except KeyboardInterrupt:
+                self.interrupted = True
+            except OSError:
+                return -_EIO
+            except MemoryError:
+                return -_EIO
 
+    @micropython.native
     def writeblocks(self, block, buf, offset=0):
-        self._at = block * _BLOCK + offset
-        self._buf = buf
-        self._op = _WRITE
-        return self._do()
+        while True:
+            try:
+                self._file.seek(block * _BLOCK + offset)
+                self._file.write(buf)
+                return 0
+            except KeyboardInterrupt:
+                self.interrupted = True
+            except OSError:
+                return -_EIO
+            except MemoryError:
+                return -_EIO
 
+    @micropython.native
     def ioctl(self, op, arg):
         if op == 4:
             return self._blocks
         if op == 5:
             return _BLOCK
-        self._op = op
-        return self._do()
-
-    def _do(self):
-        """0, or a negative errno. An interrupt is left to the loop, which raises it again."""
-        try:
-            return self._step()
-        except KeyboardInterrupt:
-            self.interrupted = True
-        except OSError:
-            return -_EIO
-        except MemoryError:
-            return -_EIO
-        return self._do()
-
-    def _step(self):
-        file = self._file
-        if self._op == _SYNC:
-            file.flush()
-        elif self._op <= _WRITE:
-            file.seek(self._at)
-            if self._op == _READ:
-                file.readinto(self._buf)
-            else:
-                file.write(self._buf)
-        self._buf = None
+        while op == _SYNC:
+            try:
+                self._file.flush()
+                break
+            except KeyboardInterrupt:
+                self.interrupted = True
+            except OSError:
+                return -_EIO
+            except MemoryError:
+                return -_EIO
         return 0
 
     def close(self):

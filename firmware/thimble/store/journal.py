@@ -4,7 +4,7 @@ The inbox, a ring of records (see telegram.updates for their layout), is what wa
 journal makes it durable. Its file is a row of records, only ever appended to:
 
      0  kind
-     1  the message's number in this file, low byte first (0: about no message)
+     1  the message's number in this file, low byte first (BOT: the file's generation, 0 to 7)
      3  n, bytes of payload, low byte first
      5  CRC-16 of bytes 0 to 4 and the payload, low byte first
      7  the payload
@@ -17,6 +17,17 @@ journal makes it durable. Its file is a row of records, only ever appended to:
                  for that part, in decimal. The last one counts: another may have been deleted
     5 DONE       nothing
     6 OFFSET     the next getUpdates' offset, in decimal
+
+littlefs copies a file's last block when something is appended behind a flush. So ATTEMPT,
+ANSWERING and DONE wait in a second, small file ("now"), which littlefs keeps beside the name and
+which is written anew each time. It belongs to the file of its generation:
+
+     0  the generation
+     1  bytes of records
+     2  the records, at most 118 bytes; those of a message that is done are DONE alone
+
+They count as if they stood behind the file's own. When no more fit they are appended to it; if the
+power goes before there are others, they are read twice, which changes nothing.
 
 A message is named by its inbox record's offset in the ring, where two fields are the journal's:
 
@@ -31,6 +42,7 @@ An append that failed leaves the file in doubt: nothing is appended until rewrit
 """
 
 import gc
+import io
 import os
 
 import micropython
@@ -55,6 +67,8 @@ _SMALLEST = const(68)
 _PARTS = const(256)  # whose messages are known
 
 _ENOMEM = const(12)
+_TOP = const(2)  # where the records begin in "now"
+_ROOM = const(120)  # its bytes; littlefs keeps at most 128 beside the name, whatever the board
 
 # In the scratch: a header, the first bytes of the payload behind it, further bytes of it, the
 # length of the offset and the offset, and a bit for each number in the file.
@@ -87,9 +101,12 @@ class Journal:
         self._buf = buf
         self._first = memoryview(buf)[_HEADER:_MORE]
         self._more = memoryview(buf)[_MORE:_KEPT]
-        self._file = self._ring = None
+        self._file = self._ring = self._now = self._source = None
+        self._tail = bytearray(_ROOM)
+        self._fill = self._generation = 0
         self._size = self._count = self._at = 0
-        self._doubt = self._loose = self._dead = False
+        # Not known to be whole; to be flushed, the file and the tail; rewriting makes room.
+        self._doubt = self._loose = self._fresh = self._dead = False
         self.error = self.writes = self.bytes = self.rewrites = self.damaged = 0
 
     def load(self, ring, bot, out):
@@ -107,24 +124,55 @@ class Journal:
             os.remove(self._aside)
         except OSError:
             pass  # there is none: the last rewriting was not cut short
+        tail = self._tail
         try:
             self._file = open(self._path, "a+b")
             end = self._file.seek(0, 2)
-            self._replay(end)
-            if not self._size or self._size != end:
+            self._beside()
+            self._now.readinto(tail)
+            self._fill = min(tail[1], _ROOM - _TOP)
+            both = self._both()
+            self._source = both[0]
+            self._survey(end)
+            size = self._size
+            if not size or tail[0] != self._generation:
+                self._fill = 0
+            if self._fill:
+                self._source = both[1]
+                self._survey(size + self._fill)
+            self._source = self._both()[0]
+            self._recall(size)
+            if self._fill:
+                self._source = self._both()[1]
+                self._recall(self._fill)
+            if not size or size != end:
                 self.rewrite()
         except OSError as error:
             self._fail(error.errno)
         octets.copy(out, 0, buf, _KEPT + 1, buf[_KEPT])
         return buf[_KEPT]
 
-    def _replay(self, end):
-        """Reads the file twice: what is live, and what the offset is; then the live ones."""
-        buf = self._buf
+    def _beside(self):
+        """Opens the file for the tail."""
+        name = self._path + ".now"
+        try:
+            self._now = open(name, "r+b")
+        except OSError:
+            self._now = open(name, "w+b")
+            self._now.flush()
+
+    def _both(self):
+        """The file and the tail, to be read from their beginning on."""
         self._file.seek(0)
-        size = 0
+        return self._file, io.BytesIO(memoryview(self._tail)[_TOP : _TOP + self._fill])
+
+    def _survey(self, end):
+        """Reads what is live, and what the offset is; ``_size`` should be ``end`` then."""
+        buf = self._buf
+        size = self._size
         kind = self._read(False)
         if kind == _BOT:
+            self._generation = buf[1]
             n = len(self._bot)
             if buf[3] != n or not octets.same(buf, _HEADER, self._bot, 0, n):
                 return
@@ -148,7 +196,10 @@ class Journal:
         self._size = size
         if size != end:
             self.damaged += 1
-        self._file.seek(0)
+
+    def _recall(self, size):
+        """Puts into the inbox what is live in so many bytes."""
+        buf = self._buf
         while size > 0:
             kind = self._read(True)
             size -= _HEADER + (buf[3] | buf[4] << 8)
@@ -161,7 +212,7 @@ class Journal:
 
         and up to 73 bytes of the payload. ``fill``: a live message goes into the inbox.
         """
-        buf, file, ring = self._buf, self._file, self._ring
+        buf, file, ring = self._buf, self._source, self._ring
         off = -1
         try:
             if file.readinto(buf, _HEADER) != _HEADER:
@@ -254,12 +305,28 @@ class Journal:
         """
         if self._doubt:
             return self.rewrite()
+        error = 0
         if self._loose:
             error = put(self._file, None, 0, 0)
-            if error:
-                return self._fail(error)
-            self._loose = False
             self.writes += 1
+        if self._fresh and not error:
+            self._tail[0] = self._generation
+            self._tail[1] = self._fill
+            error = put(self._now, self._tail, -1, _TOP + self._fill)
+            self.writes += 1
+        if error:
+            return self._fail(error)
+        self._loose = self._fresh = False
+        return True
+
+    def _spill(self):
+        """Moves the tail into the file; False if that failed."""
+        error = put(self._file, self._tail, _TOP, self._fill) or put(self._file, None, 0, 0)
+        if error:
+            return self._fail(error)
+        self._fill = 0
+        self._loose = False
+        self.writes += 1
         return True
 
     def attempt(self, record, state):
@@ -282,14 +349,15 @@ class Journal:
         buf, box = self._buf, self._ring.buf
         n = 0
         if part < _PARTS and self.commit():
-            self._file.seek(0)
-            kind = self._read(False)
-            while kind:
-                if kind == _ANSWERING and buf[_HEADER] == part:
-                    if octets.same(buf, 1, box, record + _NUMBER, 2):
-                        n = buf[3] - 1
-                        octets.copy(out, 0, buf, _HEADER + 1, n)
+            for source in self._both():
+                self._source = source
                 kind = self._read(False)
+                while kind:
+                    if kind == _ANSWERING and buf[_HEADER] == part:
+                        if octets.same(buf, 1, box, record + _NUMBER, 2):
+                            n = buf[3] - 1
+                            octets.copy(out, 0, buf, _HEADER + 1, n)
+                    kind = self._read(False)
         return n
 
     def done(self, record):
@@ -305,9 +373,10 @@ class Journal:
             self._append(_OFFSET, -1, self._buf, _KEPT + 1, n)
 
     def close(self):
-        """Commits, and closes the file: for a clean stop, before the file system is unmounted."""
-        if self.commit():
+        """Commits, and closes the files: for a clean stop, before the file system is unmounted."""
+        if self.commit() and self._spill():
             self._file.close()
+            self._now.close()
 
     # The file.
 
@@ -324,16 +393,40 @@ class Journal:
             number = box[record + _NUMBER] | box[record + _NUMBER + 1] << 8
             if not number:
                 return True
+        if kind == _DONE:
+            self._strike(number)
+        file = None
+        if kind == _RECEIVED or kind == _OFFSET:
+            file = self._file
+            self._loose = True
+        elif self._fill + _HEADER + n > _ROOM - _TOP and not self._spill():
+            return False
         try:
-            self._put(self._file, kind, number, buf, off, n)
+            self._put(file, kind, number, buf, off, n)
         except OSError as error:
             return self._fail(error.errno)
         if kind == _RECEIVED:
             self._count = number
             self._name(record, number)
-        self._loose = True
         self._dead |= kind >= _DONE  # a rewriting would make room
         return True
+
+    @micropython.native
+    def _strike(self, number):
+        """Takes out of the tail what it says about a message."""
+        tail = self._tail
+        at = _TOP
+        end = at + self._fill
+        while at < end:
+            n = _HEADER + tail[at + 3]
+            if tail[at + 1] | tail[at + 2] << 8 == number:
+                end -= n
+                octets.copy(tail, at, tail, at + n, end - at)
+            else:
+                at += n
+        end -= _TOP
+        self._size -= self._fill - end
+        self._fill = end
 
     @micropython.native
     def _put(self, file, kind, number, buf, off, n):
@@ -346,8 +439,15 @@ class Journal:
         crc = octets.crc16(buf, off, n, octets.crc16(head, 0, 5, 0xFFFF))
         head[5] = crc & 255
         head[6] = crc >> 8
-        file.write(head, _HEADER)
-        file.write(buf, off, n)
+        if file is None:
+            end = _TOP + self._fill
+            octets.copy(self._tail, end, head, 0, _HEADER)
+            octets.copy(self._tail, end + _HEADER, buf, off, n)
+            self._fill += _HEADER + n
+            self._fresh = True
+        else:
+            file.write(head, _HEADER)
+            file.write(buf, off, n)
         self._size += _HEADER + n
         self.bytes += _HEADER + n
 
@@ -358,44 +458,51 @@ class Journal:
         try:
             if self._doubt:
                 self._file = open(self._path, "a+b")
+            generation = (self._generation + 1) & 7
             with open(self._aside, "wb") as new:
-                self._put(new, _BOT, 0, self._bot, 0, len(self._bot))
+                self._put(new, _BOT, generation, self._bot, 0, len(self._bot))
                 at = ring.first()
                 while at >= 0:
                     if ring.buf[at + _NUMBER] or ring.buf[at + _NUMBER + 1]:
                         count += 1
                         self._put(new, _RECEIVED, count, ring.buf, at, ring.size(at))
                     at = ring.after(at)
-                self._file.seek(0)
-                kind = self._read(False)
-                while kind:
-                    rank = kind == _ANSWERING and self._rank(buf[1] | buf[2] << 8)
-                    if rank:
-                        self._put(new, kind, rank, buf, _HEADER, buf[3])
+                for source in self._both():
+                    self._source = source
                     kind = self._read(False)
+                    while kind:
+                        rank = kind == _ANSWERING and self._rank(buf[1] | buf[2] << 8)
+                        if rank:
+                            self._put(new, kind, rank, buf, _HEADER, buf[3])
+                        kind = self._read(False)
                 self._put(new, _OFFSET, 0, buf, _KEPT + 1, buf[_KEPT])
             self._file.close()
             os.rename(self._aside, self._path)
+            self._generation = generation
+            self._fill = 0
             self._count = self._rank(0)
             self._file = None
             gc.collect()  # where the two were there is room for this one
             self._file = open(self._path, "a+b")
+            if self._doubt:
+                self._beside()
         except MemoryError:
             self._fail(_ENOMEM)
             raise
         except OSError as error:
             return self._fail(error.errno)
-        self._doubt = self._loose = self._dead = False
+        self._doubt = self._loose = self._fresh = self._dead = False
         self.rewrites += 1
         return True
 
     def _fail(self, error):
-        """Closes the file as it was when it was last flushed. What is on flash is true still."""
+        """Closes the files as they were when last flushed. What is on flash is true still."""
         self.error = error or -1
         self._doubt = True
-        try:
-            if self._file:
-                self._file.close()
-        except OSError:
-            pass
+        for file in (self._file, self._now):
+            try:
+                if file:
+                    file.close()
+            except OSError:
+                pass
         return False

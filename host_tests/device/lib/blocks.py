@@ -11,14 +11,15 @@ class Blocks:
     """``count`` blocks of 4 KB, formatted and mounted at ``at`` by ``format()``.
 
     ``allocated``: heap that was spent on reading and writing here, which a board's flash driver,
-    being C, does not spend. ``failing``: after so many further writes each one fails; -1: none.
+    being C, does not spend. ``reads``: how often a part of a block was read. ``failing``: after so
+    many further writes each one fails; -1: none.
     """
 
     def __init__(self, count, at="/flash"):
         self.data = memoryview(bytearray(count * SIZE))
         self.count = count
         self.at = at
-        self.allocated = 0
+        self.allocated = self.reads = 0
         self.failing = -1
         self.mounted = False
 
@@ -45,6 +46,7 @@ class Blocks:
     def readblocks(self, block, buf, off=0):
         before = micropython.mem_total()
         off += block * SIZE
+        self.reads += 1
         buf[:] = self.data[off : off + len(buf)]
         self.allocated += micropython.mem_total() - before
 

@@ -1,5 +1,7 @@
 """The journal's file from outside: what stands in it, by its documented layout."""
 
+import os
+
 from journal_desk import BASE, PATH
 
 
@@ -9,6 +11,9 @@ def read(path=PATH):
 
 
 def write(content, path=PATH):
+    """Makes it the journal: nothing waits beside it."""
+    if ".now" not in path and PATH[7:] + ".now" in os.listdir(PATH[:6]):
+        os.remove(PATH + ".now")
     with open(path, "wb") as file:
         file.write(content)
 
