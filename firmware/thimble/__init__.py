@@ -72,9 +72,9 @@ def run():
             board.restart(_SAFE_MODE)
         from thimble.relay import Relay
 
+        gc.threshold(-1)
         relay = Relay(settings, board, buffers, tls)
         relay.crashes, relay.tell = found
-        gc.threshold(-1)
         relay.run()
     except ConfigError as error:
         print("configuration: %s" % error)

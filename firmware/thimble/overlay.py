@@ -5,6 +5,7 @@ functions keep no state, nothing of it is kept by its callers, and it has no nat
 ports without a collector for it make a new mapping at every load. What is frozen costs no loading.
 """
 
+import gc
 import sys
 
 # Those that the relay calls.
@@ -36,6 +37,7 @@ def warm_up():
     for module in _OVERLAYS:
         __import__("thimble." + module)
         unload(module)
+        gc.collect()
 
 
 def unload(*modules):

@@ -206,8 +206,8 @@ class Handled(Relay):
 def main():
     board = _booted[1]
     try:
-        relay = Handled(*_booted)
         gc.threshold(-1)
+        relay = Handled(*_booted)
         relay.run()
     except KeyboardInterrupt:
         pass

@@ -76,8 +76,8 @@ class Probe(Relay):
 
 
 def main():
-    relay = Probe(*_booted)
     gc.threshold(-1)
+    relay = Probe(*_booted)
     if os.getenv("PROBE_FREE") == "1":
         relay.reply.limits = relay.aside.limits = Free()
     _gauge.extra["segments"] = relay.memory.segments.count
