@@ -10,6 +10,8 @@ import sys
 
 # Those that the relay calls.
 _OVERLAYS = (
+    "start",
+    "outage",
     "net.query",
     "model.sentences",
     "compaction",

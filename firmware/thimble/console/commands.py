@@ -4,6 +4,7 @@ import sys
 
 from thimble import overlay
 from thimble.core.conversation import USER
+from thimble.core.errors import ThimbleError
 from thimble.telegram import updates
 
 # The body of setMyCommands: what Telegram's menu shows.
@@ -55,9 +56,9 @@ def set_menu(bot):
     bot.set_my_commands(_MENU)
 
 
-def answer(relay, buf, off, size):
-    """The words, as bytes, that answer the record of ``size`` bytes at ``off``."""
-    code = buf[off + 3]
+def answer(relay, ring, off):
+    """The words, as bytes, that answer the record of ``ring`` at ``off``; b"" if all is said."""
+    buf, size, code = ring.buf, ring.size(off), ring.buf[off + 3]
     if buf[off] & updates.LONG:
         return b"That message is too long for me."
     if size <= updates.TEXT and code != updates.SLOWER:
@@ -67,6 +68,8 @@ def answer(relay, buf, off, size):
     if code == updates.REBOOT and buf[off] & updates.OWNER:
         relay.rebooting = True
         return b"Restarting."
+    if code == updates.NEW or code == updates.FORGET:
+        _forget(relay, relay.conversation(off), code == updates.FORGET)
     if code in _WORDS:
         return _WORDS[code]
     if code == updates.STATUS:
@@ -95,7 +98,7 @@ def _history(relay, buf, off):
     return count > 0
 
 
-def forget(relay, chat, for_good):
+def _forget(relay, chat, for_good):
     """Ends a conversation; ``for_good``: nothing of it is left on flash either."""
     sessions, key = relay.sessions, chat.key
     if for_good:
@@ -105,6 +108,17 @@ def forget(relay, chat, for_good):
     else:
         sessions.clear(key, 0, chat.key_len)
         chat.clear()
+
+
+def reboot(relay):
+    """Restarts as the owner wished, once that is confirmed: else it would come round again."""
+    try:
+        relay.updates.poll(0)
+    except ThimbleError as error:
+        relay.log.fail(error)
+    # What was confirmed is on flash, so that it counts even if Telegram could not be told.
+    if relay.journal.commit():
+        relay.board.restart()
 
 
 def carry_out(relay, line):
