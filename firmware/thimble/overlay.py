@@ -9,16 +9,20 @@ import gc
 import sys
 
 # Those that the relay calls.
-_OVERLAYS = (
-    "start",
-    "outage",
-    "net.query",
-    "model.sentences",
-    "compaction",
-    "status",
-    "console.commands",
-    "console.serial",
-    "store.crash",
+from micropython import const
+
+_OVERLAYS = const(
+    (
+        "start",
+        "outage",
+        "net.query",
+        "model.sentences",
+        "compaction",
+        "status",
+        "console.commands",
+        "console.serial",
+        "store.crash",
+    )
 )
 
 
