@@ -237,7 +237,7 @@ def check(values):
                 raise ConfigError("%s.%s is not a setting; %s has %s" % known)
             wanted = _wanted(DEFAULTS[name][key], key, value)
             if wanted:
-                raise ConfigError("%s.%s must be %s" % (name, key, wanted))
+                raise ConfigError("%s.%s must %s" % (name, key, wanted))
             if key == "url":
                 url.parse(value, name + ".url")
             for network in value if key == "networks" else ():
@@ -249,29 +249,29 @@ def check(values):
 
 
 def _wanted(default, key, value):
-    """What the value of ``key`` must be instead; "" if it may be as it is."""
+    """What the value of ``key`` must be instead, behind "must"; "" if it may be as it is."""
     kind = type(default)
     # A JSON true is an int to Python, and no number to a person.
     if type(value) is not kind:
-        return _KINDS[kind]
+        return "be " + _KINDS[kind]
     if kind is int:
         low, high = _RANGES[key]
-        return "" if low <= value <= high else "between %d and %d" % (low, high)
+        return "" if low <= value <= high else "be between %d and %d" % (low, high)
     if kind is list:
         item, names = _ITEMS[key]
-        return "" if all(type(one) is item for one in value) else "a list of " + names
+        return "" if all(type(one) is item for one in value) else "be a list of " + names
     if key in _CHOICES:
-        return "" if value in _CHOICES[key] else "one of: " + ", ".join(_CHOICES[key])
+        return "" if value in _CHOICES[key] else "be one of: " + ", ".join(_CHOICES[key])
     if key == "hostname" and not 0 < len(value) <= 32:
-        return "of 1 to 32 characters"
+        return "have 1 to 32 characters"
     if not value:
         return ""
     if key in _ADDRESSES and not _address(value):
-        return "an IPv4 address such as 192.168.1.7"
+        return "be an IPv4 address such as 192.168.1.7"
     if key == "country" and not (len(value) == 2 and value.isalpha()):
-        return "two letters such as DE"
+        return "be two letters such as DE"
     if key == "token" and (":" not in value or "/" in value or " " in value):
-        return "like 123456:ABC… (from @BotFather)"
+        return "look like 123456:ABC… (from @BotFather)"
     return ""
 
 
