@@ -50,6 +50,12 @@ class Image:
         return {"rom": self.rom, "mpy": self.tree}[mode]
 
 
+def module(path: Path) -> str:
+    """What tracebacks call the file ``path``: its module, whose name is in the heap anyway."""
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def compile_file(source: Path, output: Path, march: str, name: str) -> None:
     """Compiles one file with mpy-cross; ``name`` is what tracebacks show. Raises on an error."""
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -83,8 +89,8 @@ def build(march: str) -> Image:
             shutil.rmtree(fresh, ignore_errors=True)
             for source in sources:
                 relative = source.relative_to(FIRMWARE)
-                name = fresh / "code" / relative.with_suffix(".mpy")
-                compile_file(source, name, march, str(relative))
+                output = fresh / "code" / relative.with_suffix(".mpy")
+                compile_file(source, output, march, module(relative))
             roots.write_roots(fresh / "code" / "roots")
             compile_file(BOOT, fresh / "boot" / "boot.mpy", march, BOOT.name)
             (fresh / "rom.img").write_bytes(romfs(fresh / "code"))

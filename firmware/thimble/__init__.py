@@ -6,7 +6,7 @@ import sys
 from micropython import const
 
 VERSION = "0.1.0"
-_LOADING_BYTES = const(4096)
+_LOADING_BYTES = const(8192)
 _HELD_MS = const(500)  # the button, for safe mode
 _SAFE_MODE = const(3)  # marks for the next boot, see board.base and safe
 _CRASHED = const(5)
@@ -74,7 +74,6 @@ def run():
 
         relay = Relay(settings, board, buffers, tls)
         relay.crashes, relay.tell = found
-        gc.threshold(-1)
         relay.run()
     except ConfigError as error:
         print("configuration: %s" % error)

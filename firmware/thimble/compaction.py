@@ -4,6 +4,8 @@ An overlay. It runs while nobody waits for an answer, and is given up when a mes
 the model cannot, whole oldest turns go.
 """
 
+from micropython import const
+
 from thimble.core import text
 from thimble.core.conversation import SUMMARY, USER
 from thimble.core.errors import ThimbleError
@@ -11,10 +13,10 @@ from thimble.core.octets import copy
 from thimble.core.pressure import RELIEVED
 from thimble.model import request as model
 
-_SLICE_MS = 250
-_MOST = 768  # bytes of a summary
-_TURNS_LEAST = 4
-_PROMPT = (
+_SLICE_MS = const(250)
+_MOST = const(768)  # bytes of a summary
+_TURNS_LEAST = const(4)
+_PROMPT = const(
     b"Summarize our conversation up to here for yourself, in its language, in at most 100 words: "
     b"facts, names, wishes, decisions, what is still open. Answer with the summary only."
 )

@@ -7,6 +7,8 @@ so that a mistyped key never passes for its default.
 import json
 import os
 
+from micropython import const
+
 from thimble import overlay
 from thimble.core.errors import ConfigError, ParseError
 from thimble.core.scan import MORE, Scanner
@@ -58,32 +60,37 @@ DEFAULTS = {
     "mqtt": {"host": ""},
 }
 SECRETS = ("wifi.password", "telegram.token", "model.key")
+# By key, of which no two sections share one. What a whole number may be:
 _RANGES = {
-    "telegram.max_parts": (1, 1_000_000),
-    "model.max_tokens": (1, 1_000_000),
-    "board.battery_ratio": (0, 20_000),
-    "board.battery_offset_mv": (-500, 500),
-    "model.patience_min": (1, 100_000),
-    "memory.budget_kb": (0, 1_000_000),
-    "memory.elevated": (1, 99),
-    "memory.critical": (2, 100),
-    "memory.max_messages": (2, 100_000),
-    "memory.keep_days": (1, 3650),
-    "limits.per_user_hour": (0, 250),
-    "limits.calls_per_day": (0, 1_000_000),
+    "max_parts": (1, 1_000_000),
+    "max_tokens": (1, 1_000_000),
+    "battery_ratio": (0, 20_000),
+    "battery_offset_mv": (-500, 500),
+    "patience_min": (1, 100_000),
+    "budget_kb": (0, 1_000_000),
+    "elevated": (1, 99),
+    "critical": (2, 100),
+    "max_messages": (2, 100_000),
+    "keep_days": (1, 3650),
+    "per_user_hour": (0, 250),
+    "calls_per_day": (0, 1_000_000),
 }
+# What a text may be:
 _CHOICES = {
-    "model.api": ("openai", "anthropic"),
-    "power.mode": ("always",),
-    "wifi.power": ("performance", "powersave", "none"),
-    "board.led_kind": ("", "high", "low", "rgb"),
+    "api": ("openai", "anthropic"),
+    "mode": ("always",),
+    "power": ("performance", "powersave", "none"),
+    "led_kind": ("", "high", "low", "rgb"),
 }
-_ADDRESSES = ("address", "netmask", "gateway", "dns")
+_ADDRESSES = const(("address", "netmask", "gateway", "dns"))
+# What a list holds; a network of wifi.networks is an object of its own:
+_ITEMS = {
+    "allow": (int, "whole numbers"),
+    "servers": (str, "texts"),
+    "networks": (dict, "objects with ssid, password, priority"),
+}
 _NETWORK = {"ssid": "", "password": "", "priority": 0}
 _KINDS = {str: "a text", int: "a whole number", list: "a list"}
-# What a list holds; a network of wifi.networks is an object of its own.
-_ITEMS = {"telegram.allow": int, "clock.servers": str, "wifi.networks": dict}
-_NAMES = {str: "texts", int: "whole numbers", dict: "objects with ssid, password, priority"}
 
 
 class Settings:
@@ -225,53 +232,56 @@ def check(values):
         if not isinstance(section, dict):
             raise ConfigError("%s must be a JSON object" % name)
         for key, value in section.items():
-            _check_value(name, key, value)
-    memory = values.get("memory", {})
-    elevated = memory.get("elevated", DEFAULTS["memory"]["elevated"])
-    if elevated >= memory.get("critical", DEFAULTS["memory"]["critical"]):
+            if key not in DEFAULTS[name]:
+                known = name, key, name, ", ".join(DEFAULTS[name])
+                raise ConfigError("%s.%s is not a setting; %s has %s" % known)
+            wanted = _wanted(DEFAULTS[name][key], key, value)
+            if wanted:
+                raise ConfigError("%s.%s must %s" % (name, key, wanted))
+            if key == "url":
+                url.parse(value, name + ".url")
+            for network in value if key == "networks" else ():
+                _check_network(network)
+    memory = DEFAULTS["memory"].copy()
+    memory.update(values.get("memory", {}))
+    if memory["elevated"] >= memory["critical"]:
         raise ConfigError("memory.elevated must be less than memory.critical")
 
 
-def _check_value(name, key, value):
-    dotted = "%s.%s" % (name, key)
-    if key not in DEFAULTS[name]:
-        known = ", ".join(DEFAULTS[name])
-        raise ConfigError("%s is not a setting; %s has %s" % (dotted, name, known))
-    kind = type(DEFAULTS[name][key])
+def _wanted(default, key, value):
+    """What the value of ``key`` must be instead, behind "must"; "" if it may be as it is."""
+    kind = type(default)
     # A JSON true is an int to Python, and no number to a person.
     if type(value) is not kind:
-        raise ConfigError("%s must be %s" % (dotted, _KINDS[kind]))
+        return "be " + _KINDS[kind]
+    if kind is int:
+        low, high = _RANGES[key]
+        return "" if low <= value <= high else "be between %d and %d" % (low, high)
     if kind is list:
-        item = _ITEMS[dotted]
-        if not all(type(one) is item for one in value):
-            raise ConfigError("%s must be a list of %s" % (dotted, _NAMES[item]))
-    if dotted in _RANGES:
-        low, high = _RANGES[dotted]
-        if not low <= value <= high:
-            raise ConfigError("%s must be between %d and %d" % (dotted, low, high))
-    if dotted in _CHOICES and value not in _CHOICES[dotted]:
-        raise ConfigError("%s must be one of: %s" % (dotted, ", ".join(_CHOICES[dotted])))
-    if dotted == "wifi.networks":
-        for network in value:
-            _check_network(network)
-    elif name == "wifi" and key in _ADDRESSES and value and not _address(value):
-        raise ConfigError("%s must be an IPv4 address such as 192.168.1.7" % dotted)
-    elif dotted == "wifi.country" and value and not (len(value) == 2 and value.isalpha()):
-        raise ConfigError("wifi.country must be two letters such as DE")
-    elif dotted == "wifi.hostname" and not 0 < len(value) <= 32:
-        raise ConfigError("wifi.hostname must have 1 to 32 characters")
-    if key == "url":
-        url.parse(value, dotted)
-    if dotted == "telegram.token" and value and (":" not in value or "/" in value or " " in value):
-        raise ConfigError("telegram.token must look like 123456:ABC… (from @BotFather)")
+        item, names = _ITEMS[key]
+        return "" if all(type(one) is item for one in value) else "be a list of " + names
+    if key in _CHOICES:
+        return "" if value in _CHOICES[key] else "be one of: " + ", ".join(_CHOICES[key])
+    if key == "hostname" and not 0 < len(value) <= 32:
+        return "have 1 to 32 characters"
+    if not value:
+        return ""
+    if key in _ADDRESSES and not _address(value):
+        return "be an IPv4 address such as 192.168.1.7"
+    if key == "country" and not (len(value) == 2 and value.isalpha()):
+        return "be two letters such as DE"
+    if key == "token" and (":" not in value or "/" in value or " " in value):
+        return "look like 123456:ABC… (from @BotFather)"
+    return ""
 
 
 def _check_network(network):
     for key, value in network.items():
         if key not in _NETWORK:
             raise ConfigError("wifi.networks: %s is not a setting of a network" % key)
-        if type(value) is not type(_NETWORK[key]):
-            raise ConfigError("wifi.networks: %s must be %s" % (key, _KINDS[type(_NETWORK[key])]))
+        kind = type(_NETWORK[key])
+        if type(value) is not kind:
+            raise ConfigError("wifi.networks: %s must be %s" % (key, _KINDS[kind]))
     if not network.get("ssid"):
         raise ConfigError("wifi.networks: a network has no ssid")
     if not 0 <= network.get("priority", 0) <= 100:

@@ -7,11 +7,13 @@ board and are made between messages.
 
 import gc
 
+from micropython import const
+
 from thimble.core.chats import Chats
 from thimble.core.pressure import RELIEVED, Pressure, percent
 from thimble.core.segments import Segments
 
-_FEW = 4  # turns that a conversation keeps under critical pressure
+_FEW = const(4)  # turns that a conversation keeps under critical pressure
 
 
 class Memory:

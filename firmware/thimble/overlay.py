@@ -5,17 +5,24 @@ functions keep no state, nothing of it is kept by its callers, and it has no nat
 ports without a collector for it make a new mapping at every load. What is frozen costs no loading.
 """
 
+import gc
 import sys
 
 # Those that the relay calls.
-_OVERLAYS = (
-    "net.query",
-    "model.sentences",
-    "compaction",
-    "status",
-    "console.commands",
-    "console.serial",
-    "store.crash",
+from micropython import const
+
+_OVERLAYS = const(
+    (
+        "start",
+        "outage",
+        "net.query",
+        "model.sentences",
+        "compaction",
+        "status",
+        "console.commands",
+        "console.serial",
+        "store.crash",
+    )
 )
 
 
@@ -36,6 +43,7 @@ def warm_up():
     for module in _OVERLAYS:
         __import__("thimble." + module)
         unload(module)
+        gc.collect()
 
 
 def unload(*modules):

@@ -4,7 +4,9 @@ The largest piece of text that Telegram delivers or takes is 4,096 UTF-16 units,
 12,288 bytes of UTF-8; ``_TEXT`` is that.
 """
 
-_TEXT = 12288
+from micropython import const
+
+_TEXT = const(12288)
 
 
 class Profile:

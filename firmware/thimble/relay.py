@@ -6,6 +6,7 @@ Telegram sends, edits and polls in turn. While the model is out of reach the mes
 journal and in the inbox, and all else goes on.
 """
 
+import gc
 import os
 import time
 
@@ -18,22 +19,11 @@ from thimble.core.backoff import Backoff
 from thimble.core.conversation import ASSISTANT, USER
 from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.pressure import CRITICAL, ELEVATED
-from thimble.core.ring import Ring
 from thimble.exchange import Exchange
 from thimble.keepers import watch
-from thimble.log import Log
 from thimble.memory import Memory
-from thimble.model import request as model
-from thimble.net.dns import Resolver
-from thimble.net.http import Http
-from thimble.net.link import Link
-from thimble.net.room import Room
-from thimble.store.journal import Journal
-from thimble.store.sessions import Sessions
 from thimble.telegram import updates
-from thimble.telegram.bot import Bot
-from thimble.telegram.limits import Limits
-from thimble.telegram.reply import Gone, Reply
+from thimble.telegram.reply import Gone
 
 _SLICE_MS = const(250)
 _LONG_POLL_S = const(50)
@@ -41,7 +31,6 @@ _IDLE_POLL_S = const(20)
 _SHORT_POLL_MS = const(3200)  # between two looks for commands while an answer streams
 _MODEL_IDLE_MS = const(60_000)
 _LOOK_MS = const(30_000)
-_JOIN_MS = const(60_000)
 _DEAF = const(16)  # as board.base.DEAF
 _TRIES = const(4)  # of the model before a message has to wait
 _ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
@@ -49,15 +38,23 @@ _RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
 _EPOCH_2000 = const(15_778_080)  # minutes from 1970, where some ports' clocks begin later
 _DAY = const(1440)
 _YEAR = const(2024)  # a clock that says less was never set
-_WAITING = b"The model cannot be reached just now. I will answer when it is back."
-_NO_MODEL = b"The model could not be reached for too long. Please ask again later."
-_STARVED = b"\n\n(Memory ran out here; /retry asks again.)"
-_POISON = b"I have tried three times to answer this message and failed. Please ask differently."
-_GO_ON = b"Go on exactly where you stopped."
-_USED_UP = b"The model has been asked as often as it may be in a day. Please ask again tomorrow."
+_STARVED = const(b"\n\n(Memory ran out here; /retry asks again.)")
+_POISON = const(
+    b"I have tried three times to answer this message and failed. Please ask differently."
+)
+_GO_ON = const(b"Go on exactly where you stopped.")
+_USED_UP = const(
+    b"The model has been asked as often as it may be in a day. Please ask again tomorrow."
+)
 _GOOD_MS = const(30_000)  # a boot is good then
-_NOW, _LATER = const(1), const(2)  # when to compact
+# When to compact.
+_NOW = const(1)
+_LATER = const(2)
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
+
+# What a poll and what an answer may come to.
+_NO_POLL = (NetError, ApiError, ParseError)
+_NO_ANSWER = (Gone, NetError, MemoryError)
 
 
 class Relay:
@@ -67,84 +64,43 @@ class Relay:
     """
 
     def __init__(self, config, board, buffers, tls):
-        sizes = board.profile
         self.config = config
         self.board = board
         self.started = now = time.ticks_ms()
-        deaf = max(0, board.mark - _DEAF)
-        self.watch = watch.Watch(board.feed, now, restarts=deaf)
+        overlay.call("wiring", "wire", self, buffers, tls)
+        gc.threshold(-1)  # the code is loaded
+        # Bound once: each look-up of a method for its own sake makes an object.
+        self._get_updates = self.updates.poll
+        self._attempt = self._carry_out
+        self.watch = watch.Watch(board.feed, now, restarts=max(0, board.mark - _DEAF))
         self._silent = False  # the connections are to be made anew
-        self.log = Log(buffers.log)
-        self.log.secrets = config.secrets
-        self.wifi = None
-        if board.wlan is not None:
-            from thimble.net.wifi import Wifi
-
-            self.wifi = Wifi(board, config.wifi, self.log)
-        rooms = Room(sizes.room, board.room_inverted), Room(sizes.room, board.room_inverted)
-        self.inbox = Ring(buffers.inbox, updates.RECORD)
-        self.asides = Ring(buffers.asides, updates.ASIDE)
-        self._tick = self.tick
-        self._pause = self.pause
-
-        secure, host, port, path = config.telegram.endpoint
-        resolver = Resolver(self._tick, board.servers)
-        self.telegram_link = Link(resolver, self._tick, tls, rooms[0])
-        self.model_link = Link(resolver, self._tick, tls, rooms[1])
-        self.resolver = resolver
-        http = Http(self.telegram_link, buffers.telegram_in, buffers.telegram_out)
-        http.origin(host, port, secure)
-        self.bot = Bot(http, config.telegram.token, path, updates.PATHS)
-        allow = [b"%d" % number for number in config.telegram.allow]
-        self.journal = journal = Journal(board.flash + "/journal", sizes.journal, buffers.notes)
-        self.updates = updates.Updates(self.bot, self.inbox, self.asides, allow, journal)
-        self.sessions = Sessions(
-            board.flash + "/turns",
-            buffers.turns,
-            sizes.files,
-            sizes.file_bytes,
-            keep_days=config.memory.keep_days,
-        )
-        limits = Limits(sizes.slots + 16)
-        parts = config.telegram.max_parts
-        self.reply = Reply(self.bot, limits, buffers.reply, parts, self._pause, journal)
-        # A short answer to a command, while another answer is being written.
-        self.aside = Reply(self.bot, limits, buffers.words, 1, self._pause)
-        http = Http(self.model_link, buffers.model_in, buffers.model_out)
-        self.model = model.Model(http, config.model, buffers.delta)
-        self.reply.log = self.aside.log = self.model.log = self.log
         self._backoff = Backoff()
         self._outage = Backoff(5000)  # of the model
         self._model_at = None  # when it is tried again
-        self._greeted = False
+        self.greeted = False
         self._refusals = 0
         self._refused = ""
-        self._poll_at = self._poll_from = self.started
-        self._used_at = self.started
+        self._poll_at = self._poll_from = self._used_at = self._looked = now
         self._stopping = False
+        # Of the record that is being answered: how often the model may be tried, and whether the
+        # record need not be seen to again.
+        self._tries = 0
+        self._over = True
         self.answered = self.calls = 0
         # A crash: what the owner is to be told; resets in a row (see safe); of the loop, and when
         # the first of those was.
         self.tell = ""
         self.crashes = self.faults = 0
-        self.fault_at = self.started
+        self.fault_at = now
         self._proving = True  # that this boot is good
         self.rebooting = False
-        self.rates = None
-        bounds = config.limits
-        if bounds.per_user_hour or bounds.calls_per_day:
-            from thimble.telegram.rates import Rates
-
-            self.rates = Rates(bounds.per_user_hour, bounds.calls_per_day, now)
-            self.updates.rates = self.rates
         self.minute = 0  # since 1970; 0 while the clock is not set
         self._cleaned = 0
-        self._looked = self.started
         self._due = self._strained = 0  # compaction, what relieve() leaves to be done
         self._exchange = None
         overlay.warm_up()
-        held = 2 * sum(sizes.room) if board.room_inverted else 0
-        self.memory = Memory(config.memory, sizes, held)
+        held = 2 * sum(board.profile.room) if board.room_inverted else 0
+        self.memory = Memory(config.memory, board.profile, held)
         self._exchange = Exchange(self)
 
     # The loop.
@@ -157,12 +113,9 @@ class Relay:
         if self.inbox.count:
             self.log.info("%d messages wait from before the start" % self.inbox.count)
             if self.board.reset_cause == "power-on" or self.board.mark > _DEAF:
-                self._forgive()
+                overlay.call("start", "forgive", self)
         self.board.led.show(led.JOINING)
-        self._set_clock()
-        self._tell_time()
-        self._cleaned = self.minute
-        self.sessions.clean(self.minute)
+        self._begin_day()
         self._look()
         starved = False
         try:
@@ -182,29 +135,22 @@ class Relay:
             self.model_link.close()
             self.journal.close()
 
-    def _forgive(self):
-        """An attempt that ended with the power, or with Telegram's silence, is none."""
-        buf = self.inbox.buf
-        record = self.inbox.first()
-        while record >= 0:
-            buf[record + updates.STATE] -= buf[record + updates.STATE] & updates.COUNT > 0
-            record = self.inbox.after(record)
-
     def _turn(self):
         record = self._ready()
         if self._held_off():
             if record < 0:
                 self.pause(_SLICE_MS)
-        elif self.tell and self._greeted and not (self.crashes > 1 and self._proving):
+        elif self.tell and self.greeted and not (self.crashes > 1 and self._proving):
             overlay.call("store.crash", "tell", self)
-        elif not (self._greeted or self._backoff.failures):
-            self._greet()
+        elif not (self.greeted or self._backoff.failures):
+            overlay.call("start", "greet", self)
         elif record < 0 or self.updates.due(time.ticks_ms()):
-            self._poll(0 if record >= 0 or not self._greeted else self._rest_s())
+            self._poll(0 if record >= 0 or not self.greeted else self._rest_s())
         if self.asides.count:
             self._answer_asides()
         if self.rebooting:
-            self._reboot()
+            self.rebooting = False
+            overlay.call("console.commands", "reboot", self)
         if self._silent:
             self._silent = False
             self.telegram_link.close()
@@ -223,25 +169,15 @@ class Relay:
             self._due = 0
             overlay.call("compaction", "run", self)
         elif self.minute - self._cleaned >= _DAY:
-            self._set_clock()
-            self._tell_time()
-            self._cleaned = self.minute
-            self.sessions.clean(self.minute)
+            self._begin_day()
 
-    def _set_clock(self):
-        """By SNTP where the system does not: certificates are checked against the clock."""
-        if self.wifi is None:
-            return
-        try:
-            while not self.wifi.join(_JOIN_MS, self._tick):
-                self.log.fail(self.wifi.error or "no network yet")
-            servers = self.config.clock.servers
-            args = self.resolver, self._tick, self.board.set_clock, servers
-            overlay.call("net.clock", "sync", *args)
-        except NetError as error:
-            self.log.fail(error)
-            if not _minute():
-                self.log.info("the clock was never set: certificates will not be accepted")
+    def _begin_day(self):
+        """The clock is set, and what is too old leaves the flash."""
+        if self.wifi is not None:
+            overlay.call("start", "set_clock", self)
+        self._tell_time()
+        self._cleaned = self.minute
+        self.sessions.clean(self.minute)
 
     def _tell_time(self):
         self.sessions.now = self.updates.minute = self.minute = _minute()
@@ -344,17 +280,6 @@ class Relay:
         except OSError:
             pass  # they were good
 
-    def _reboot(self):
-        """Restarts as the owner wished, once that is confirmed: else it would come round again."""
-        self.rebooting = False
-        try:
-            self.updates.poll(0)
-        except (NetError, ApiError, ParseError) as error:
-            self.log.fail(error)
-        # What was confirmed is on flash, so that it counts even if Telegram could not be told.
-        if self.journal.commit():
-            self.board.restart()
-
     def _wake_up(self, step):
         """Telegram has been silent for too long: what the liveness keeper asks for."""
         self.log.info("no poll was completed for long: step %d" % step)
@@ -377,94 +302,51 @@ class Relay:
 
     # Telegram.
 
-    @micropython.native
     def _poll(self, timeout_s):
         """One getUpdates. After a failure Telegram is left alone for a while."""
-        try:
-            self.updates.poll(timeout_s)
-        except (NetError, ApiError, ParseError) as error:
-            self._missed(error)
+        error = _error(self._get_updates, timeout_s, _NO_POLL)
+        if error is not None:
+            self.missed(error)
             return
         self._backoff.reset()
         self._poll_at = self._poll_from = time.ticks_ms()
         self.watch.polled(self._poll_at)
         self.board.led.show(led.ONLINE if self.memory.chats.busy is None else led.THINKING)
-        self._log_refused()
+        if self.updates.refused != self._refusals:
+            self._name_refused()
 
-    def _missed(self, error):
+    def missed(self, error):
         """Telegram failed: nothing is polled before the backoff's end, or before it wishes."""
         wait = self._backoff.next(time.ticks_ms() & 255)
-        if isinstance(error, ApiError):
+        answered = isinstance(error, ApiError)
+        if answered:
             self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
             wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
-            error = self._advice(error)
         self._poll_from = time.ticks_add(time.ticks_ms(), wait)
-        self.log.fail(error)
         self.board.led.show(led.ERROR)
+        self.log.fail(overlay.call("outage", "advice", self, error) if answered else error)
 
     def _held_off(self):
         """Whether Telegram is to be left alone still."""
         return time.ticks_diff(self._poll_from, time.ticks_ms()) > 0
 
-    def _advice(self, error):
-        """What the person can do about Telegram's error, as a text."""
-        if error.status in (401, 404):
-            return "Telegram refused the token (%d). Set telegram.token." % error.status
-        if error.status == 409:
-            if "webhook" in error.text:
-                self._call(self.bot.delete_webhook)
-                return "Telegram had a webhook for this bot; it is removed now."
-            return "Another program polls Telegram with this token (409). Stop it."
-        return error
-
-    def _log_refused(self):
+    def _name_refused(self):
         """Names whom the allow-list kept out, once, so that the owner can add the id."""
-        if self.updates.refused == self._refusals:
-            return
         self._refusals = self.updates.refused
         number = bytes(self.updates.refused_id[: self.updates.refused_len]).decode()
         if number != self._refused:
             self._refused = number
             self.log.info("refused %s; add it to telegram.allow to let it in" % number)
 
-    def _greet(self):
-        """Learns the bot's own name, by which groups mean it, and sets the menu of commands."""
-        try:
-            self.bot.get_me()
-        except (NetError, ApiError, ParseError) as error:
-            self._missed(error)
-            return
-        self._greeted = True
-        self._call(self._set_menu)
-
-    def _set_menu(self):
-        overlay.call("console.commands", "set_menu", self.bot)
-
-    def _call(self, method):
-        try:
-            method()
-            return True
-        except (NetError, ApiError, ParseError) as error:
-            self.log.fail(error)
-            return False
-
     def _answer_asides(self):
         """The commands that act at once."""
         ring = self.asides
         while ring.count:
             record = ring.first()
-            buf, size = ring.buf, ring.size(record)
-            self._load(self.aside.peer, buf, record)
+            _load(self.aside.peer, ring.buf, record)
             self.aside.begin()
             try:
-                if (
-                    buf[record + 3] == updates.STOP
-                    and self.memory.chats.busy is not None
-                    and self.reply.peer.is_at(buf, record + updates.KEY, buf[record + 1])
-                ):
-                    self._stopping = True
-                else:
-                    self._say(self.aside, buf, record, size)
+                self._act(ring.buf, record)
             except MemoryError:  # first: to look for several at once makes a tuple
                 if self.memory.chats.busy is not None:
                     raise
@@ -477,18 +359,24 @@ class Relay:
                 self.answered += 1
         self.journal.commit()  # a command that was carried out does not come again
 
-    def _say(self, reply, buf, record, size):
+    def _act(self, buf, record):
+        """Carries out a command that acts at once."""
+        if (
+            buf[record + 3] == updates.STOP
+            and self.memory.chats.busy is not None
+            and self.reply.peer.is_at(buf, record + updates.KEY, buf[record + 1])
+        ):
+            self._stopping = True
+        else:
+            self._say(self.aside, self.asides, record)
+
+    def _say(self, reply, ring, record):
         """Answers a record with what the commands say to it."""
-        words = overlay.call("console.commands", "answer", self, buf, record, size)
+        words = overlay.call("console.commands", "answer", self, ring, record)
         if words:
             reply.say(words)
         else:
             reply.finish(b"")
-
-    @micropython.native
-    def _load(self, peer, buf, record):
-        group = bool(buf[record] & updates.GROUP)
-        peer.load(buf, record + updates.KEY, buf[record + 1], buf[record + 2], group)
 
     def _ready(self):
         """The record to see to now, or -1: while the model is out of reach, whom to tell so."""
@@ -505,64 +393,126 @@ class Relay:
         at = self._model_at
         return at is not None and time.ticks_diff(at, time.ticks_ms()) > 0
 
-    @micropython.native
     def _next(self):
         """The record to answer: the oldest of the chat that was served longest ago."""
         ring = self.inbox
         found = record = ring.first()
-        least = 0
-        while record >= 0 and ring.count > 1:
-            chat = self.memory.chats.find(ring.buf, record + updates.KEY, ring.buf[record + 1])
-            stamp = chat.stamp if chat is not None else 0
-            if record == found or stamp < least:
-                found, least = record, stamp
-            if not least:
-                break
+        least = self._served(record) if ring.count > 1 else 0
+        while least:
             record = ring.after(record)
+            if record < 0:
+                break
+            if self._served(record) < least:
+                found = record
+                least = self._served(record)
         return found
+
+    def _served(self, record):
+        """When the record's chat was served last, as a number that grows; 0 if it is not known."""
+        buf = self.inbox.buf
+        chat = self.memory.chats.find(buf, record + updates.KEY, buf[record + 1])
+        return chat.stamp if chat is not None else 0
 
     # One answer.
 
-    @micropython.native
     def _answer(self, record):
         """Answers the record and drops it, or leaves it for when the model can be reached."""
         buf = self.inbox.buf
-        self._load(self.reply.peer, buf, record)
-        if self._waiting() and (self._asks(record) or self._behind(record)):
-            self._tell(record)
+        _load(self.reply.peer, buf, record)
+        if self._waiting() and overlay.call("outage", "holds", self, record):
             return
-        state = buf[record + updates.STATE]
-        tries = min((state & updates.COUNT) + 1, updates.COUNT)
-        self.journal.attempt(record, state & updates.TOLD | updates.BEGUN | tries)
+        self._begin(buf[record + updates.STATE], record)
+        error = _error(self._attempt, record, _NO_ANSWER)
+        if error is not None:
+            self._fail(record, error)
+        self.memory.chats.busy = None
+        if self._over:
+            self.done(record)
+
+    def _begin(self, state, record):
+        """Notes the attempt before it is made."""
+        more = state & updates.COUNT < updates.COUNT
+        self.journal.attempt(record, state + more | updates.BEGUN)
         self.reply.begin(record, state & updates.BEGUN > 0)
         self.board.led.show(led.THINKING)
+        self._tries = min(1 if state & updates.TOLD else _TRIES, self.calls_left())
         self._stopping = False
-        done = True
-        try:
-            if tries <= _ATTEMPTS:
-                done = self._carry_out(record)
-                if not done:
-                    done = self._park(record)
-            elif tries <= 2 * _ATTEMPTS:
-                self.reply.say(_POISON)
-        except Gone as error:
-            self.model.stop()
-            self.sessions.end()
-            self.sessions.commit()
-            chat = self.memory.chats.busy
-            if chat is not None:
-                chat.end()
-            self.log.fail(error)
-        except NetError as error:
-            done = self._leave(record, error)
-        except MemoryError:
-            self._starved()
-            self._apologize(self.reply)
-        self.memory.chats.busy = None
-        if done:
-            self._done(record)
+        self._over = True
 
-    def _done(self, record):
+    def _carry_out(self, record):
+        """What the record asks for. ``_over`` is False if it is to be tried again later."""
+        tries = self.inbox.buf[record + updates.STATE] & updates.COUNT
+        if tries > _ATTEMPTS:
+            if tries <= 2 * _ATTEMPTS:
+                self.reply.say(_POISON)
+        elif not self.asks(record):
+            self._say(self.reply, self.inbox, record)
+        elif self.calls_left() > 0:
+            self._ask(record)
+        elif not self.rates.told(self.reply.peer.key, self.reply.peer.key_len):
+            self.reply.say(_USED_UP)
+
+    def _ask(self, record):
+        """Answers a record that needs the model."""
+        chat = self.conversation(record)
+        code = self.inbox.buf[record + 3]
+        again = code == updates.RETRY
+        # An earlier attempt may have come as far as writing it to the sessions.
+        if chat.turns and self.reply.again and self.sessions.mark == self._exchange.mark:
+            again = True
+        chat.pop(ASSISTANT if again else USER)  # a question stands there that got no answer
+        if not chat.turns and updates.RETRY <= code <= updates.MORE:
+            self._say(self.reply, self.inbox, record)
+        elif self._asked(record, again):
+            self._model_at = None
+            self._outage.reset()
+        else:
+            self._over = overlay.call("outage", "park", self, record)
+
+    def _asked(self, record, again):
+        """Whether the model could be reached for the record; ``again``: for the last question."""
+        if again:
+            return self._run(b"", 0, 0)
+        if self.inbox.buf[record + 3] == updates.MORE:
+            return self._run(_GO_ON, 0, len(_GO_ON))
+        size = self.inbox.size(record) - updates.TEXT
+        return self._run(self.inbox.buf, record + updates.TEXT, size)
+
+    def _run(self, buf, off, size):
+        return self._exchange.run(self.memory.chats.busy, buf, off, size, self._tries)
+
+    def asks(self, record):
+        """Whether the model is needed for the record."""
+        buf = self.inbox.buf
+        code = buf[record + 3]
+        if buf[record] & updates.LONG or self.inbox.size(record) == updates.TEXT:
+            return False
+        return code < updates.NEW or updates.RETRY <= code <= updates.MORE
+
+    def calls_left(self):
+        """How often the model may be asked today."""
+        return 1000 if self.rates is None else self.rates.left(self.calls)
+
+    def conversation(self, record):
+        """The conversation of the record's chat, now the busy one; from flash if need be."""
+        buf = self.inbox.buf
+        chat = self.memory.chats.get(buf, record + updates.KEY, buf[record + 1])
+        self.memory.chats.busy = chat
+        self._exchange.mark = updates.mark_at(buf, record)
+        self.sessions.mark = -1
+        if not chat.turns:
+            self._load_turns(chat)
+        return chat
+
+    def _load_turns(self, chat):
+        try:
+            self.sessions.load(self.memory.chats, chat, self.memory.share())
+        except MemoryError:
+            self.memory.chats.forget(chat)  # half a conversation would pass for the whole
+            raise
+
+    def done(self, record):
+        """The record is answered, or never will be."""
         self.journal.done(record)
         self.inbox.drop(record)
         if not self.inbox.count:
@@ -582,140 +532,37 @@ class Relay:
         except (Gone, NetError) as error:
             self.log.fail(error)
 
-    @micropython.native
-    def _carry_out(self, record):
-        """What the record asks for; False if the model could not be reached for it."""
-        buf = self.inbox.buf
-        code = buf[record + 3]
-        off = record + updates.TEXT
-        size = self.inbox.size(record) - updates.TEXT
-        said = buf[record] & updates.LONG or not size or code == updates.HISTORY
-        if not said and self.rates is not None and self._used_up(code):
-            return True
-        if not said:
-            chat = self._conversation(record)
-            if code == updates.NEW or code == updates.FORGET:
-                overlay.call("console.commands", "forget", self, chat, code == updates.FORGET)
-                said = True
-            elif code == updates.RETRY or (
-                # An earlier attempt came as far as writing it to the sessions.
-                chat.turns and self.reply.again and self.sessions.mark == self._exchange.mark
-            ):
-                chat.pop(ASSISTANT)
-                size = 0
-            else:
-                chat.pop(USER)  # a question that got no answer
-                if code == updates.MORE:
-                    buf, off, size = _GO_ON, 0, len(_GO_ON)
-            if not said and (chat.turns or not updates.RETRY <= code <= updates.MORE):
-                told = self.inbox.buf[record + updates.STATE] & updates.TOLD
-                tries = 1 if told else _TRIES
-                if self.rates is not None:
-                    tries = min(tries, self.calls_left())
-                done = self._exchange.run(chat, buf, off, size, tries)
-                if done:
-                    self._model_at = None
-                    self._outage.reset()
-                return done
-        self._say(self.reply, self.inbox.buf, record, self.inbox.size(record))
-        return True
+    def _fail(self, record, error):
+        """The answer could not be brought: its chat is gone, Telegram away, or memory ran out."""
+        if isinstance(error, MemoryError):
+            self._starved()
+            self._apologize(self.reply)
+            return
+        self.log.fail(error)
+        self.model.stop()
+        self._over = isinstance(error, Gone)
+        chat = self.memory.chats.busy
+        if self._over:
+            self.sessions.end()
+            if chat is not None:
+                chat.end()
+        else:
+            self.sessions.abort()
+            if chat is not None:
+                chat.clear()  # what is on flash says how far it came
+            self.set_back(record)
+        self.sessions.commit()
 
-    def calls_left(self):
-        """How often the model may be asked today."""
-        return 1000 if self.rates is None else self.rates.left(self.calls)
-
-    def _used_up(self, code):
-        """Whether the day's calls are made that this message needs; the chat is told once."""
-        if code == updates.NEW or code == updates.FORGET or self.calls_left() > 0:
-            return False
-        peer = self.reply.peer
-        if not self.rates.told(peer.key, peer.key_len):
-            self.reply.say(_USED_UP)
-        return True
-
-    def _conversation(self, record):
-        """The conversation of the record's chat, now the busy one; from flash if need be."""
-        buf = self.inbox.buf
-        chat = self.memory.chats.get(buf, record + updates.KEY, buf[record + 1])
-        self.memory.chats.busy = chat
-        self._exchange.mark = updates.mark_at(buf, record)
-        self.sessions.mark = -1
-        if not chat.turns:
-            self._load_turns(chat)
-        return chat
-
-    def _load_turns(self, chat):
-        try:
-            self.sessions.load(self.memory.chats, chat, self.memory.share())
-        except MemoryError:
-            self.memory.chats.forget(chat)  # half a conversation would pass for the whole
-            raise
-
-    # The model is out of reach.
-
-    def _park(self, record):
-        """Leaves the record for later; True if it has waited too long, and that was said."""
-        arrived = updates.minute_at(self.inbox.buf, record)
-        if arrived and self.minute - arrived > self.config.model.patience_min:
-            self.reply.say(_NO_MODEL)
-            return True
-        wait = self._outage.next(time.ticks_ms() & 255)
-        self._model_at = time.ticks_add(time.ticks_ms(), wait)
-        self._set_back(record)
-        self._tell(record)
-        return False
-
-    def _set_back(self, record):
+    def set_back(self, record):
         """Not being able to answer it was no attempt."""
         self.journal.attempt(record, self.inbox.buf[record + updates.STATE] - 1)
 
-    def _asks(self, record):
-        """Whether the model is needed for the record."""
-        buf = self.inbox.buf
-        code = buf[record + 3]
-        if buf[record] & updates.LONG or self.inbox.size(record) == updates.TEXT:
-            return False
-        return code < updates.NEW or updates.RETRY <= code <= updates.MORE
+    def retry_later(self):
+        """The model is out of reach: it is left alone for a while."""
+        wait = self._outage.next(time.ticks_ms() & 255)
+        self._model_at = time.ticks_add(time.ticks_ms(), wait)
 
-    def _behind(self, record):
-        """Whether somebody in the record's chat was told already that answers have to wait."""
-        buf, peer = self.inbox.buf, self.aside.peer
-        self._load(peer, buf, record)
-        other = self.inbox.first()
-        while other >= 0:
-            if buf[other + updates.STATE] & updates.TOLD:
-                if peer.is_at(buf, other + updates.KEY, buf[other + 1]):
-                    return True
-            other = self.inbox.after(other)
-        return False
-
-    def _tell(self, record):
-        """Tells the person, once, that the answer has to wait."""
-        state = self.inbox.buf[record + updates.STATE]
-        if not self._behind(record):
-            self.aside.begin()
-            try:
-                self.aside.say(_WAITING)
-            except NetError as error:
-                self.log.fail(error)
-                return
-            except Gone as error:
-                self.log.fail(error)
-                self._done(record)
-                return
-        self.journal.attempt(record, state | updates.TOLD)
-
-    def _leave(self, record, error):
-        """Telegram is out of reach: leaves the record for later. That was no attempt either."""
-        self.log.fail(error)
-        self.model.stop()
-        self.sessions.abort()
-        self.sessions.commit()
-        chat = self.memory.chats.busy
-        if chat is not None:
-            chat.clear()  # what is on flash says how far it came
-        self._set_back(record)
-        return False
+    # While an answer streams.
 
     def meanwhile(self):
         """Between two pieces of an answer: shows it, and looks for commands. True to stop."""
@@ -742,6 +589,30 @@ class Relay:
                 return True
             self.pause(min(_SLICE_MS, ms))
         return False
+
+
+@micropython.native
+def _error(function, argument, expected):
+    """What of ``expected`` function(argument) raised; None if nothing.
+
+    Native, as few things are: bytecode that keeps an error has a frame too large for the stack,
+    which would be put in the heap at each message.
+    """
+    try:
+        function(argument)
+    except expected as error:
+        return error
+
+
+def _load(peer, buf, record):
+    """The peer is now the record's."""
+    peer.load(
+        buf,
+        record + updates.KEY,
+        buf[record + 1],
+        buf[record + 2],
+        buf[record] & updates.GROUP > 0,
+    )
 
 
 def _minute():

@@ -1,14 +1,15 @@
-"""Instructions, counted by callgrind: a relayed message beside the naive bot's, and trimming."""
+"""Instructions, counted by callgrind: of a relayed message, of the start and of trimming."""
 
 import os
 import shutil
 
 import pytest
 
-from tools.bench import instructions, trim
+from tools.bench import figures, instructions, trim
 
 # What a message may take at present, the naive bot's = 1; instructions.TARGET is to be reached.
 CEILING = 13.5
+START_CEILING = 2
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("valgrind") and not os.environ.get("CI"), reason="valgrind is not installed"
@@ -23,6 +24,13 @@ def test_a_message_takes_no_more_instructions_than_its_ceiling():
         assert (calls["chat"], calls["sendMessage"], calls["editMessageText"]) == (1, 1, 0)
     assert result["naive"]["instructions"] > 100_000
     assert result["ratio"] <= CEILING
+
+
+def test_the_relay_reaches_its_first_poll_with_twice_the_work_of_a_bare_request():
+    result = figures.start()
+
+    assert result["bare"] > 10_000_000
+    assert result["ratio"] <= START_CEILING
 
 
 def test_trimming_allocates_nothing_and_takes_no_more_than_parsing_as_many_bytes():

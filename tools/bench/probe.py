@@ -12,7 +12,6 @@ messages, with the most live bytes seen, the bytes that the code took, the segme
 last message the blocks of the connections that the heap had no room for.
 """
 
-import gc
 import os
 
 from gauge import Gauge
@@ -30,8 +29,10 @@ if os.getenv("PROBE_SEGMENTS"):
 _gauge.tell("buffers")
 _base = _gauge.sample()
 
+import thimble.wiring  # noqa: E402, loads what the relay is made of
 from thimble.relay import Relay  # noqa: E402
 
+thimble.overlay.unload("wiring")
 _gauge.extra["code"] = _gauge.sample() - _base
 _ledger = None
 if os.getenv("PROBE_LEDGER") == "1":
@@ -78,7 +79,6 @@ class Probe(Relay):
 
 def main():
     relay = Probe(*_booted)
-    gc.threshold(-1)
     if os.getenv("PROBE_FREE") == "1":
         relay.reply.limits = relay.aside.limits = Free()
     if os.getenv("PROBE_ROOM") == "kept":

@@ -4,7 +4,6 @@ In place of `thimble.run()`. Only how long it waits for the network is shorter; 
 and its backoff, are the relay's own.
 """
 
-import gc
 import os
 
 import thimble
@@ -50,7 +49,6 @@ def hasten(relay):
 
 def main():
     relay = Hurried(*_parts)
-    gc.threshold(-1)
     if _HURRY > 1:
         hasten(relay)
     try:

@@ -13,7 +13,6 @@ import network
 import time
 from micropython import const
 
-from thimble import profile
 from thimble.board.led import Led
 from thimble.board.line import Line
 
@@ -44,7 +43,9 @@ class Base:
 
     def __init__(self):
         # type: () -> None
-        self.profile = profile.named(self.name)
+        from thimble.profile import named  # gone again once the buffers are made
+
+        self.profile = named(self.name)
         self.servers = []  # type: list[str]
         self.wlan = network.WLAN(network.WLAN.IF_STA)
         self.mark = self._take_mark()

@@ -2,40 +2,34 @@
 
 import sys
 
+from micropython import const
+
 from thimble import overlay
 from thimble.core.conversation import USER
+from thimble.core.errors import ThimbleError
 from thimble.telegram import updates
 
-# The body of setMyCommands: what Telegram's menu shows.
-_MENU = (
-    b'"commands":['
-    b'{"command":"new","description":"Begin a new conversation"},'
-    b'{"command":"stop","description":"Stop the answer"},'
-    b'{"command":"retry","description":"Ask the last question again"},'
-    b'{"command":"more","description":"Go on with the answer"},'
-    b'{"command":"history","description":"Send the last messages again"},'
-    b'{"command":"forget","description":"Delete all that was said here"},'
-    b'{"command":"model","description":"Show or set the model"},'
-    b'{"command":"status","description":"How the relay is"},'
-    b'{"command":"help","description":"What the commands do"}]'
+# What /help says; its lines are what Telegram's menu shows as well.
+_HELP = const(
+    b"Write a message, and the model answers. Besides:\n"
+    b"/new begins a new conversation\n"
+    b"/stop stops the answer that is being written\n"
+    b"/retry asks the last question again\n"
+    b"/more goes on with an answer that was cut\n"
+    b"/history sends the last messages again\n"
+    b"/forget deletes all that was said here, for good\n"
+    b"/model shows which model answers; the owner sets it with /model NAME\n"
+    b"/status shows how the relay is\n"
+    b"/reboot restarts the relay, for the owner\n"
+    b"/help shows this"
 )
-_TURNS = 10  # of /history
+_ENTRY = const(b'{"command":"%s","description":"%s"}')
+_TURNS = const(10)  # of /history
 _WORDS = {
     updates.START: (
         b"Hello! Write something, and a language model answers. /help shows the commands."
     ),
-    updates.HELP: (
-        b"Write a message, and the model answers. Besides:\n"
-        b"/new begins a new conversation\n"
-        b"/stop stops the answer that is being written\n"
-        b"/retry asks the last question again\n"
-        b"/more goes on with an answer that was cut\n"
-        b"/history sends the last messages again\n"
-        b"/forget deletes all that was said here, for good\n"
-        b"/model shows which model answers; the owner sets it with /model NAME\n"
-        b"/status shows how the relay is\n"
-        b"/reboot restarts the relay, for the owner"
-    ),
+    updates.HELP: _HELP,
     updates.STOP: b"Nothing is being written here.",
     updates.NEW: b"A new conversation begins.",
     updates.HISTORY: b"There is nothing in the archive.",
@@ -52,12 +46,13 @@ _WORDS = {
 
 def set_menu(bot):
     """Tells Telegram what the menu of commands shows."""
-    bot.set_my_commands(_MENU)
+    entries = [line.split(b" ", 1) for line in _HELP.split(b"\n/")[1:]]
+    bot.set_my_commands(b'"commands":[' + b",".join([_ENTRY % tuple(e) for e in entries]) + b"]")
 
 
-def answer(relay, buf, off, size):
-    """The words, as bytes, that answer the record of ``size`` bytes at ``off``."""
-    code = buf[off + 3]
+def answer(relay, ring, off):
+    """The words, as bytes, that answer the record of ``ring`` at ``off``; b"" if all is said."""
+    buf, size, code = ring.buf, ring.size(off), ring.buf[off + 3]
     if buf[off] & updates.LONG:
         return b"That message is too long for me."
     if size <= updates.TEXT and code != updates.SLOWER:
@@ -67,6 +62,8 @@ def answer(relay, buf, off, size):
     if code == updates.REBOOT and buf[off] & updates.OWNER:
         relay.rebooting = True
         return b"Restarting."
+    if code == updates.NEW or code == updates.FORGET:
+        _forget(relay, relay.conversation(off), code == updates.FORGET)
     if code in _WORDS:
         return _WORDS[code]
     if code == updates.STATUS:
@@ -95,7 +92,7 @@ def _history(relay, buf, off):
     return count > 0
 
 
-def forget(relay, chat, for_good):
+def _forget(relay, chat, for_good):
     """Ends a conversation; ``for_good``: nothing of it is left on flash either."""
     sessions, key = relay.sessions, chat.key
     if for_good:
@@ -105,6 +102,17 @@ def forget(relay, chat, for_good):
     else:
         sessions.clear(key, 0, chat.key_len)
         chat.clear()
+
+
+def reboot(relay):
+    """Restarts as the owner wished, once that is confirmed: else it would come round again."""
+    try:
+        relay.updates.poll(0)
+    except ThimbleError as error:
+        relay.log.fail(error)
+    # What was confirmed is on flash, so that it counts even if Telegram could not be told.
+    if relay.journal.commit():
+        relay.board.restart()
 
 
 def carry_out(relay, line):

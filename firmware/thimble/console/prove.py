@@ -19,13 +19,13 @@ from thimble.telegram.bot import Bot
 
 _JOIN_MS = const(45_000)
 _YEAR = const(2026)  # as net.clock.BUILD_YEAR
-_QUESTION = b"Answer with one word: hello"
+_QUESTION = const(b"Answer with one word: hello")
 _OUT = const(320)
 _SHOWN = const(60)
 _SILENCE_MS = const(60_000)
 # Answers "success" to whoever reaches it; a captive portal answers something else.
-_OPEN = "http://detectportal.firefox.com/success.txt"
-_BUSY = "an answer is being written; try again when it is done"
+_OPEN = const("http://detectportal.firefox.com/success.txt")
+_BUSY = const("an answer is being written; try again when it is done")
 
 
 class Quiet:

@@ -12,11 +12,11 @@ from thimble.core.errors import ConfigError
 
 _SLICE_MS = const(50)
 _ASKED = const(1)  # as board.base
-_HELP = """safe mode: the relay crashed again and again, or somebody asked for this
+_HELP = const("""safe mode: the relay crashed again and again, or somebody asked for this
 status  one line of JSON
 log     what was kept of the crashes
 setup   asks for what is configured (setup wifi: for the network alone)
-relay   starts the relay again, which is tried every 10 minutes anyway"""
+relay   starts the relay again, which is tried every 10 minutes anyway""")
 
 
 def stay(board, retry_ms):

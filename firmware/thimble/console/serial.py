@@ -8,14 +8,14 @@ from thimble import overlay
 
 _ASKED = const(1)  # as board.base
 _SAFE_MODE = const(3)
-_HELP = """status  one line of JSON
+_HELP = const("""status  one line of JSON
 log     the last lines of the log
 config  shows all settings; config model.name NAME sets one
 test    asks Telegram and the model, and says what works
 reboot  restarts
 safe    restarts into safe mode, or out of it
 setup   how to get to the wizard
-help    this"""
+help    this""")
 
 
 def carry_out(relay, line):

@@ -13,11 +13,11 @@ from thimble.console import pair, prove, settings
 from thimble.console.terminal import Terminal
 from thimble.core.errors import ConfigError, ThimbleError
 
-_SECTIONS = ("wifi", "telegram", "pair", "model")
+_SECTIONS = const(("wifi", "telegram", "pair", "model"))
 _PAIR_MS = const(300_000)
 _URLS = {"openai": config.DEFAULTS["model"]["url"], "anthropic": "https://api.anthropic.com/v1"}
-_PLAIN = ("telegram.token", "model.key", "model.url")  # ASCII and no spaces
-_OVERLAYS = ("pair", "prove", "settings", "terminal", "setup")
+_PLAIN = const(("telegram.token", "model.key", "model.url"))  # ASCII and no spaces
+_OVERLAYS = const(("pair", "prove", "settings", "terminal", "setup"))
 
 
 def run(section="", board=None):
