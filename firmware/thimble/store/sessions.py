@@ -314,7 +314,6 @@ class Sessions:
                 while self.files >= self._limit or self._short():
                     if not self.files or not self._remove(self._first):
                         break
-                gc.collect()  # where the other was there is room for this one
                 self._file = self._opened(self._last + 1, "a+b")
                 self._last += 1
                 self._first = self._first or self._last
