@@ -83,7 +83,7 @@ def sse_all(sse, scanner, out, data):
 def main():
     out = bytearray(2048)
     data = getupdates()
-    scanner = Scanner((b"ok", b"error_code") + updates.PATHS)
+    scanner = Scanner([b"ok", b"error_code"] + updates.PATHS.split())
     ratio = least(lambda: scan_all(scanner, out, data)) / least(lambda: json.loads(data))
     events = deltas()
     data = b"".join([b"data: " + event + b"\n\n" for event in events])

@@ -36,6 +36,28 @@ def same(a, a_off: int, b, b_off: int, n: int) -> bool:
     return True
 
 
+@micropython.viper
+def find(keys, lens, width: int, buf, off: int, n: int) -> int:
+    """Which of the keys is buf[off:off + n], or -1.
+
+    keys holds one at every multiple of width, lens the length of each.
+    """
+    k = ptr8(keys)
+    m = ptr8(lens)
+    b = ptr8(buf)
+    count = int(len(lens))
+    at = 0
+    while at < count:
+        if m[at] == n:
+            i = 0
+            while i < n and k[at * width + i] == b[off + i]:
+                i += 1
+            if i == n:
+                return at
+        at += 1
+    return -1
+
+
 def behind(a, a_off, a_len, b, b_off, b_len):
     """b - a of two decimals without sign, or -1 if a is not less or the difference is large."""
     a_off += a_len
