@@ -11,7 +11,7 @@ from time import ticks_ms
 
 from thimble.core.backoff import Backoff
 from thimble.core.conversation import ASSISTANT, USER
-from thimble.core.errors import ApiError, NetError, ParseError
+from thimble.core.errors import FINAL, RETRY, TOO_LONG, ApiError, NetError, ParseError
 from thimble.model import request as model
 
 _SLICE_MS = const(250)
@@ -89,10 +89,10 @@ class Exchange:
         if self._size:
             self._chat.pop(USER)
         said, wait = self._fault(error)
-        if said == model.TOO_LONG and not self._halved and self._halve():
+        if said == TOO_LONG and not self._halved and self._halve():
             return None
         self._tries -= 1
-        if said != model.RETRY:
+        if said != RETRY:
             note = _sentence(error)
         elif self._tries <= 0:
             return False
@@ -106,9 +106,9 @@ class Exchange:
     def _fault(self, error):
         """(kind, milliseconds to wait before another try) of a model's failure."""
         if isinstance(error, NetError) and error.stage == "certificate":
-            return model.FINAL, 0
+            return FINAL, 0
         if not isinstance(error, ApiError):
-            return model.RETRY, self._retry.next(ticks_ms() & 255)
+            return RETRY, self._retry.next(ticks_ms() & 255)
         wait = max(self._retry.next(ticks_ms() & 255), error.retry_after * 1000)
         return error.kind, min(wait, _LONGEST_WAIT_MS)
 

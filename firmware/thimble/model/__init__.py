@@ -1,17 +1,14 @@
 """Asking a language model, over HTTP, in one of two dialects.
 
-A dialect lists the values that it wants from an answer, and what each of them means: one of these.
+A dialect's WANTED lists the values that it wants from an answer: paths, behind a digit that says
+what they mean.
+
+    0  text of the answer
+    1  text in which the model declines
+    2  reasoning, which is not shown
+    3  why the answer ended
+    4  tokens of the prompt, 5  of the answer
+    6  what kind of event this is
+    7  an error's code or type
+    8  what an error says, 9  the same, where it is no sign that there was an error
 """
-
-from micropython import const
-
-SHOWN = const(0)  # text of the answer
-REFUSED = const(1)  # text in which the model declines
-THOUGHT = const(2)  # reasoning, which is not shown
-REASON = const(3)  # why the answer ended
-TOKENS_IN = const(4)
-TOKENS_OUT = const(5)
-EVENT = const(6)  # what kind of event this is
-CODE = const(7)  # an error's code or type
-SAID = const(8)  # what an error says
-TOLD = const(9)  # the same, where it is no sign that there was an error
