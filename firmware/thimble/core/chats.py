@@ -71,10 +71,12 @@ class Chats:
         return found
 
     def _idle(self):
+        found = None
         for other in self.all:
             if not other.turns and other is not self.busy:
-                return other
-        return self._oldest(self.busy)
+                if found is None or other.stamp < found.stamp:
+                    found = other
+        return found or self._oldest(self.busy)
 
     def forget(self, conversation):
         """Clears a conversation and frees its slot."""

@@ -8,21 +8,6 @@ import micropython
 
 
 @micropython.viper
-def escaped_len(src, pos: int, end: int) -> int:
-    """Bytes that src[pos:end] takes when it is escaped."""
-    s = ptr8(src)
-    n = end - pos
-    while pos < end:
-        c = s[pos]
-        pos += 1
-        if c < 0x20:
-            n += 1 if 8 <= c and c <= 13 and c != 11 else 5
-        elif c == 0x22 or c == 0x5C:
-            n += 1
-    return n
-
-
-@micropython.viper
 def escape(dst, src, state):
     """Write the escaped form of src into dst, as much as fits, never a part of an escape.
 
