@@ -5,7 +5,7 @@ import random
 from array import array
 
 from kit import heap_locked, plain
-from thimble.core.escape import escape
+from thimble.core.octets import escape
 
 
 def _escaped(data, window, write=escape):
@@ -80,7 +80,7 @@ def test_it_allocates_nothing():
 
 
 def test_plain_bytecode_writes_the_same():
-    write = plain("thimble/core/escape.py")["escape"]
+    write = plain("thimble/core/octets.py")["escape"]
     random.seed(3)
     for _ in range(60):
         data = bytes(random.choice(b'ab"\\\n\r\x00\x1f\xc3\xa9') for _ in range(30))

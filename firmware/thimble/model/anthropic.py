@@ -3,7 +3,7 @@
 What is wanted are the values of a stream, of an answer in one piece, and of errors.
 """
 
-from thimble.model import prompt
+from thimble.model import write_messages
 
 ADAPTS = False
 
@@ -38,5 +38,5 @@ def write_body(w, model):
         w.json(model.system, 0, len(model.system))
         w.raw(b'"')
     w.raw(b',"messages":[')
-    prompt.write(w, model)
+    write_messages(w, model)
     w.raw(b"]}")

@@ -5,7 +5,7 @@ What is wanted are the values of a stream, of an answer in one piece, and of err
 that these servers send.
 """
 
-from thimble.model import prompt
+from thimble.model import write_messages
 
 # Newer models want max_completion_tokens for max_tokens; some servers refuse stream_options.
 ADAPTS = True
@@ -48,5 +48,5 @@ def write_body(w, model):
         w.raw(b'{"role":"system","content":"')
         w.json(model.system, 0, len(model.system))
         w.raw(b'"},')
-    prompt.write(w, model)
+    write_messages(w, model)
     w.raw(b"]}")

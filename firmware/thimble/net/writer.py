@@ -4,8 +4,7 @@ from array import array
 from micropython import const
 
 from thimble.core.errors import NetError
-from thimble.core.escape import escape
-from thimble.core.octets import copy, int_len, put_int
+from thimble.core.octets import copy, escape, int_len, put_int
 
 _NUMBER = const(12)  # bytes that the longest small int takes, and some
 

@@ -1,7 +1,7 @@
 """What a Model needs of net.http.Http, with answers that are given beforehand."""
 
 from thimble.core.errors import NetError
-from thimble.core.escape import escape
+from thimble.core.octets import escape
 from array import array
 
 
