@@ -5,14 +5,13 @@ after them the person keeps what came, marked. A question that is refused stays 
 conversation for /retry. What is said is written to the sessions on flash as it goes.
 """
 
-import time
-
 import micropython
 from micropython import const
+from time import ticks_ms
 
 from thimble.core.backoff import Backoff
 from thimble.core.conversation import ASSISTANT, USER
-from thimble.core.errors import ApiError, NetError, ParseError
+from thimble.core.errors import FINAL, RETRY, TOO_LONG, ApiError, NetError, ParseError
 from thimble.model import request as model
 
 _SLICE_MS = const(250)
@@ -27,7 +26,8 @@ _EMPTY = b"The model gave an empty answer. /retry asks again."
 _THOUGHT = (
     b"The model used up model.max_tokens on its reasoning and gave no answer. Raise that setting."
 )
-_NOTES = {model.STOP: b"", model.LENGTH: _LENGTH, model.CUT: _CUT, model.OTHER: _WITHHELD}
+_NOTES = (b"", _LENGTH, _CUT, _WITHHELD)  # by the answer's reason
+_FAILURES = (ApiError, NetError, ParseError)
 
 
 class Exchange:
@@ -41,8 +41,12 @@ class Exchange:
         self._sessions = relay.sessions
         self._retry = Backoff()
         self.mark = 0  # of the message that is answered, see updates.mark_at
+        # The exchange that runs: what run() was given; whether words came; whether the
+        # conversation was halved.
+        self._chat = self._buf = None
+        self._off = self._size = self._tries = 0
+        self._got = self._halved = False
 
-    @micropython.native
     def run(self, chat, buf, off, size, tries):
         """Asks about buf[off:off + size] and streams the answer to the reply's peer.
 
@@ -50,114 +54,126 @@ class Exchange:
         the model could not be reached, and nothing is changed. A refusal is said to the person;
         only Gone passes through, with the conversation's turn still open.
         """
-        reply = self._reply
+        self._chat = chat
+        self._buf = buf
+        self._off = off
+        self._size = size
+        self._tries = tries
+        self._halved = False
         self._retry.reset()
-        compacted = False
-        while True:
-            try:
-                self._relay.calls += 1
-                self._model.ask(chat, buf, off, size)
-                note = self._stream(chat, buf, off, size)
-                break
-            except (ApiError, NetError, ParseError) as error:
-                self._model.stop()
-                self._relay.log.fail(error)
-                said, wait = self._fault(error)
-                if said == model.TOO_LONG and not compacted and self._halve(chat):
-                    compacted = True
-                    continue
-                tries -= 1
-                if said == model.RETRY and tries <= 0:
-                    return False
-                if said != model.RETRY:
-                    self._keep_question(chat, buf, off, size)
-                    note = _sentence(error)
-                    break
-            if self._relay.wait(wait):
-                self._keep_question(chat, buf, off, size)
-                note = _STOPPED
-                break
+        note = None
+        while note is None:
+            note = self._try()
+        if note is False:
+            return False
         self._sessions.commit()
-        reply.finish(note)
+        self._reply.finish(note)
         return True
+
+    @micropython.native
+    def _try(self):
+        """One try: the note that belongs behind the answer, None to try again, or
+        False to leave it for later."""
+        self._got = False
+        try:
+            return self._stream()
+        except _FAILURES as error:
+            self._relay.log.fail(error)
+            return self._end(_CUT) if self._got else self._failed(error)
+
+    def _failed(self, error):
+        """What _try() returns after a failure before the first words. Nothing is kept of them."""
+        self._model.stop()
+        self._chat.abort()
+        self._sessions.abort()
+        if self._size:
+            self._chat.pop(USER)
+        said, wait = self._fault(error)
+        if said == TOO_LONG and not self._halved and self._halve():
+            return None
+        self._tries -= 1
+        if said != RETRY:
+            note = _sentence(error)
+        elif self._tries <= 0:
+            return False
+        elif self._relay.wait(wait):
+            note = _STOPPED
+        else:
+            return None
+        self._keep_question()
+        return note
 
     def _fault(self, error):
         """(kind, milliseconds to wait before another try) of a model's failure."""
         if isinstance(error, NetError) and error.stage == "certificate":
-            return model.FINAL, 0
+            return FINAL, 0
         if not isinstance(error, ApiError):
-            return model.RETRY, self._retry.next(time.ticks_ms() & 255)
-        wait = max(self._retry.next(time.ticks_ms() & 255), error.retry_after * 1000)
+            return RETRY, self._retry.next(ticks_ms() & 255)
+        wait = max(self._retry.next(ticks_ms() & 255), error.retry_after * 1000)
         return error.kind, min(wait, _LONGEST_WAIT_MS)
 
-    def _halve(self, chat):
-        """Drops the older half of a conversation that is too long for the model."""
+    def _halve(self):
+        """Drops the older half of a conversation that is too long for the model, if it can."""
+        chat = self._chat
         keep = chat.turns // 2
-        dropped = False
         while chat.turns > keep and chat.drop_oldest():
-            dropped = True
-        return dropped
+            self._halved = True
+        return self._halved
 
-    def _keep_question(self, chat, buf, off, size):
+    def _keep_question(self):
         """The question without an answer stays, for /retry; the next message removes it."""
-        if size:
-            chat.begin(USER)
-            self._chats.append(chat, buf, off, size)
-            chat.end()
-            self._note(chat, USER)
-            self._sessions.write(buf, off, size)
+        if self._size:
+            self._begin(USER, self.mark)
+            self._append(self._buf, self._off, self._size)
+            self._chat.end()
             self._sessions.end()
 
-    def _note(self, chat, role):
-        """A turn begins that is kept on flash."""
-        self._sessions.begin(chat.key, 0, chat.key_len, role, self.mark)
+    def _begin(self, role, mark):
+        """A turn begins, in the conversation and on flash."""
+        chat = self._chat
+        chat.begin(role)
+        self._sessions.begin(chat.key, 0, chat.key_len, role, mark)
 
-    @micropython.native
-    def _stream(self, chat, buf, off, size):
-        """Reads the answer to its end; returns the note that belongs behind it.
+    def _append(self, buf, off, size):
+        self._chats.append(self._chat, buf, off, size)
+        self._sessions.write(buf, off, size)
 
-        What breaks before the first words is raised, with nothing kept, to be tried again.
-        """
-        reply, answer = self._reply, self._model
-        sessions = self._sessions
-        self._keep_question(chat, buf, off, size)
-        chat.begin(ASSISTANT)
-        sessions.begin(chat.key, 0, chat.key_len, ASSISTANT)
-        got = False
+    def _stream(self):
+        """Asks, and reads the answer to its end; returns the note that belongs behind it."""
+        answer = self._model
+        self._relay.calls += 1
+        answer.ask(self._chat, self._buf, self._off, self._size)
+        self._keep_question()
+        self._begin(ASSISTANT, 0)
         note = b""
-        try:
-            while not note:
-                event = answer.poll(_SLICE_MS)
-                if event == model.TEXT:
-                    got = True
-                    self._chats.append(chat, answer.out, answer.pos, answer.end - answer.pos)
-                    sessions.write(answer.out, answer.pos, answer.end - answer.pos)
-                    reply.append(answer.out, answer.pos, answer.end)
-                    if reply.full:
-                        note = _MORE
-                elif event == model.DONE:
-                    break
-                note = _STOPPED if self._relay.meanwhile() else note
-        except (ApiError, NetError, ParseError) as error:
-            if not got:
-                chat.abort()
-                sessions.abort()
-                if size:
-                    chat.pop(USER)
-                raise error
-            self._relay.log.fail(error)
-            note = _CUT
+        while not note:
+            event = answer.poll(_SLICE_MS)
+            if event == model.DONE:
+                break
+            if event == model.TEXT:
+                self._got = True
+                self._append(answer.out, answer.pos, answer.end - answer.pos)
+                self._reply.append(answer.out, answer.pos, answer.end)
+                if self._reply.full:
+                    note = _MORE
+            if self._relay.meanwhile():
+                note = _STOPPED
+        return self._end(note)
+
+    def _end(self, note):
+        """The answer has ended, or is ended with a note."""
+        answer = self._model
         if note:
             answer.stop()
-        if not got:
-            chat.abort()
-            sessions.abort()
-            if note:
-                return note.lstrip()
-            return _THOUGHT if answer.thought or answer.reason == model.LENGTH else _EMPTY
-        chat.end()
-        sessions.end()
-        return note or _NOTES[answer.reason]
+        if self._got:
+            self._chat.end()
+            self._sessions.end()
+            return note or _NOTES[answer.reason]
+        self._chat.abort()
+        self._sessions.abort()
+        if note:
+            return note.lstrip()
+        return _THOUGHT if answer.thought or answer.reason == model.LENGTH else _EMPTY
 
 
 def _sentence(error):

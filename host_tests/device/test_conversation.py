@@ -160,25 +160,6 @@ def test_abort_removes_the_open_turn_only():
     assert c.turns == 2
 
 
-def test_rollback_removes_the_exchange_since_the_mark():
-    pool = Segments(32, 9)
-    c = Conversation(pool)
-    exchange(c, b"one", b"1")
-    c.mark()
-    exchange(c, b"two", b"2" * 99)
-    c.begin(USER)
-    assert c.append(b"three", 0, 5)
-    c.rollback()
-    assert read(c) == [(USER, b"one"), (ASSISTANT, b"1")]
-    consistent(c, pool)
-    assert not c.append(b"", 0, 0) or c.turns == 2
-    c.clear()
-    c.mark()
-    exchange(c, b"two", b"2")
-    c.rollback()
-    assert c.turns == 0 and pool.free == 9
-
-
 def test_the_oldest_exchange_goes_whole():
     c = Conversation(Segments(32, 20))
     for i in range(3):
@@ -188,20 +169,6 @@ def test_the_oldest_exchange_goes_whole():
     assert [text for _, text in read(c)] == [b"q1", b"a1", b"and", b"q2", b"a2", b"and"]
     assert c.drop_oldest() and c.drop_oldest() and not c.drop_oldest()
     assert c.turns == 0
-
-
-def test_what_came_since_the_mark_is_never_dropped():
-    c = Conversation(Segments(32, 20))
-    exchange(c, b"q0", b"a0")
-    c.mark()
-    exchange(c, b"q1", b"a1")
-    assert c.drop_oldest() and not c.drop_oldest()
-    assert read(c) == [(USER, b"q1"), (ASSISTANT, b"a1")]
-    c.rollback()
-    assert c.turns == 0
-    c.mark()
-    assert say(c, USER, b"q2")
-    assert not c.drop_oldest() and c.turns == 1
 
 
 def test_the_question_of_an_open_answer_is_never_dropped():
@@ -225,12 +192,8 @@ def test_pop_removes_the_newest_turn_if_it_has_that_role():
     assert not c.pop(USER) and c.turns == 2
     assert c.pop(ASSISTANT) and read(c) == [(USER, b"q" * 60)]
     consistent(c, pool)
-    c.mark()
     assert not c.pop(ASSISTANT) and c.pop(USER)
     assert c.turns == 0 and pool.free == 9
-    exchange(c, b"q", b"a")
-    c.rollback()
-    assert c.turns == 0
 
 
 def test_a_turn_beyond_its_share_keeps_head_and_tail():
@@ -324,39 +287,17 @@ def test_squeezing_makes_an_open_turn_smaller_and_keeps_its_newest_text():
     assert is_head_and_tail(read(c)[0][1], full + more, 999)
 
 
-def test_squeezing_reaches_the_question_when_the_answer_is_short():
-    pool = Segments(32, 4)
-    c = Conversation(pool)
-    c.mark()
-    question = text_of(98)
-    assert say(c, USER, question)
-    assert pool.free == 0 or c.segments_used == 4
-    c.begin(ASSISTANT)
-    answer = b"0123456789" * 7
-    for off in range(len(answer)):
-        while not c.append(answer, off, 1):
-            assert c.squeeze()
-    c.end()
-    (_, kept), (_, said) = read(c)
-    assert is_head_and_tail(kept, question, 99)
-    assert said == answer or is_head_and_tail(said, answer, 99)
-    consistent(c, pool)
-
-
 def test_random_use_agrees_with_a_plain_list():
     for seed in range(150):
         random.seed(seed)
         size = random.choice((16, 24, 32, 64))
         pool = Segments(size, random.choice((8, 20, 60)))
         c = Conversation(pool)
-        model, kept, opened = [], -1, None
+        model, opened = [], None
         for _ in range(60):
             action = random.randrange(12)
             if opened is None and action < 6:
                 role = ASSISTANT if model and model[-1][0] == USER else USER
-                if role == USER and action < 3:
-                    c.mark()
-                    kept = len(model)
                 c.begin(role)
                 opened = [role, b""]
             elif action < 8 and opened:
@@ -366,7 +307,6 @@ def test_random_use_agrees_with_a_plain_list():
                         break
                     while True:  # the model drops as the rule says
                         model.pop(0)
-                        kept -= kept > 0
                         if not model or model[0][0] == USER:
                             break
                 else:
@@ -379,22 +319,12 @@ def test_random_use_agrees_with_a_plain_list():
                 if opened[1]:
                     model.append(tuple(opened))
                 opened = None
-            elif action == 11:
-                if kept >= 0 and random.randrange(2):
-                    c.rollback()
-                    del model[kept:]
-                    opened = None
-                elif not opened:
-                    limit = len(model) if kept < 0 else kept
-                    n = 1
-                    while n < limit and model[n][0] != USER:
-                        n += 1
-                    may = n <= limit and (n == len(model) or model[n][0] == USER)
-                    may = may and limit > 0
-                    assert c.drop_oldest() == may, (seed, model, kept)
-                    if may:
-                        del model[:n]
-                        kept -= n if kept > 0 else 0
+            elif action == 11 and not opened:
+                n = 1
+                while n < len(model) and model[n][0] != USER:
+                    n += 1
+                assert c.drop_oldest() == bool(model), (seed, model)
+                del model[:n]
             now = model + ([tuple(opened)] if opened and opened[1] else [])
             assert read(c) == now, (seed, read(c), now)
             assert c.turns == len(now) and c.bytes == sum(len(t) for _, t in now)
@@ -415,8 +345,6 @@ def test_random_use_with_shares_and_squeezing_stays_valid():
         role = USER
         for _ in range(30):
             full = b""
-            if role == USER:
-                c.mark()
             c.begin(role)
             for _ in range(random.randrange(1, 20)):
                 text = text_of(random.randrange(1, 40))
@@ -431,8 +359,10 @@ def test_random_use_with_shares_and_squeezing_stays_valid():
                         consistent(c, pool)
                 full += text
             if random.randrange(6) == 0:
-                c.rollback()
-                del model[len(model) - role :]  # the question of an answer, too
+                c.abort()
+                if role == ASSISTANT:
+                    c.pop(USER)
+                    model.pop()
                 role = USER
             else:
                 c.end()
@@ -454,7 +384,6 @@ def test_nothing_allocates():
 
     def work():
         for _ in range(3):
-            c.mark()
             for role in range(2):
                 c.begin(role)
                 for _ in range(9):
@@ -469,7 +398,7 @@ def test_nothing_allocates():
             c.append(text, 0, 9)
             c.abort()
             c.drop_oldest()
-        c.rollback()
+        c.clear()
 
     heap_locked(work)
 

@@ -417,7 +417,7 @@ def error_of(message, **fields):
 
 
 def test_every_status_becomes_a_sentence_for_the_owner():
-    from thimble.model.request import FINAL, RETRY
+    from thimble.core.errors import FINAL, RETRY
 
     cases = (
         (401, "model.key", FINAL),
@@ -485,7 +485,7 @@ def test_a_quota_that_is_used_up_is_final_whatever_the_status():
 
 
 def test_a_prompt_that_is_too_long_is_told_apart():
-    from thimble.model.request import TOO_LONG
+    from thimble.core.errors import TOO_LONG
 
     cases = (
         (400, error_of("This model's maximum context length is 4097 tokens.")),

@@ -157,7 +157,7 @@ def test_white_space_at_the_beginning_is_not_a_message():
     write(reply, "\n\n  ")
     reply.tick(time.ticks_ms() + 1000)
     reply.finish(b"")
-    assert bot.shown == [] and reply.empty
+    assert bot.shown == [] and not reply.length
 
 
 def test_a_text_of_4096_units_is_one_message_and_one_more_makes_two():

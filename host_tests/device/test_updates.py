@@ -222,6 +222,25 @@ def test_commands_that_act_at_once_pass_the_queue_and_the_others_keep_their_plac
     assert bytes(it.asides.buf[start:end]) == b"x"
 
 
+def test_every_command_has_its_number():
+    words = ("stop", "status", "help", "start", "model", "new", "retry", "more", "history")
+    for number, word in enumerate(words + ("forget", "reboot")):
+        it, _ = make(answer(message(5, "/" + word + " x")))
+        it.poll(0)
+        ring = it.asides if it.asides.count else it.inbox
+        assert ring.buf[ring.first() + 3] == number + 1, word
+
+
+def test_a_word_that_only_begins_like_a_command_is_none():
+    it, _ = make(answer(message(5, "/stops"), message(6, "/sto"), message(7, "/")))
+    it.poll(0)
+    at = it.inbox.first()
+    while at >= 0:
+        assert it.inbox.buf[at + 3] == 0
+        at = it.inbox.after(at)
+    assert it.inbox.count == 3
+
+
 def test_a_command_for_another_bot_is_nobodys_business():
     it, _ = make(b'{"ok":true,"result":{"username":"mine"}}', answer(message(1, "/help@other")))
     it.bot.get_me()

@@ -2,7 +2,7 @@
 
 The firmware is the relay as it is, started by a script that adds commands to the console:
 
-    take N     allocates until N bytes are free; ``give`` lets go of all
+    take N     allocates until N bytes are free, or none in one piece; ``give`` lets go of all
     starve K   as soon as the next message is there the collector is stopped, the heap filled with
                tuples of one block each, and K of these are freed; the turn behind it empties it
     poll K     the same, but at once, so that it holds for the poll too

@@ -25,11 +25,10 @@ def test_tls_requests_share_one_handshake(device, ca, version):
         lines = client(
             device,
             server,
-            "for _ in range(3): fetch()\nprint(link.connects, link.handshakes)\n"
-            "print(link.sent > 300, link.received > 600)",
+            "for _ in range(3): fetch()\nprint(link.connects, link.handshakes)",
             ca,
         )
-    assert lines == ["200 one", "200 two", "200 three", "1 1", "True True"]
+    assert lines == ["200 one", "200 two", "200 three", "1 1"]
     assert len(server.tls) == 1
     assert server.requests[0] == (
         b"POST /x HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 7\r\n\r\n" % server.port

@@ -83,12 +83,11 @@ def sse_all(sse, scanner, out, data):
 def main():
     out = bytearray(2048)
     data = getupdates()
-    scanner = Scanner((b"ok", b"error_code") + updates.PATHS)
+    scanner = Scanner([b"ok", b"error_code"] + updates.PATHS.split())
     ratio = least(lambda: scan_all(scanner, out, data)) / least(lambda: json.loads(data))
     events = deltas()
     data = b"".join([b"data: " + event + b"\n\n" for event in events])
-    paths = b" ".join([row[1] for row in openai.wanted()]).split()
-    scanner = Scanner(tuple(paths))
+    scanner = Scanner([path for path in openai.WANTED.split() if len(path) > 1])
     sse = Sse()
     loads = least(lambda: [json.loads(event) for event in events] and None)
     print(

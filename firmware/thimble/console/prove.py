@@ -96,7 +96,7 @@ def way(board, settings, section, tick):
     return Http(link, bytearray(1024), bytearray(512))
 
 
-def telegram(http, section, paths=()):
+def telegram(http, section, paths=b""):
     """A Bot that has called getMe; ``paths`` as Bot takes them."""
     secure, host, port, path = section.endpoint
     http.origin(host, port, secure)

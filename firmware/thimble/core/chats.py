@@ -4,14 +4,12 @@ A key is the chat's id, or "chat:thread", as bytes. There are a few slots; what 
 one pool of segments. When that is used up, those who hold more than their share give first.
 """
 
-import micropython
 from micropython import const
 
 from thimble.core.conversation import HEADER, Conversation
-from thimble.core.octets import copy, same
+from thimble.core.octets import copy, find
 
 KEY_BYTES = const(40)
-_EMPTY_FIRST = const(0x1FFFFFFF)  # more than any stamp
 
 
 class Chats:
@@ -24,12 +22,14 @@ class Chats:
     def __init__(self, segments, slots):
         self.pool = segments
         self._most = segments.size - HEADER  # for what is appended one free segment is enough
+        self._keys = bytearray(slots * KEY_BYTES)
+        self._lens = bytearray(slots)
         self.all = []
-        for _ in range(slots):
+        for slot in range(slots):
             conversation = Conversation(segments)
-            conversation.key = bytearray(KEY_BYTES)
-            conversation.key_len = 0
-            conversation.stamp = 0
+            conversation.slot = slot
+            conversation.key = memoryview(self._keys)[slot * KEY_BYTES :][:KEY_BYTES]
+            conversation.key_len = conversation.stamp = 0
             conversation.stuck = False
             self.all.append(conversation)
         self.busy = None
@@ -44,15 +44,14 @@ class Chats:
             n += conversation.turns > 0
         return n
 
-    @micropython.native
     def find(self, buf, off, n):
         """The conversation with the key ``buf[off:off + n]``, or None."""
-        for conversation in self.all:
-            if conversation.key_len == n and n and same(conversation.key, 0, buf, off, n):
-                return conversation
+        if n:
+            n = find(self._keys, self._lens, KEY_BYTES, buf, off, n)
+            if n >= 0:
+                return self.all[n]
         return None
 
-    @micropython.native
     def get(self, buf, off, n):
         """The conversation with this key, now the most recently used; an empty one if it is new.
 
@@ -63,23 +62,26 @@ class Chats:
             raise ValueError("a chat's key has 1 to 40 bytes")
         found = self.find(buf, off, n)
         if found is None:
-            least = 0
-            for other in self.all:
-                stamp = other.stamp if other.turns else other.stamp - _EMPTY_FIRST
-                if other is not self.busy and (found is None or stamp < least):
-                    found = other
-                    least = stamp
+            found = self._idle()
             self._evict(found)
             copy(found.key, 0, buf, off, n)
-            found.key_len = n
+            found.key_len = self._lens[found.slot] = n
         self._clock += 1
         found.stamp = self._clock
         return found
 
+    def _idle(self):
+        found = None
+        for other in self.all:
+            if not other.turns and other is not self.busy:
+                if found is None or other.stamp < found.stamp:
+                    found = other
+        return found or self._oldest(self.busy)
+
     def forget(self, conversation):
         """Clears a conversation and frees its slot."""
         conversation.clear()
-        conversation.key_len = conversation.stamp = 0
+        conversation.key_len = conversation.stamp = self._lens[conversation.slot] = 0
 
     def append(self, conversation, buf, off, n):
         """Adds ``buf[off:off + n]`` to the conversation's open turn, making room as needed.

@@ -56,9 +56,8 @@ class Conversation:
         self.clear()
 
     def clear(self):
-        """Forgets everything, the open turn and the mark too."""
+        """Forgets everything, the open turn too."""
         self._role = -1  # of the open turn
-        self._kept = -1  # turns before the mark
         self._empty()
         self.rewind()
 
@@ -151,7 +150,7 @@ class Conversation:
         """Chains one more segment. A turn at its share gives one up first."""
         pool = self._pool
         if self._turn >= 0:
-            while self._size + pool.size > pool.share and self._squeeze_open():
+            while self._size + pool.size > pool.share and self.squeeze():
                 pass
         seg = pool.take()
         if seg < 0:
@@ -225,23 +224,9 @@ class Conversation:
             self._off += 1
         self.turns += 1
         self.bytes += n + pad
-        if self._kept >= 0:
-            self._kept += 1
         return True
 
     # Making room.
-
-    def mark(self):
-        """What comes from here on is one exchange: drop_oldest keeps it, rollback removes it."""
-        self._kept = self.turns
-
-    def rollback(self):
-        """Removes what was appended since the mark (without one: the open turn)."""
-        if self._kept < 0:
-            self.abort()
-        else:
-            self._truncate(self._kept)
-            self.end()
 
     def _truncate(self, turns):
         """Keeps the oldest ``turns`` turns; none of them is open then."""
@@ -268,18 +253,14 @@ class Conversation:
         if last != role:
             return False
         self._truncate(self.turns - 1)
-        self._kept = min(self._kept, self.turns)
         return True
 
     def drop_oldest(self):
         """Removes the oldest exchange: all up to the next user turn. False if it must stay.
 
-        What was appended since the mark stays, the open turn stays, and so does the question that
-        the open turn answers.
+        The open turn stays, and so does the question that it answers.
         """
         limit = self.turns - (self._turn >= 0)
-        if 0 <= self._kept < limit:
-            limit = self._kept
         self.rewind()
         dropped = size = 0
         while dropped < limit:
@@ -299,8 +280,6 @@ class Conversation:
                 break
         else:
             return False
-        if self._kept > 0:
-            self._kept -= dropped
         return True
 
     def _start_here(self):
@@ -312,26 +291,12 @@ class Conversation:
         self._start = self._off
 
     def squeeze(self):
-        """Drops a segment from the middle of the open turn, or else of the first marked turn.
+        """Drops a segment from the middle of the open turn; False if it is too short.
 
-        False if both are too short. The open turn's newest text may go when nothing else can.
+        Its newest text may go when nothing else can.
         """
-        if self._turn >= 0 and self._squeeze_open():
-            return True
-        if not 0 <= self._kept < self.turns - (self._turn >= 0):
+        if self._turn < 0:
             return False
-        self.rewind()
-        for _ in range(self._kept):
-            self.next_turn()
-        self._skip()
-        self._peek()
-        seg = self._seg
-        off = self._off
-        self.next_turn()
-        self._skip()
-        return self._squeeze(seg, off, self._seg)
-
-    def _squeeze_open(self):
         size = self._pool.size
         if not self._squeeze(self._turn, self._at, self._last):
             # No more than two segments: the second, if full, makes way for what is yet to come.

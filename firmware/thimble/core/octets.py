@@ -36,6 +36,28 @@ def same(a, a_off: int, b, b_off: int, n: int) -> bool:
     return True
 
 
+@micropython.viper
+def find(keys, lens, width: int, buf, off: int, n: int) -> int:
+    """Which of the keys is buf[off:off + n], or -1.
+
+    keys holds one at every multiple of width, lens the length of each.
+    """
+    k = ptr8(keys)
+    m = ptr8(lens)
+    b = ptr8(buf)
+    count = int(len(lens))
+    at = 0
+    while at < count:
+        if m[at] == n:
+            i = 0
+            while i < n and k[at * width + i] == b[off + i]:
+                i += 1
+            if i == n:
+                return at
+        at += 1
+    return -1
+
+
 def behind(a, a_off, a_len, b, b_off, b_len):
     """b - a of two decimals without sign, or -1 if a is not less or the difference is large."""
     a_off += a_len
@@ -126,3 +148,50 @@ def crc16(buf, off: int, n: int, crc: int) -> int:
         crc = ((crc << 8) ^ (x << 12) ^ (x << 5) ^ x) & 0xFFFF
         i += 1
     return crc
+
+
+@micropython.viper
+def escape(dst, src, state):
+    """Write src as the inside of a JSON string into dst (RFC 8259, section 7), as much as fits.
+
+    The quote, the backslash and the control characters below 0x20 are escaped, five of them in
+    the short form, the others as six bytes \\u00XX, and no escape is divided. All else passes as
+    it is.
+
+    state: array('i', [src_pos, src_end, dst_pos, dst_end]); both positions are moved on. All is
+    written when src_pos == src_end; a window of 6 bytes always makes progress. UTF-8 sequences may
+    be divided between two windows.
+    """
+    d = ptr8(dst)
+    s = ptr8(src)
+    st = ptr32(state)
+    letters = ptr8(b"0123456789abcdefbtnufr")
+    i = st[0]
+    end = st[1]
+    o = st[2]
+    limit = st[3]
+    while i < end and o < limit:
+        c = s[i]
+        if c >= 0x20 and c != 0x22 and c != 0x5C:
+            d[o] = c
+            o += 1
+        else:
+            n = 2
+            short = c
+            if c < 0x20:
+                short = letters[c + 8] if 8 <= c and c <= 13 else 0x75
+                if short == 0x75:
+                    n = 6
+            if o + n > limit:
+                break
+            d[o] = 0x5C
+            d[o + 1] = short
+            if n == 6:
+                d[o + 2] = 0x30
+                d[o + 3] = 0x30
+                d[o + 4] = 0x30 + (c >> 4)
+                d[o + 5] = letters[c & 15]
+            o += n
+        i += 1
+    st[0] = i
+    st[2] = o

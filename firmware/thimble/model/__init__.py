@@ -1,17 +1,62 @@
 """Asking a language model, over HTTP, in one of two dialects.
 
-A dialect lists the values that it wants from an answer, and what each of them means: one of these.
+A dialect's WANTED lists the values that it wants from an answer: paths, behind a digit that says
+what they mean.
+
+    0  text of the answer
+    1  text in which the model declines
+    2  reasoning, which is not shown
+    3  why the answer ended
+    4  tokens of the prompt, 5  of the answer
+    6  what kind of event this is
+    7  an error's code or type
+    8  what an error says, 9  the same, where it is no sign that there was an error
+
+Both write the prompt's messages alike. Whatever a conversation holds, they begin with the user and
+alternate, and none is empty: a service or its chat template may refuse all else. Two turns of one
+role in a row become one message, and a summary of what was said before stands at the head of the
+user's message that follows it.
 """
 
-from micropython import const
+from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 
-SHOWN = const(0)  # text of the answer
-REFUSED = const(1)  # text in which the model declines
-THOUGHT = const(2)  # reasoning, which is not shown
-REASON = const(3)  # why the answer ended
-TOKENS_IN = const(4)
-TOKENS_OUT = const(5)
-EVENT = const(6)  # what kind of event this is
-CODE = const(7)  # an error's code or type
-SAID = const(8)  # what an error says
-TOLD = const(9)  # the same, where it is no sign that there was an error
+_BEGIN = (b'{"role":"user","content":"', b'{"role":"assistant","content":"')
+
+
+def write_messages(w, model):
+    """Writes the turns of ``model.conversation`` (or None), then its question, if there is one.
+
+    Of the turns no more than the oldest ``model.turns``.
+    """
+    last = -1
+    left = model.turns
+    conversation = model.conversation
+    if conversation is not None:
+        conversation.rewind()
+        role = conversation.next_turn()
+        while role >= 0 and left:
+            left -= 1
+            if last >= 0 or role != ASSISTANT:
+                _begin(w, last, USER if role == SUMMARY else role)
+                if role == SUMMARY:
+                    w.raw(b"Summary of our conversation so far:\\n")
+                    role = USER
+                last = role
+                while conversation.next_piece():
+                    w.json(conversation.buf, conversation.pos, conversation.stop)
+            role = conversation.next_turn()
+    if model.question_off < model.question_end:
+        _begin(w, last, USER)
+        last = USER
+        w.json(model.question, model.question_off, model.question_end)
+    if last >= 0:
+        w.raw(b'"}')
+
+
+def _begin(w, last, role):
+    if role == last:
+        w.raw(b"\\n\\n")
+    else:
+        if last >= 0:
+            w.raw(b'"},')
+        w.raw(_BEGIN[role])

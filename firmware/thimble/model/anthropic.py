@@ -3,24 +3,19 @@
 What is wanted are the values of a stream, of an answer in one piece, and of errors.
 """
 
-from thimble.model import CODE, EVENT, REASON, SAID, SHOWN, THOUGHT, TOKENS_IN, TOKENS_OUT, prompt
+from thimble.model import write_messages
 
 ADAPTS = False
 
 
-def wanted():
-    """What a value means, and the paths of such values in an answer, separated by spaces."""
-    return (
-        (EVENT, b"type"),
-        (SHOWN, b"delta.text content_block.text content[].text"),
-        (THOUGHT, b"delta.thinking content_block.thinking content[].thinking"),
-        (THOUGHT, b"content_block.data"),
-        (REASON, b"delta.stop_reason stop_reason"),
-        (TOKENS_IN, b"message.usage.input_tokens usage.input_tokens"),
-        (TOKENS_OUT, b"usage.output_tokens"),
-        (SAID, b"error error.message"),
-        (CODE, b"error.type"),
-    )
+# See thimble.model.
+WANTED = (
+    b"0 delta.text content_block.text content[].text "
+    b"2 delta.thinking content_block.thinking content[].thinking content_block.data "
+    b"3 delta.stop_reason stop_reason "
+    b"4 message.usage.input_tokens usage.input_tokens 5 usage.output_tokens "
+    b"6 type 7 error.type 8 error error.message"
+)
 
 
 def write_head(w, model):
@@ -43,5 +38,5 @@ def write_body(w, model):
         w.json(model.system, 0, len(model.system))
         w.raw(b'"')
     w.raw(b',"messages":[')
-    prompt.write(w, model)
+    write_messages(w, model)
     w.raw(b"]}")

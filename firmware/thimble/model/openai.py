@@ -5,29 +5,24 @@ What is wanted are the values of a stream, of an answer in one piece, and of err
 that these servers send.
 """
 
-from thimble.model import CODE, REASON, REFUSED, SAID, SHOWN, THOUGHT, TOKENS_IN, TOKENS_OUT, TOLD
-from thimble.model import prompt
+from thimble.model import write_messages
 
 # Newer models want max_completion_tokens for max_tokens; some servers refuse stream_options.
 ADAPTS = True
 
 
-def wanted():
-    """What a value means, and the paths of such values in an answer, separated by spaces."""
-    return (
-        (SHOWN, b"choices[].delta.content choices[].message.content"),
-        (SHOWN, b"choices[].delta.content[].text"),
-        (THOUGHT, b"choices[].delta.content[].thinking[].text"),
-        (THOUGHT, b"choices[].delta.reasoning choices[].delta.reasoning_content"),
-        (THOUGHT, b"choices[].message.reasoning choices[].message.reasoning_content"),
-        (REFUSED, b"choices[].delta.refusal choices[].message.refusal"),
-        (REASON, b"choices[].finish_reason"),
-        (TOKENS_IN, b"usage.prompt_tokens"),
-        (TOKENS_OUT, b"usage.completion_tokens"),
-        (SAID, b"error error.message"),
-        (CODE, b"error.code error.type error.param detail[].loc[]"),
-        (TOLD, b"message detail detail[].msg [].error.message"),
-    )
+# See thimble.model.
+WANTED = (
+    b"0 choices[].delta.content choices[].message.content choices[].delta.content[].text "
+    b"1 choices[].delta.refusal choices[].message.refusal "
+    b"2 choices[].delta.content[].thinking[].text choices[].delta.reasoning "
+    b"choices[].delta.reasoning_content choices[].message.reasoning "
+    b"choices[].message.reasoning_content "
+    b"3 choices[].finish_reason "
+    b"4 usage.prompt_tokens 5 usage.completion_tokens "
+    b"7 error.code error.type error.param detail[].loc[] "
+    b"8 error error.message 9 message detail detail[].msg [].error.message"
+)
 
 
 def write_head(w, model):
@@ -53,5 +48,5 @@ def write_body(w, model):
         w.raw(b'{"role":"system","content":"')
         w.json(model.system, 0, len(model.system))
         w.raw(b'"},')
-    prompt.write(w, model)
+    write_messages(w, model)
     w.raw(b"]}")

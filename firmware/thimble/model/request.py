@@ -9,13 +9,9 @@ from time import ticks_diff, ticks_ms
 
 from thimble import overlay
 from thimble.core import sse
-from thimble.core.errors import FINAL, RETRY, TOO_LONG  # noqa: F401
-from thimble.core.errors import NetError, ParseError, ThimbleError
+from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import get_int
 from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, VALUE, Scanner
-from thimble.core.text import boundary
-from thimble.model import CODE, EVENT, REASON, REFUSED, SAID, THOUGHT, TOKENS_IN, TOKENS_OUT
-from thimble.model.faults import Fault
 from thimble.model.think import ROOM, Think
 
 # What poll() returns.
@@ -29,11 +25,31 @@ LENGTH = const(1)  # max_tokens, or the model's own limit
 CUT = const(2)  # the connection ended before the answer
 OTHER = const(3)  # a refusal, a content filter
 
+# What the values mean that the dialects want, see thimble.model.
+_REFUSED = const(1)
+_THOUGHT = const(2)
+_REASON = const(3)
+_TOKENS_IN = const(4)
+_TOKENS_OUT = const(5)
+_EVENT = const(6)
+_CODE = const(7)
+_SAID = const(8)
+
 _LAST_EVENT = b"message_stop"
+# How services say why an answer ended: those of STOP first, then those of LENGTH.
+_REASONS = (
+    b"stop",
+    b"end_turn",
+    b"stop_sequence",
+    b"eos",
+    b"length",
+    b"max_tokens",
+    b"model_context_window_exceeded",
+)
+_STOPS = const(4)
 
 _ON = const(-1)  # there is something to scan
 _FED = const(-2)  # there is, fresh from the connection
-_SAID_MOST = const(200)
 _OUT_LEAST = const(300)
 
 ALL = const(0x3FFFFFFF)
@@ -41,8 +57,6 @@ _SILENCE_MS = const(120_000)
 _PROGRESS_MS = const(300_000)
 _ANSWER_MS = const(600_000)
 _END_MS = const(3_000)  # for what may follow a finished answer
-_FAULT_MS = const(10_000)
-_FAULT_BYTES = const(65536)
 
 
 class Model:
@@ -88,18 +102,19 @@ class Model:
         self.question_off = self.question_end = 0
         self._dialect = dialect
         paths = []
-        self._meanings = bytearray()
-        for meaning, group in dialect.wanted():
-            for path in group.split():
-                paths.append(path)
-                self._meanings.append(meaning)
-        self._scanner = Scanner(paths)
+        self.meanings = bytearray()
+        for word in dialect.WANTED.split():
+            if len(word) == 1:
+                meaning = word[0] - 0x30
+            else:
+                paths.append(word)
+                self.meanings.append(meaning)
+        self.scanner = Scanner(paths)
         self._sse = sse.Sse()
         self._think = Think()
-        self._fault = Fault()
         self._json = False
         self._begin()
-        self._done = True
+        self.done = True
 
     def _begin(self):
         self.pos = self.end = ROOM
@@ -109,7 +124,7 @@ class Model:
         self._visible = False  # text was shown
         self._refusal = False
         self._last = False  # the event that ends the answer was seen
-        self._done = False
+        self.done = False
         self._flushed = False
         self._began = self._moved = ticks_ms()
         self._think.start()
@@ -118,11 +133,10 @@ class Model:
 
     def _document(self):
         """A JSON document begins."""
-        self._failed = False
-        self._said = ROOM  # where the error's words end; they begin at ROOM
-        self._at = ROOM  # where values go
-        self._fault.start()
-        self._scanner.start(self.out, ROOM, len(self.out) - ROOM)
+        self.failed = False
+        self.said = self.at = ROOM  # where an error's words end, which begin at ROOM; values go
+        self.named = self.meant = 0  # what the error names, the status that it means
+        self.scanner.start(self.out, ROOM, len(self.out) - ROOM)
 
     # Asking.
 
@@ -145,12 +159,12 @@ class Model:
             if 200 <= status < 300:
                 self._json = self.http.is_json
                 return
-            self._read_fault()
-            if status not in (400, 422) or not self._adapt():
-                break
-        if self._fault.limit:
-            self.newer = newer  # another name did not help
-        raise self._error(status)
+            self._refused(status, newer)
+
+    def _refused(self, status, newer):
+        """Raises the ApiError of a refusal, unless the request can be asked otherwise."""
+        if not overlay.call("model.sentences", "adapt", self, status, newer):
+            raise self._error(status)
 
     def write_head(self, w):
         """For Http: the request line and the headers."""
@@ -162,59 +176,9 @@ class Model:
         """For Http: the body, the same in each pass."""
         self._dialect.write_body(w, self)
 
-    def _adapt(self):
-        """Whether the request can be changed so that this refusal does not apply."""
-        fault = self._fault
-        if fault.kind == TOO_LONG:
-            return False
-        if fault.usage and self.usage:
-            self.usage = False
-            return True
-        if fault.limit and not self.newer:
-            self.newer = True
-            return True
-        return False
-
-    def _read_fault(self):
-        """Reads an error's body, of any kind and length, as far as it can be understood."""
-        http = self.http
-        http.silence_ms = _FAULT_MS
-        left = _FAULT_BYTES
-        start = ticks_ms()
-        try:
-            while left > 0 and ticks_diff(ticks_ms(), start) < _FAULT_MS:
-                n = http.read(250)
-                if n == 0:
-                    self._done = True
-                    return
-                if n > 0:
-                    left -= n
-                    self._scanner.feed(http.inbuf, http.pos, http.pos + n)
-                    self._scan_fault()
-        except ParseError:
-            # HTML, or a document that breaks off. What was understood of it counts.
-            self._tidy()
-        except NetError:
-            pass
-        self.stop()
-
-    def _scan_fault(self):
-        scanner = self._scanner
-        event = scanner.next()
-        while event:
-            if event == VALUE or event == PIECE:
-                self._note(self._meanings[scanner.path])
-            event = scanner.next()
-
     def _error(self, status):
         """The ApiError for what was scanned; status 0 inside a stream."""
-        said = bytes(self.out[ROOM : self._said])
-        if self.key and self.key[:8] in said:
-            said = b""
-        said = " ".join(said.decode().split())
-        self._tidy()
-        name, wait = self.name.decode(), self.http.retry_after
-        return overlay.call("model.sentences", "error", self._fault, status, said, name, wait)
+        return overlay.call("model.sentences", "error", self, status)
 
     # The answer.
 
@@ -234,27 +198,27 @@ class Model:
 
     def stop(self):
         """Abandons the answer, if it is not complete, by closing the connection."""
-        if not self._done:
-            self._done = True
+        if not self.done:
+            self.done = True
             self.http.close()
 
     def close(self):
         """Closes the connection, which else stays open for the next question."""
-        self._done = True
+        self.done = True
         self.http.close()
 
     def _poll(self, ms):
-        if self._done or self._late():
+        if self.done or self._late():
             return DONE
-        scanner = self._scanner
+        scanner = self.scanner
         while True:
             event = scanner.next()
             if event == VALUE or event == PIECE:
-                if self._value(self._meanings[scanner.path]):
+                if self._value(self.meanings[scanner.path]):
                     return TEXT
             elif event == OPEN or event == CLOSE:
-                if self._meanings[scanner.path] == SAID:
-                    self._failed = True
+                if self.meanings[scanner.path] == _SAID:
+                    self.failed = True
             else:
                 event = self._feed(ms)
                 if event >= 0:
@@ -269,11 +233,11 @@ class Model:
         stream = self._sse
         event = stream.next()
         if event == sse.DATA:
-            self._scanner.feed(stream.buf, stream.pos, stream.end)
+            self.scanner.feed(stream.buf, stream.pos, stream.end)
         elif event == sse.EVENT:
-            if self._scanner.offset:
-                self._scanner.finish()
-            if self._failed:
+            if self.scanner.offset:
+                self.scanner.finish()
+            if self.failed:
                 raise self._error(0)
             if self._last:
                 return self._finish()
@@ -294,27 +258,27 @@ class Model:
         if n == 0:
             return self._ended()
         if self._json:
-            self._scanner.feed(http.inbuf, http.pos, http.pos + n)
+            self.scanner.feed(http.inbuf, http.pos, http.pos + n)
         else:
             self._sse.feed(http.inbuf, http.pos, http.pos + n)
         return _FED
 
     def _value(self, meaning):
         """Takes a wanted value; True if it is text to show."""
-        scanner = self._scanner
-        if meaning > THOUGHT:
+        scanner = self.scanner
+        if meaning > _THOUGHT:
             self._note(meaning)
             return False
         if scanner.kind != STRING or not scanner.length:
             return False
         self._moved = ticks_ms()
-        if meaning == THOUGHT:
+        if meaning == _THOUGHT:
             self.thought = True
             return False
-        if meaning == REFUSED:
+        if meaning == _REFUSED:
             self._refusal = True
-        self.pos = self._at
-        self.end = self._at + scanner.length
+        self.pos = self.at
+        self.end = self.at + scanner.length
         if not self._think.passing:
             self._filter()
         if self.pos == self.end:
@@ -329,33 +293,23 @@ class Model:
 
     def _note(self, meaning):
         """Takes a value that is not text."""
-        pos = self._at
-        end = pos + self._scanner.length
-        kind = self._scanner.kind
-        if meaning == CODE and kind <= INTEGER:
-            self._fault.code(self.out, pos, end)
-        elif kind == INTEGER and meaning == TOKENS_IN:
-            self.tokens_in = max(0, get_int(self.out, pos, end))
-        elif kind == INTEGER and meaning == TOKENS_OUT:
-            self.tokens_out = max(0, get_int(self.out, pos, end))
-        elif kind != STRING:
-            pass
-        elif meaning == REASON:
-            self._moved = ticks_ms()
-            self.reason = _reason(self.out, pos, end)
-        elif meaning == EVENT:
-            self._last = self._last or _equal(_LAST_EVENT, self.out, pos, end)
-        elif meaning > CODE:
-            self._failed = self._failed or meaning == SAID
-            self._fault.note(self.out, pos, end)
-            self._keep(pos, end)
-
-    def _keep(self, pos, end):
-        """Keeps the beginning of what an error says; further values go behind it."""
-        if pos == ROOM:
-            self._said = boundary(self.out, pos, min(end, pos + _SAID_MOST))
-            self._at = pos + _SAID_MOST
-            self._scanner.out(self.out, self._at, len(self.out) - self._at)
+        pos = self.at
+        end = pos + self.scanner.length
+        kind = self.scanner.kind
+        if meaning >= _CODE:
+            if kind <= INTEGER:
+                overlay.call("model.sentences", "note", self, meaning)
+        elif kind == INTEGER:
+            if meaning == _TOKENS_IN:
+                self.tokens_in = max(0, get_int(self.out, pos, end))
+            elif meaning == _TOKENS_OUT:
+                self.tokens_out = max(0, get_int(self.out, pos, end))
+        elif kind == STRING:
+            if meaning == _REASON:
+                self._moved = ticks_ms()
+                self.reason = _reason(self.out, pos, end)
+            elif meaning == _EVENT and _equal(_LAST_EVENT, self.out, pos, end):
+                self._last = True
 
     # The end.
 
@@ -369,13 +323,13 @@ class Model:
             raise NetError("deadline", "the answer took over %d s" % (self.answer_ms // 1000))
         elif quiet > self.progress_ms:
             raise NetError("silence", "no word for %d s" % (self.progress_ms // 1000))
-        return self._done
+        return self.done
 
     def _ended(self):
         """The body is complete, whatever the answer is."""
         if self._json:
-            self._scanner.finish()
-            if self._failed:
+            self.scanner.finish()
+            if self.failed:
                 raise self._error(0)
             return self._finish()
         if not self._flushed:
@@ -392,14 +346,14 @@ class Model:
             self.reason = OTHER
         elif self.reason < 0:
             self.reason = STOP
-        self._tidy()
+        self.tidy()
         return self._rest()
 
-    def _tidy(self):
+    def tidy(self):
         """Reads the rest of the body, so that the connection can be used again."""
         self.http.silence_ms = _END_MS
         self.http.drain()
-        self._done = True
+        self.done = True
 
     def _rest(self):
         """The text that was held in doubt is shown, if any."""
@@ -410,7 +364,7 @@ class Model:
     def _lost(self):
         """The answer broke off: whether what came of it is to be kept."""
         self.stop()
-        if self._failed:
+        if self.failed:
             return False
         if self.reason < 0 and self._visible:
             self.reason = CUT
@@ -421,12 +375,9 @@ class Model:
 
 def _reason(buf, pos, end):
     """Why the answer ended, in either dialect's words."""
-    for_stop = _equal(b"stop", buf, pos, end) or _equal(b"end_turn", buf, pos, end)
-    if for_stop or _equal(b"stop_sequence", buf, pos, end) or _equal(b"eos", buf, pos, end):
-        return STOP
-    for_length = _equal(b"length", buf, pos, end) or _equal(b"max_tokens", buf, pos, end)
-    if for_length or _equal(b"model_context_window_exceeded", buf, pos, end):
-        return LENGTH
+    for i in range(len(_REASONS)):
+        if _equal(_REASONS[i], buf, pos, end):
+            return STOP if i < _STOPS else LENGTH
     return OTHER
 
 

@@ -1,20 +1,157 @@
-"""What the owner reads when a model's service refuses: sentences to act on. An overlay."""
+"""What a model's service says when it refuses: read, understood, told to the owner. An overlay.
 
-from thimble.core.errors import FINAL, TOO_LONG, ApiError
+The services agree on HTTP's statuses and on little else; inside a stream there is only a code. The
+Model keeps what was understood: ``named``, of the things that errors name; ``meant``, the status
+that their codes stand for; ``said``, where their words end in its ``out``.
+"""
+
+from micropython import const
+from time import ticks_diff, ticks_ms
+
+from thimble.core.errors import FINAL, TOO_LONG, ApiError, NetError, ParseError
+from thimble.core.octets import get_int
+from thimble.core.scan import INTEGER, PIECE, STRING, VALUE
+from thimble.core.text import boundary
+from thimble.model.think import ROOM
+
+_CODE = const(7)  # see thimble.model
+_SAID = const(8)
+_SAID_MOST = const(200)
+_READ_MS = const(10_000)
+_READ_BYTES = const(65536)
+
+# A code that holds one of these words stands for this status. The first that fits counts.
+_CODES = (
+    (529, b"overloaded"),
+    (402, b"quota,billing,credit"),
+    (429, b"rate_limit"),
+    (401, b"authentication,api_key"),
+    (403, b"permission"),
+    (404, b"not_found"),
+    (413, b"too_large"),
+    (504, b"timeout"),
+    (400, b"invalid_request"),
+)
+# What an error may name. "Context" and "prompt" without first letters, which may be capitals.
+_LIMIT = const(1)
+_USAGE = const(2)
+_LONG = const(4)
+_NAMES = (
+    (_LIMIT, b"max_tokens,max_completion_tokens"),
+    (_USAGE, b"stream_options"),
+    (
+        _LONG,
+        b"ontext length,ontext_length,ontext size,ontext_size,ontext limit,ontext window,"
+        b"rompt is too long,input token count",
+    ),
+)
 
 _TOO_LONG = "The conversation is too long for the model (%d)."
 _CREDIT = "The account of model.key has no credit left (%d). Add some with the model's service."
 _KEY = "The model refused the key (%d). Set model.key to one that is valid for model.url."
 
 
-def error(fault, status, said, name, retry_after):
-    """The ApiError of a Fault. status: HTTP's, or 0 inside a stream; said: its words or ""."""
-    meant = fault.status
+def adapt(model, status, newer):
+    """Reads a refusal. Whether the request was changed so that it does not apply any more.
+
+    newer: which name the limit had in the first request; it stays where the other is refused too.
+    """
+    _read(model)
+    named = model.named
+    if status in (400, 422) and not _too_long(model):
+        if named & _USAGE and model.usage:
+            model.usage = False
+            return True
+        if named & _LIMIT and not model.newer:
+            model.newer = True
+            return True
+    if named & _LIMIT:
+        model.newer = newer
+    return False
+
+
+def _read(model):
+    """Reads an error's body, of any kind and length, as far as it can be understood."""
+    http, scanner = model.http, model.scanner
+    http.silence_ms = _READ_MS
+    left = _READ_BYTES
+    start = ticks_ms()
+    try:
+        while left > 0 and ticks_diff(ticks_ms(), start) < _READ_MS:
+            n = http.read(250)
+            if n == 0:
+                model.done = True
+                return
+            if n > 0:
+                left -= n
+                scanner.feed(http.inbuf, http.pos, http.pos + n)
+                event = scanner.next()
+                while event:
+                    if event == VALUE or event == PIECE:
+                        note(model, model.meanings[scanner.path])
+                    event = scanner.next()
+    except ParseError:
+        # HTML, or a document that breaks off. What was understood of it counts.
+        model.tidy()
+    except NetError:
+        pass
+    model.stop()
+
+
+def note(model, meaning):
+    """Takes a value of an error: one of its codes, or a piece of what it says."""
+    scanner, buf, pos = model.scanner, model.out, model.at
+    end = pos + scanner.length
+    if meaning < _CODE or scanner.kind > INTEGER:
+        return
+    if meaning > _CODE and scanner.kind != STRING:
+        return
+    for bit, words in _NAMES:
+        if _has(words, buf, pos, end):
+            model.named |= bit
+    if meaning == _CODE:
+        status = get_int(buf, pos, end)
+        if not 400 <= status < 600:
+            status = 0
+            for meant, words in _CODES:
+                if not status and _has(words, buf, pos, end):
+                    status = meant
+        # Of two codes the more particular one counts.
+        if model.meant in (0, 400) or status == 402:
+            model.meant = status or model.meant
+        return
+    model.failed = model.failed or meaning == _SAID
+    if pos == ROOM:
+        # Further values go behind the beginning of the first.
+        model.said = boundary(buf, pos, min(end, pos + _SAID_MOST))
+        model.at = pos + _SAID_MOST
+        scanner.out(buf, model.at, len(buf) - model.at)
+
+
+def _has(words, buf, pos, end):
+    for word in words.split(b","):
+        if buf.find(word, pos, end) >= 0:
+            return True
+    return False
+
+
+def _too_long(model):
+    return model.named & _LONG and model.meant not in (401, 402, 403, 429)
+
+
+def error(model, status):
+    """The ApiError for what was noted. status: HTTP's, or 0 inside a stream."""
+    said = bytes(model.out[ROOM : model.said])
+    if model.key and model.key[:8] in said:
+        said = b""
+    said = " ".join(said.decode().split())
+    model.tidy()
+    meant, retry_after = model.meant, model.http.retry_after
     if not status:
         status = meant or 500
     elif meant != 402 or status >= 500:
         meant = status
-    if meant == 413 or (fault.kind == TOO_LONG and status not in (401, 403, 429)):
+    if meant == 413 or (_too_long(model) and status not in (401, 403, 429)):
         return ApiError(status, _TOO_LONG % status, retry_after, TOO_LONG)
     if meant == 402:
         return ApiError(status, _CREDIT % status, retry_after, FINAL)
@@ -25,7 +162,7 @@ def error(fault, status, said, name, retry_after):
         text += "Try again in %d s." % retry_after if retry_after else "Try again later."
         return ApiError(status, text, retry_after)
     if meant == 404:
-        text = 'The service knows no model "%s" at this address (404). ' % name
+        text = 'The service knows no model "%s" at this address (404). ' % model.name.decode()
         text += "Check model.name and model.url."
     elif meant in (503, 529):
         text = "The model's service is overloaded (%d). Try again later." % status

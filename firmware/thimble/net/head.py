@@ -3,16 +3,17 @@
 A line of any length goes by; its first 64 bytes are kept, which is all that a known one needs.
 """
 
-import micropython
 from micropython import const
 
-from thimble.core import octets
 from thimble.core.errors import NetError
+from thimble.core.octets import copy, get_int
 
 _LINE = const(64)
 _MAX = const(8192)
 _CHUNK_MAX = const(0xFFFFFF)  # bytes of one chunk
 _MAGIC = b"HTTP/1."
+_KNOWN = b"cCtTrR"  # what the known fields begin with
+_BLANK = b" \t\r"
 
 
 class Head:
@@ -47,34 +48,29 @@ class Head:
         self.whole = True
         self._taken = 0
 
-    @micropython.viper
-    def take(self, buf, pos: int, end: int) -> int:
+    def take(self, buf, pos, end):
         """Move bytes of buf[pos:end] to the line, at most to its end; returns the new pos."""
-        c = 0
-        src = ptr8(buf)
-        line = ptr8(self._line)
-        n = 0 if self.whole else int(self.n)
-        start = pos
-        while pos < end and c != 10:
-            c = src[pos]
-            pos += 1
-            if n < _LINE:
-                line[n] = c
-            n += 1
-        self.whole = whole = c == 10
-        if whole:
-            n -= 1
-            while (
-                0 < n
-                and n <= _LINE
-                and (line[n - 1] == 13 or line[n - 1] == 0x20 or line[n - 1] == 9)
-            ):
-                n -= 1
-        self.n = n
-        self._taken = start = int(self._taken) + pos - start
-        if start > _MAX:
-            self._too_long()
-        return pos
+        if self.whole:
+            self.n = 0
+        stop = buf.find(b"\n", pos, end) + 1
+        self.whole = stop > 0
+        stop = stop or end
+        self._taken += stop - pos
+        if self._taken > _MAX:
+            raise NetError("http", "the answer's header is longer than 8 KB")
+        end = min(stop - pos, _LINE - self.n)
+        if end > 0:
+            copy(self._line, self.n, buf, pos, end)
+        self.n += stop - pos
+        if self.whole:
+            self._trim()
+        return stop
+
+    def _trim(self):
+        """Takes the line's end, and white space before it, off the line."""
+        self.n -= 1
+        while 0 < self.n <= _LINE and self._line[self.n - 1] in _BLANK:
+            self.n -= 1
 
     def look(self):
         """Refuse, as soon as that is seen, a status line that is none."""
@@ -86,7 +82,7 @@ class Head:
         """The line is a status line (RFC 9112, section 4)."""
         line = self._line
         self.look()
-        self.status = octets.get_int(line, 9, 12)
+        self.status = get_int(line, 9, 12)
         if self.n < 12 or self.status < 100 or line[8] != 0x20:
             self._no_http()
         if self.status == 101 or (self.n > 12 and line[12] != 0x20):
@@ -95,18 +91,24 @@ class Head:
 
     def field(self):
         """The line is a field (RFC 9112, section 5)."""
-        c = self._line[0] | 0x20
-        if c == 0x63:
-            self._lower()
+        if self._line[0] not in _KNOWN:
+            return
+        line = self._line
+        for i in range(min(self.n, _LINE)):
+            if 0x41 <= line[i] <= 0x5A:
+                line[i] |= 0x20
+        if line[0] == 0x63:
             self._field_c()
-        elif c == 0x74:
-            self._lower()
-            self._field_t()
-        elif c == 0x72:
-            self._lower()
+        elif line[0] == 0x74:
+            i = self._value(b"transfer-encoding:")
+            if i:
+                if self.chunked or self.n - i != 7 or line.find(b"chunked", i, i + 7) != i:
+                    raise NetError("http", "the answer has an unknown transfer encoding")
+                self.chunked = True
+        else:
             i = self._value(b"retry-after:")
             if i and self.n <= _LINE:
-                self.retry_after = max(octets.get_int(self._line, i, self.n), 0)
+                self.retry_after = max(get_int(line, i, self.n), 0)
 
     def chunk_size(self):
         """The line is the first one of a chunk (RFC 9112, section 7.1): its size."""
@@ -117,7 +119,7 @@ class Head:
                 n = n << 4 | c - 0x30
             elif 0x61 <= c | 0x20 <= 0x66:
                 n = n << 4 | (c | 0x20) - 0x57
-            elif i and (c == 0x3B or c == 0x20 or c == 9):
+            elif i and c in b"; \t":
                 return n  # an extension follows
             else:
                 break
@@ -134,7 +136,7 @@ class Head:
         end = min(self.n, _LINE)
         i = self._value(b"content-length:")
         if i:
-            n = octets.get_int(line, i, self.n) if self.n <= _LINE else -1
+            n = get_int(line, i, self.n) if self.n <= _LINE else -1
             if n < 0 or (self.length >= 0 and self.length != n):
                 raise NetError("http", "the answer has a length that is none, or two lengths")
             self.length = n
@@ -154,34 +156,14 @@ class Head:
         if i and end > i and line.find(b"identity", i, end) != i:
             raise NetError("http", "the server compressed its answer without being asked to")
 
-    def _field_t(self):
-        line = self._line
-        i = self._value(b"transfer-encoding:")
-        if i:
-            if self.chunked or self.n - i != 7 or line.find(b"chunked", i, i + 7) != i:
-                raise NetError("http", "the answer has an unknown transfer encoding")
-            self.chunked = True
-
-    def _lower(self):
-        line = self._line
-        for i in range(min(self.n, _LINE)):
-            if 0x41 <= line[i] <= 0x5A:
-                line[i] |= 0x20
-
     def _value(self, name):
         """The offset of the value if the line is the field `name`, else 0."""
         i = len(name)
         if self.n < i or self._line.find(name, 0, i):
             return 0
-        while i < self.n and i < _LINE and self._blank(self._line[i]):
+        while i < self.n and i < _LINE and self._line[i] in _BLANK:
             i += 1
         return i
-
-    def _blank(self, c):
-        return c == 0x20 or c == 13 or c == 9
-
-    def _too_long(self):
-        raise NetError("http", "the answer's header is longer than 8 KB")
 
     def _no_http(self):
         n = min(self.n, 24)

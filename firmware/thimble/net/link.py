@@ -3,10 +3,10 @@
 The socket never blocks; what waits is `poll.ipoll`, in slices of at most 250 ms with `tick()`
 between.
 
-TLS does not sit on the socket but on `_Wire`, a stream that notes what the socket said. So a
-socket's error never reaches the TLS library, which would lose the bytes it read just before; "no
-bytes yet" can be told from "a record without bytes for us" (a TLS 1.3 session ticket); and what is
-counted is what goes over the air. The library's own poll wakes every millisecond and is not used.
+TLS does not sit on the socket but on the Link itself, a stream that notes what the socket said. So
+a socket's error never reaches the TLS library, which would lose the bytes it read just before; and
+"no bytes yet" can be told from "a record without bytes for us" (a TLS 1.3 session ticket). The
+library's own poll wakes every millisecond and is not used.
 
 The frames of `recv`, `send` and what they call are kept under 44 bytes: MicroPython puts larger
 ones into the heap for the time of the call.
@@ -24,8 +24,8 @@ from thimble.core.errors import NetError
 
 _SLICE_MS = const(250)
 _TICKETS = const(4)  # records without bytes for us that one read passes over
-_COUNT_MASK = const(0x1FFFFFFF)
 _CLOSE = const(4)  # MP_STREAM_CLOSE
+_ALL = const(0x3FFFFFFF)
 _EOF = const(1)
 _BROKEN = const(2)
 
@@ -34,75 +34,7 @@ _IPPROTO_TCP = getattr(socket, "IPPROTO_TCP", 6)
 _TCP_NODELAY = getattr(socket, "TCP_NODELAY", 1)
 
 
-class _Wire(io.IOBase):
-    """The socket below: reads and writes that return None instead of failing or waiting.
-
-    starved: the last read found nothing. ended: 0, _EOF or _BROKEN.
-    """
-
-    def __init__(self):
-        self.sock = None
-        self.starved = False
-        self.ended = 0
-        self.received = 0
-        self.sent = 0
-        self._off = self._n = 0
-
-    def readinto(self, buf):
-        if self.ended:
-            return None
-        n = self._get(buf)
-        if n is None:
-            self.starved = True
-        elif n > 0:
-            self.received = (self.received + n) & _COUNT_MASK
-            return n
-        else:
-            self.ended = _BROKEN if n else _EOF
-
-    def write(self, buf):
-        """Called by the TLS library, with a buffer that lives for the call only."""
-        return self._wrote(self._put(buf))
-
-    def push(self, buf, off, n):
-        """write() for a plain connection: of buf[off:off+n]."""
-        self._off = off
-        self._n = n
-        return self._wrote(self._put_part(buf))
-
-    def _get(self, buf):
-        try:
-            return self.sock.readinto(buf)
-        except OSError:
-            return -1
-
-    def _put(self, buf):
-        try:
-            return self.sock.write(buf)
-        except OSError:
-            return -1
-
-    def _put_part(self, buf):
-        try:
-            return self.sock.write(buf, self._off, self._n)
-        except OSError:
-            return -1
-
-    def _wrote(self, n):
-        if n is None:
-            return None
-        if n < 0:
-            self.ended = _BROKEN
-            return None
-        self.sent = (self.sent + n) & _COUNT_MASK
-        return n
-
-    def ioctl(self, request, arg):
-        # The TLS library closes what it sits on; Link closes the socket.
-        return 0 if request == _CLOSE else -errno.EINVAL
-
-
-class Link:
+class Link(io.IOBase):
     """One connection, opened and closed any number of times.
 
     resolver: dns.Resolver; tick: called at least every 250 ms of any wait; tls: a
@@ -127,23 +59,47 @@ class Link:
         self._tick = tick
         self._tls = tls
         self._room = room
-        self._wire = _Wire()
         self._poll = select.poll()
-        self._stream = None
+        self._sock = None
+        self._stream = None  # the TLS connection, or this
+        self._starved = False  # the socket had no bytes when it was last asked
+        self._ended = 0  # or _EOF, _BROKEN: what the socket has said
+        self._off = self._n = 0  # of what write() is given, the part that it writes
         self._fresh = False  # the handshake is still to be made
         self._bye = False  # the peer has sent TLS's closing alert
         self._since = 0
         self._one = bytearray(1)
 
-    @property
-    def received(self):
-        """Bytes that came over the socket since boot, modulo 2**29."""
-        return self._wire.received
+    # The stream that TLS sits on: it returns None instead of failing or waiting.
 
-    @property
-    def sent(self):
-        """Bytes that went over the socket since boot, modulo 2**29."""
-        return self._wire.sent
+    def readinto(self, buf):
+        if self._ended:
+            return None
+        n = self._get(buf)
+        if n is None:
+            self._starved = True
+        elif n <= 0:
+            self._ended = _BROKEN if n else _EOF
+            return None
+        return n
+
+    def _get(self, buf):
+        try:
+            return self._sock.readinto(buf)
+        except OSError:
+            return -1
+
+    def write(self, buf):
+        """Called by the TLS library, with a buffer that lives for the call only."""
+        try:
+            return self._sock.write(buf, self._off, self._n)
+        except OSError:
+            self._ended = _BROKEN
+            return None
+
+    def ioctl(self, request, arg):
+        # The TLS library closes what it sits on; close() closes the socket.
+        return 0 if request == _CLOSE else -errno.EINVAL
 
     def open(self, host, port, secure):
         """Connect; a secure link makes its handshake with the first send().
@@ -168,13 +124,12 @@ class Link:
 
     def close(self):
         """Close, if open. Nothing is waited for."""
-        wire = self._wire
-        if self._stream is not None and self._stream is not wire:
+        if self._stream is not None and self._stream is not self:
             _close(self._stream)
-        if wire.sock is not None:
-            self._poll.unregister(wire.sock)
-            _close(wire.sock)
-            wire.sock = None
+        if self._sock is not None:
+            self._poll.unregister(self._sock)
+            _close(self._sock)
+            self._sock = None
             if self._room:
                 self._room.closed()
         self._stream = None
@@ -225,30 +180,29 @@ class Link:
 
     def _clear(self):
         """Wait, one slice at most, until the socket takes bytes."""
-        if self._wire.ended == _BROKEN:
+        if self._ended == _BROKEN:
             raise NetError("send", "the connection broke while it was written to")
         if ticks_diff(ticks_ms(), self._since) >= self.send_ms:
             raise NetError("send", "the server took no bytes for %d ms" % self.send_ms)
-        self._poll.modify(self._wire.sock, select.POLLOUT)
+        self._poll.modify(self._sock, select.POLLOUT)
         self._rest(_SLICE_MS)
-        self._poll.modify(self._wire.sock, select.POLLIN)
+        self._poll.modify(self._sock, select.POLLIN)
 
     def _read(self, buf):
         """What recv() returns, without waiting."""
-        wire = self._wire
-        if self._bye and self._stream is not wire:
-            return self._ended()
+        if self._bye and self._stream is not self:
+            return self._end()
         for _ in range(_TICKETS):
-            wire.starved = False
+            self._starved = False
             n = self._take(buf)
             if n is not None:
                 # Fewer than asked for, and not for want of bytes: TLS read the closing alert
                 # behind them, which it does not tell a second time.
-                self._bye = n < len(buf) and not (wire.starved or wire.ended)
+                self._bye = n < len(buf) and not (self._starved or self._ended)
                 return n
-            if wire.ended:
-                return self._ended()
-            if wire.starved:
+            if self._ended:
+                return self._end()
+            if self._starved:
                 break
         return -1
 
@@ -259,22 +213,24 @@ class Link:
             return self._spoilt()
 
     def _write(self, buf, off, n):
-        if self._stream is self._wire:
-            return self._wire.push(buf, off, n)
-        if self._wire.ended == _BROKEN:
+        if self._ended == _BROKEN:
             return None
+        if self._stream is self:
+            self._off = off
+            self._n = n
+            return self.write(buf)
         # No except clause: what TLS would raise here has been raised by a read, and is _BROKEN.
         return self._stream.write(buf, off, n)
 
-    def _ended(self):
-        if self._wire.ended == _BROKEN:
+    def _end(self):
+        if self._ended == _BROKEN:
             raise NetError("closed", "the connection was reset or lost")
-        self.cut = self._stream is not self._wire and not self._bye
+        self.cut = self._stream is not self and not self._bye
         return 0
 
     def _spoilt(self):
         """The TLS library repeats its error when it is asked again."""
-        self._wire.ended = _BROKEN
+        self._ended = _BROKEN
         try:
             self._stream.readinto(self._one)
         except OSError as error:
@@ -282,10 +238,10 @@ class Link:
         raise NetError("closed", "TLS broke off")
 
     def _connect(self, address, host, port):
-        wire = self._wire
-        wire.ended = 0
+        self._ended = self._off = 0
+        self._n = _ALL
         self.cut = self._bye = False
-        wire.sock = sock = socket.socket()
+        self._sock = sock = socket.socket()
         sock.setblocking(False)
         # A request goes out in several writes; none of them shall wait for the peer's ACK.
         sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
@@ -301,7 +257,7 @@ class Link:
             for _, events in self._poll.ipoll(_SLICE_MS):
                 if not events & (select.POLLERR | select.POLLHUP):
                     self._poll.modify(sock, select.POLLIN)
-                    self._stream = wire
+                    self._stream = self
                     return
                 failure = "refused"
                 try:
@@ -319,7 +275,7 @@ class Link:
             self._room.opened()
         try:
             self._stream = self._tls.wrap_socket(
-                self._wire, server_hostname=host, do_handshake_on_connect=False
+                self, server_hostname=host, do_handshake_on_connect=False
             )
         except OSError as error:
             raise _refusal(error)
@@ -327,10 +283,9 @@ class Link:
 
     def _shake(self, buf, off, end):
         """The first write makes the handshake. Returns the offset of what is still to be sent."""
-        wire = self._wire
         start = ticks_ms()
         while True:
-            wire.starved = False
+            self._starved = False
             try:
                 n = self._stream.write(buf, off, end - off)
             except ValueError as error:
@@ -343,12 +298,12 @@ class Link:
                 self._fresh = False
                 self.handshakes += 1
                 return off + n
-            if wire.ended:
+            if self._ended:
                 raise NetError("handshake", "the server ended the connection during it")
             if ticks_diff(ticks_ms(), start) >= self.handshake_ms:
                 raise NetError("handshake", "not done within %d ms" % self.handshake_ms)
             self._since = ticks_ms()
-            if wire.starved:
+            if self._starved:
                 self._rest(_SLICE_MS)
             else:
                 self._clear()

@@ -40,10 +40,6 @@ class Room:
         else:
             self._take()
 
-    def release(self):
-        """Give the placeholders up until the next change, for whoever needs memory at once."""
-        self._drop()
-
     def _take(self):
         self.missing = 0
         for i in range(len(self._sizes)):

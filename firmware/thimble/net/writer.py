@@ -4,8 +4,7 @@ from array import array
 from micropython import const
 
 from thimble.core.errors import NetError
-from thimble.core.escape import escape, escaped_len
-from thimble.core.octets import copy, int_len, put_int
+from thimble.core.octets import copy, escape, int_len, put_int
 
 _NUMBER = const(12)  # bytes that the longest small int takes, and some
 
@@ -49,9 +48,6 @@ class Writer:
 
     def json(self, buf, off, end):
         """The bytes buf[off:end] as the inside of a JSON string."""
-        if not self._sending:
-            self.count += escaped_len(buf, off, end)
-            return
         state = self._escape
         state[0] = off
         state[1] = end
@@ -60,9 +56,10 @@ class Writer:
             state[3] = len(self._buf)
             escape(self._buf, buf, state)
             self.count += state[2] - self._used
-            self._used = state[2]
-            if state[0] < end:
-                self.flush()
+            if self._sending:
+                self._used = state[2]
+                if state[0] < end:
+                    self.flush()
 
     def count_from(self, n):
         """From now on count only."""

@@ -8,28 +8,26 @@ token stands in the path, never in an error.
     text   (buf, off, end), UTF-8; at most 4,096 UTF-16 units, not empty after trimming
 """
 
-import time
-
-import micropython
 from micropython import const
+from time import ticks_diff, ticks_ms
 
-from thimble.core import octets
 from thimble.core.errors import ApiError, NetError
+from thimble.core.octets import copy, get_int, same
 from thimble.core.scan import INTEGER, MORE, PIECE, TRUE, VALUE, Scanner
 
-# The paths of every answer's envelope come first, retry_after as the last of them.
+# The paths that every answer may have come first.
 _OK = const(0)
 _CODE = const(1)
 _DESCRIPTION = const(2)
 _MESSAGE_ID = const(4)
 _USERNAME = const(5)
-_ENVELOPE = (b"ok", b"error_code", b"description", b"parameters.retry_after")
-_RESULT = (b"result.message_id", b"result.username")
-FIRST = const(6)  # where the paths of the updates begin
+_PATHS = b"ok error_code description parameters.retry_after result.message_id result.username "
+FIRST = const(6)  # where those of the updates begin
 
 _ANSWER_MS = const(15000)
 _WHOLE_MS = const(120_000)
 _SCRATCH = const(160)
+_SAID = const(128)  # of it, for what an error says
 
 
 class Peer:
@@ -44,22 +42,24 @@ class Peer:
         self.key_len = self.chat_len = 0
         self.group = False
 
-    @micropython.native
     def load(self, buf, off, key_len, chat_len, group):
         """Takes the key that stands at buf[off:off + key_len]."""
-        octets.copy(self.key, 0, buf, off, key_len)
         self.key_len = key_len
         self.chat_len = chat_len
         self.group = group
+        while key_len:
+            key_len -= 1
+            self.key[key_len] = buf[off + key_len]
 
     def is_at(self, buf, off, key_len):
         """Whether buf[off:off + key_len] is this peer's key."""
-        return key_len == self.key_len and octets.same(self.key, 0, buf, off, key_len)
+        return key_len == self.key_len and same(self.key, 0, buf, off, key_len)
 
 
 class Bot:
     """Calls methods. An answer that is not "ok" raises ApiError; a broken link NetError.
 
+    update_paths: the paths of the updates that get_updates() will bring, separated by spaces.
     answer_ms: bound on an answer from its header to its end, however its bytes drip in.
     """
 
@@ -75,7 +75,7 @@ class Bot:
         self._method = self._buf = self._extra = b""
         self._peer = self._updates = None
         self._off = self._end = 0
-        self.scanner = Scanner(_ENVELOPE + _RESULT + update_paths)
+        self.scanner = Scanner((_PATHS + update_paths).split())
         self._scratch = bytearray(_SCRATCH)
         # The id of the message that the last call sent, in decimal, and the bot's own name.
         self.message_id = bytearray(20)
@@ -148,7 +148,7 @@ class Bot:
         self.code = self.retry_after = self._described = 0
         self.scanner.start(self._scratch, 0, _SCRATCH)
         self.http.request(self, first_ms)
-        self._began = time.ticks_ms()
+        self._began = ticks_ms()
         if self.http.status >= 300 and not self.http.is_json:
             status = self.http.status
             self.http.drain()
@@ -174,7 +174,7 @@ class Bot:
                 return event
             if event != MORE:
                 return event
-            if time.ticks_diff(time.ticks_ms(), self._began) > self.answer_ms:
+            if ticks_diff(ticks_ms(), self._began) > self.answer_ms:
                 self._late()
             count = http.read(_ANSWER_MS)
             if count == 0:
@@ -189,37 +189,35 @@ class Bot:
         self.http.close()
         raise NetError("deadline", "Telegram's answer took over %d ms" % self.answer_ms)
 
-    @micropython.native
     def _take(self, event):
         """Keeps one value of the envelope or of a simple result."""
-        scanner = self.scanner
-        path = scanner.path
-        scratch = self._scratch
+        path = self.scanner.path
+        n = self.scanner.length
         if path == _DESCRIPTION:
             if not self._described:
-                self._described = scanner.length
+                self._described = min(n, _SAID)
                 # What follows must not overwrite it.
-                scanner.out(scratch, 128, _SCRATCH - 128)
+                self.scanner.out(self._scratch, _SAID, _SCRATCH - _SAID)
         elif event == PIECE:
             pass
         elif path == _OK:
-            self._ok = scanner.kind == TRUE
+            self._ok = self.scanner.kind == TRUE
         elif path == _MESSAGE_ID:
-            self.message_id_len = min(scanner.length, 20)
-            octets.copy(self.message_id, 0, scratch, 0, self.message_id_len)
+            self.message_id_len = n = min(n, 20)
+            copy(self.message_id, 0, self._scratch, 0, n)
         elif path == _USERNAME:
-            self.username_len = min(scanner.length, 32)
-            octets.copy(self.username, 0, scratch, 0, self.username_len)
-        elif scanner.kind == INTEGER:
-            start = 128 if self._described else 0
-            number = octets.get_int(scratch, start, start + scanner.length)
+            self.username_len = n = min(n, 32)
+            copy(self.username, 0, self._scratch, 0, n)
+        elif self.scanner.kind == INTEGER:
+            at = _SAID if self._described else 0
+            n = get_int(self._scratch, at, at + n)
             if path == _CODE:
-                self.code = number
+                self.code = n
             else:
-                self.retry_after = max(number, 0)
+                self.retry_after = max(n, 0)
 
     def _error(self):
-        text = bytes(self._scratch[: min(self._described, 128)])
+        text = bytes(self._scratch[: self._described])
         code = self.code = self.code or self.http.status
         wait = self.retry_after = self.retry_after or self.http.retry_after
         return ApiError(code, text.decode(), wait)

@@ -5,13 +5,12 @@ a second; edits count (core.telegram.org/bots/faq). Each bucket is one number, t
 will be full again (the generic cell rate algorithm), so refilling it costs nothing.
 """
 
-import time
 from array import array
 
-import micropython
 from micropython import const
+from time import ticks_add, ticks_diff, ticks_ms
 
-from thimble.core.octets import copy, same
+from thimble.core.octets import copy, find
 
 _CHAT_MS = const(1050)
 _CHAT_BURST_MS = const(4200)  # four calls ahead, and the one that is made
@@ -29,58 +28,54 @@ class Limits:
     def __init__(self, chats):
         self._keys = bytearray(chats * _KEY)
         self._lens = bytearray(chats)
-        self._full_at = array("i", [0] * chats)
-        self._all_full_at = time.ticks_ms()
+        # When each is full again; behind the chats', the bucket of all.
+        self._full_at = array("i", [ticks_ms()] * (chats + 1))
 
     def wait_ms(self, peer, now, spare):
         """Milliseconds until ``peer`` may get a call with ``spare`` more in reserve."""
-        spare *= _GROUP_MS if peer.group else _CHAT_MS
         wait = self._find(peer)
         if wait >= 0:
-            wait = self._ahead(self._full_at[wait], now) + spare
-            wait -= _GROUP_BURST_MS if peer.group else _CHAT_BURST_MS
-        return max(self._ahead(self._all_full_at, now) - _ALL_BURST_MS, wait, 0)
+            wait = self._ahead(wait, now)
+            if peer.group:
+                wait += spare * _GROUP_MS - _GROUP_BURST_MS
+            else:
+                wait += spare * _CHAT_MS - _CHAT_BURST_MS
+        return max(self._ahead(len(self._lens), now) - _ALL_BURST_MS, wait, 0)
 
     def spend(self, peer, now):
         """Counts one call to ``peer``."""
-        slot = self._slot(peer, now)
-        ahead = self._ahead(self._full_at[slot], now)
-        ahead += _GROUP_MS if peer.group else _CHAT_MS
-        self._full_at[slot] = time.ticks_add(now, ahead)
-        ahead = self._ahead(self._all_full_at, now) + _ALL_MS
-        self._all_full_at = time.ticks_add(now, ahead)
+        self._delay(self._slot(peer, now), now, _GROUP_MS if peer.group else _CHAT_MS)
+        self._delay(len(self._lens), now, _ALL_MS)
 
-    def block(self, peer, now, seconds):
-        """Telegram said to wait (429): nothing goes to ``peer`` for ``seconds``."""
-        burst = _GROUP_BURST_MS if peer.group else _CHAT_BURST_MS
+    def block(self, peer, now, wait):
+        """Telegram said to wait (429): nothing goes to ``peer`` for ``wait`` seconds."""
+        wait = min(wait, 3600) * 1000 + (_GROUP_BURST_MS if peer.group else _CHAT_BURST_MS)
         slot = self._slot(peer, now)
-        self._full_at[slot] = time.ticks_add(now, min(seconds, 3600) * 1000 + burst)
+        self._full_at[slot] = now
+        self._delay(slot, now, wait)
 
-    def _ahead(self, full_at, now):
-        ahead = time.ticks_diff(full_at, now)
+    def _delay(self, slot, now, ms):
+        self._full_at[slot] = ticks_add(now, self._ahead(slot, now) + ms)
+
+    def _ahead(self, slot, now):
+        """Milliseconds until the bucket is full."""
+        ahead = ticks_diff(self._full_at[slot], now)
         return ahead if 0 < ahead < _STALE_MS else 0
 
     def _find(self, peer):
-        for slot in range(len(self._lens)):
-            if self._lens[slot] == peer.chat_len and same(
-                self._keys, slot * _KEY, peer.key, 0, peer.chat_len
-            ):
-                return slot
-        return -1
+        return find(self._keys, self._lens, _KEY, peer.key, 0, peer.chat_len)
 
-    @micropython.native
     def _slot(self, peer, now):
         """The peer's slot, taking the fullest bucket's if it has none."""
         slot = self._find(peer)
         if slot < 0:
-            slot = least = 0
-            for other in range(len(self._lens)):
-                ahead = self._ahead(self._full_at[other], now)
-                if other == 0 or ahead < least:
-                    slot, least = other, ahead
-                if not ahead:
-                    break
-            copy(self._keys, slot * _KEY, peer.key, 0, peer.chat_len)
+            slot = 0
+            other = len(self._lens)
+            while other:
+                other -= 1
+                if self._ahead(other, now) < self._ahead(slot, now):
+                    slot = other
+            copy(self._keys, slot * _KEY, peer.key, 0, _KEY)
             self._lens[slot] = peer.chat_len
             self._full_at[slot] = now
         return slot

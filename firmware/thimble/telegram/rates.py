@@ -3,11 +3,10 @@
 Both are counted in windows that follow each other. Who passes a bound is told once in a window.
 """
 
-import micropython
 from micropython import const
 from time import ticks_diff
 
-from thimble.core import octets
+from thimble.core.octets import copy, find
 
 _HOUR_MS = const(3_600_000)
 _DAY_MS = const(86_400_000)
@@ -32,23 +31,24 @@ class Tally:
         for slot in range(_SLOTS):
             self._lens[slot] = self._counts[slot] = 0
 
-    @micropython.native
     def slot(self, buf, n):
         """Where buf[:n] is counted, or would be."""
-        least = 0
-        for slot in range(_SLOTS):
-            if self._lens[slot] == n and octets.same(self._keys, slot * _KEY, buf, 0, n):
-                return slot
-            if self._counts[slot] < self._counts[least]:
-                least = slot
-        return least
+        n = find(self._keys, self._lens, _KEY, buf, 0, n)
+        return n if n >= 0 else self._least()
+
+    def _least(self):
+        slot = 0
+        for other in range(_SLOTS):
+            if self._counts[other] < self._counts[slot]:
+                slot = other
+        return slot
 
     def count(self, buf, n):
         return self._counts[self.slot(buf, n)]
 
     def add(self, buf, n):
         slot = self.slot(buf, n)
-        octets.copy(self._keys, slot * _KEY, buf, 0, n)
+        copy(self._keys, slot * _KEY, buf, 0, n)
         self._lens[slot] = n
         self._counts[slot] = min(self._counts[slot] + 1, 255)
 
@@ -74,15 +74,15 @@ class Rates:
             self._calls = calls
             self._chats.clear()
 
-    def over(self, person, n):
-        """How many messages beyond the bound the next one of person[:n] would be; 0: none."""
+    def over(self, buf, n):
+        """How many messages beyond the bound the next one of buf[:n] would be; 0: none."""
         if not self._per_hour:
             return 0
-        return max(0, self._people.count(person, n) + 1 - self._per_hour)
+        return max(0, self._people.count(buf, n) + 1 - self._per_hour)
 
-    def took(self, person, n):
-        """A message of person[:n] was taken."""
-        self._people.add(person, n)
+    def took(self, buf, n):
+        """A message of the person buf[:n] was taken."""
+        self._people.add(buf, n)
 
     def left(self, calls):
         """How many calls the model may get today, after ``calls`` since the start."""

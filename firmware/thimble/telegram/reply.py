@@ -8,10 +8,9 @@ Another way to stream needs only to replace `_show` (one state of the part to th
 `tick` (when).
 """
 
-import time
-
 import micropython
 from micropython import const
+from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core import text
 from thimble.core.backoff import Backoff
@@ -29,6 +28,9 @@ _GROUP_EDIT_MS = const(4000)
 _TYPING_MS = const(4000)  # Telegram shows it for 5 s
 _TYPING_AFTER_MS = const(300)
 _DELIVER_MS = const(600_000)
+
+
+_FAILURES = (NetError, ParseError)
 
 
 class Gone(ThimbleError):
@@ -72,7 +74,7 @@ class Reply:
         self.full = False
         self._record = record
         self.again = again
-        self._begun = self._at = time.ticks_ms()
+        self._begun = self._at = ticks_ms()
         self._typed = False
         self._part()
 
@@ -84,11 +86,6 @@ class Reply:
             copy(self._id, 1, self.bot.message_id, 0, self._id_len)
         self._edited = self._id_len > 0
 
-    @property
-    def empty(self):
-        """Whether nothing is there to be shown, or was."""
-        return not (self.length or self.parts)
-
     def append(self, buf, off, end):
         """Adds text (whole characters); sends a part that is complete, which may take a while."""
         if not self.length:
@@ -96,32 +93,34 @@ class Reply:
         if self.full or off >= end:
             return
         if not self.length and not self.parts:
-            self._at = time.ticks_ms()
+            self._at = ticks_ms()
         copy(self.buf, self.length, buf, off, end - off)
         self.length += end - off
         self._units += text.units(buf, off, end)
         while (self._units > _UNITS or self.length > self._most) and not self.full:
             self._split(_UNITS)
 
-    @micropython.native
     def tick(self, now):
         """Shows what is new if it is time for that; never waits for Telegram's limits."""
         if self._shown == self.length:
-            if not self._id_len and not self.parts:
+            if not (self._id_len or self.parts):
                 self._type(now)
             return
-        since = time.ticks_diff(now, self._at)
-        if not self._id_len:
-            if not self.parts and self._units < _FIRST_UNITS and since < _FIRST_MS:
+        since = ticks_diff(now, self._at)
+        if self._id_len:
+            if since < self._spacing():
                 return
-        elif since < (_GROUP_EDIT_MS if self.peer.group else _EDIT_MS):
+        elif not self.parts and self._units < _FIRST_UNITS and since < _FIRST_MS:
             return
         # The last edit must not have to wait: one more call stays in reserve.
         if not self.limits.wait_ms(self.peer, now, 1):
-            try:
-                self._show()
-            except (NetError, ParseError):
-                self._at = time.ticks_add(now, self._backoff.next(now & 255))
+            now = self._try()
+            if now:
+                self._at = ticks_add(ticks_ms(), now)
+
+    def _spacing(self):
+        """Milliseconds between two edits."""
+        return _GROUP_EDIT_MS if self.peer.group else _EDIT_MS
 
     def finish(self, note):
         """Brings the last words, with ``note`` behind them.
@@ -186,57 +185,61 @@ class Reply:
         self.parts += 1
         self._part()
 
-    @micropython.native
     def _deliver(self):
         """Shows the part as it is, whatever it takes: waits for limits, retries, gives up late."""
-        start = time.ticks_ms()
+        start = ticks_ms()
         self._backoff.reset()
         if self._edited:
-            spacing = _GROUP_EDIT_MS if self.peer.group else _EDIT_MS
-            self._pause(spacing - time.ticks_diff(start, self._at))
+            self._pause(self._spacing() - ticks_diff(start, self._at))
         while self._shown != self.length:
-            now = time.ticks_ms()
-            wait = self.limits.wait_ms(self.peer, now, 0)
+            wait = self.limits.wait_ms(self.peer, ticks_ms(), 0)
             if not wait:
-                try:
-                    if self._show():
-                        return
-                    wait = self.limits.wait_ms(self.peer, time.ticks_ms(), 0)
-                except (NetError, ParseError) as error:
-                    if self.log:
-                        self.log.fail(error)
-                    wait = self._backoff.next(now & 255)
-            if time.ticks_diff(now, start) > self.deliver_ms:
+                wait = self._try()
+                if self._shown == self.length:
+                    return
+            if ticks_diff(ticks_ms(), start) > self.deliver_ms:
                 raise NetError("telegram", "an answer could not be sent; it is left for later")
             self._pause(wait)
 
     @micropython.native
+    def _try(self):
+        """Shows the part, or returns how many milliseconds to leave Telegram alone."""
+        try:
+            self._show()
+        except _FAILURES as error:
+            if self.log:
+                self.log.fail(error)
+            return self._backoff.next(ticks_ms() & 255)
+        return 0
+
+    @micropython.native
     def _show(self):
-        """Sends the part or edits its message. False if that must be tried again, later.
+        """Sends the part or edits its message, unless Telegram asks to try that again later.
 
         NetError passes through; so does Gone.
         """
-        bot, peer = self.bot, self.peer
-        now = time.ticks_ms()
-        self.limits.spend(peer, now)
         try:
-            if self._id_len:
-                copy(bot.message_id, 0, self._id, 1, self._id_len)
-                bot.message_id_len = self._id_len
-                self._edited = True
-                bot.edit_message(peer, self.buf, 0, self.length)
-            else:
-                bot.send_message(peer, self.buf, 0, self.length)
-                copy(self._id, 1, bot.message_id, 0, bot.message_id_len)
-                self._id_len = bot.message_id_len
-                if self._record >= 0:
-                    self._journal.answering(self._record, self.parts, self._id, self._id_len)
+            self._call()
         except ApiError as error:
             if not self._settled(error):
-                return False
+                return
         self._shown = self.length
-        self._at = time.ticks_ms()
-        return True
+        self._at = ticks_ms()
+
+    def _call(self):
+        bot, peer = self.bot, self.peer
+        self.limits.spend(peer, ticks_ms())
+        if self._id_len:
+            copy(bot.message_id, 0, self._id, 1, self._id_len)
+            bot.message_id_len = self._id_len
+            self._edited = True
+            bot.edit_message(peer, self.buf, 0, self.length)
+            return
+        bot.send_message(peer, self.buf, 0, self.length)
+        self._id_len = bot.message_id_len
+        copy(self._id, 1, bot.message_id, 0, self._id_len)
+        if self._record >= 0:
+            self._journal.answering(self._record, self.parts, self._id, self._id_len)
 
     def _settled(self, error):
         """What an error from Telegram means: True, it is as wished; False, try again; or Gone."""
@@ -244,8 +247,7 @@ class Reply:
         if error.status == 429:
             if self.log:
                 self.log.fail(error)
-            # From now on, not from when the call was made: Telegram counts from its answer.
-            self.limits.block(self.peer, time.ticks_ms(), max(error.retry_after, 1))
+            self._refused()
         elif error.status == 400 and "not modified" in said:
             return True
         elif error.status == 400 and self._id_len and "message" in said and "edit" in said:
@@ -258,7 +260,7 @@ class Reply:
 
     def _type(self, now):
         """Shows "typing…" while there are no words; that it fails changes nothing."""
-        if time.ticks_diff(now, self._begun) >= (_TYPING_MS if self._typed else _TYPING_AFTER_MS):
+        if ticks_diff(now, self._begun) >= (_TYPING_MS if self._typed else _TYPING_AFTER_MS):
             self._begun = now
             self._typed = True
             try:
@@ -267,5 +269,6 @@ class Reply:
                 self._refused()
 
     def _refused(self):
+        # From now on, not from when the call was made: Telegram counts from its answer.
         if self.bot.code == 429:
-            self.limits.block(self.peer, time.ticks_ms(), max(self.bot.retry_after, 1))
+            self.limits.block(self.peer, ticks_ms(), max(self.bot.retry_after, 1))

@@ -21,15 +21,12 @@ A group's message is taken where it means the bot: it is a command, a reply to t
 as @username. All else that is said there is confirmed and never looked at again.
 """
 
-import time
-
-import micropython
 from micropython import const
+from time import ticks_diff, ticks_ms
 
-from thimble.core import octets
 from thimble.core.errors import ApiError, NetError
+from thimble.core.octets import behind, copy, crc16, find, increment, same
 from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, TRUE
-from thimble.telegram.bot import FIRST
 
 GROUP = const(1)
 OWNER = const(2)
@@ -44,7 +41,7 @@ TEXT = const(68)
 _UPDATE = const(48)
 _UPDATE_MOST = const(16)
 _MINUTE = const(64)
-_ID = const(20)
+_DIGITS = const(20)  # of an id
 _KEY_MOST = const(40)
 _NUMBER = const(32)  # room behind the text for the numbers that come after it
 
@@ -61,50 +58,41 @@ NEW, RETRY, MORE, HISTORY, FORGET = 6, 7, 8, 9, 10
 REBOOT = 11
 # No command, but a message beyond what its sender may write in an hour: it is told once.
 SLOWER = 12
-_COMMANDS = (b"", b"stop", b"status", b"help", b"start", b"model", b"new", b"retry", b"more")
-_COMMANDS += (b"history", b"forget", b"reboot")
+# Their words, in this order, and the bytes of each.
+_COMMANDS = (
+    b"stop    status  help    start   model   new     retry   more    history forget  reboot  "
+)
+_LENGTHS = b"\x04\x06\x04\x05\x05\x03\x05\x04\x07\x06\x06"
+_WIDTH = const(8)
 
-_ELEMENT = FIRST
-_ID_PATH = FIRST + 1
-_FROM = FIRST + 2
-_CHAT = FIRST + 3
-_TYPE = FIRST + 4
-_THREAD = FIRST + 5
-_TOPIC = FIRST + 6
-_WORDS = FIRST + 7
-_CAPTION = FIRST + 8
-_REPLY = FIRST + 9
-_ROOT = FIRST + 10
-_ODDS = FIRST + 11
+_ELEMENT = const(6)  # as bot.FIRST
+# Ids, in the order of their places in _ids.
+_FROM = const(0)
+_ID = const(1)
+_CHAT = const(2)
+_THREAD = const(3)
+_REPLY = const(4)
+_IDS = const(5)
+_FIRST_ID = const(7)
+_TYPE = const(_FIRST_ID + 5)
+_TOPIC = const(_FIRST_ID + 6)
+_WORDS = const(_FIRST_ID + 7)
+_CAPTION = const(_FIRST_ID + 8)
+_ROOT = const(_FIRST_ID + 9)  # behind it: what has no text, and yet a person expects an answer
 # Why a group's message may mean the bot.
 _REPLIED = const(1)
 _TO_ROOT = const(2)  # of a topic: every message in it replies to that, unless to another
 _NAMED = const(4)
-# Written out: a literal stays in the ROM, what is put together is made in the heap.
 PATHS = (
-    b"result[]",
-    b"result[].update_id",
-    b"result[].message.from.id",
-    b"result[].message.chat.id",
-    b"result[].message.chat.type",
-    b"result[].message.message_thread_id",
-    b"result[].message.is_topic_message",
-    b"result[].message.text",
-    b"result[].message.caption",
-    b"result[].message.reply_to_message.from.id",
-    b"result[].message.reply_to_message.forum_topic_created",
-    # What a person sends and expects an answer to, though it is no text.
-    b"result[].message.photo",
-    b"result[].message.voice",
-    b"result[].message.sticker",
-    b"result[].message.document",
-    b"result[].message.video",
-    b"result[].message.audio",
-    b"result[].message.video_note",
-    b"result[].message.animation",
-    b"result[].message.location",
-    b"result[].message.contact",
-    b"result[].message.poll",
+    b"result[] result[].message.from.id result[].update_id result[].message.chat.id "
+    b"result[].message.message_thread_id result[].message.reply_to_message.from.id "
+    b"result[].message.chat.type result[].message.is_topic_message "
+    b"result[].message.text result[].message.caption "
+    b"result[].message.reply_to_message.forum_topic_created "
+    b"result[].message.photo result[].message.voice result[].message.sticker "
+    b"result[].message.document result[].message.video result[].message.audio "
+    b"result[].message.video_note result[].message.animation result[].message.location "
+    b"result[].message.contact result[].message.poll"
 )
 
 _LIMIT = const(10)
@@ -142,25 +130,25 @@ class Updates:
         self.received = self.refused = self.duplicates = self.dropped = self.ignored = 0
         self.minute = 0  # the caller's to set
         self.rates = None  # telegram.rates, where there are bounds
-        self.refused_id = bytearray(_ID)
+        self.refused_id = bytearray(_DIGITS)
         self.refused_len = 0
-        self.polled_at = time.ticks_ms()
+        self.polled_at = ticks_ms()
         # The next getUpdates' offset in decimal (0 bytes before the first update), and whether it
         # has moved since the last call.
-        self._offset = bytearray(_ID + 1)
+        self._offset = bytearray(_DIGITS + 1)
         self._offset_len = journal.load(inbox, bot.name, self._offset)
         self._moved = not inbox.count  # what waits is answered first
         self._timeout = 0
         self._limit = _LIMIT
         self._broken = 0
         # Ids of the updates that were acted upon before they could be confirmed.
-        self._seen = bytearray(_SEEN * _ID)
+        self._seen = bytearray(_SEEN * _DIGITS)
         self._seen_len = bytearray(_SEEN)
         self._seen_next = 0
         # The update that is being scanned.
         self._scratch = bytearray(ASIDE)
-        self._from = bytearray(_ID)
-        self._thread = bytearray(_ID)
+        self._ids = bytearray(_IDS * _DIGITS)
+        self._lens = bytearray(_IDS)
         self._reset()
 
     def due(self, now):
@@ -169,7 +157,7 @@ class Updates:
         if self._moved and not full:
             return True
         wait = _FULL_MS if full else _SAME_OFFSET_MS
-        return time.ticks_diff(now, self.polled_at) >= wait
+        return ticks_diff(now, self.polled_at) >= wait
 
     def poll(self, timeout_s):
         """One getUpdates that waits up to ``timeout_s`` seconds (at most 50) for something.
@@ -194,7 +182,7 @@ class Updates:
             raise
         self._broken = 0
         self._limit = _LIMIT
-        self.polled_at = time.ticks_ms()
+        self.polled_at = ticks_ms()
 
     def _take(self):
         """Goes through the answer."""
@@ -227,11 +215,10 @@ class Updates:
 
     def _reset(self):
         self._buf = self._scratch
-        self._off = self._text_len = self._from_len = self._thread_len = 0
-        self._id_len = self._key_len = 0
-        self._flags = 0
+        self._off = self._text_len = self._flags = self._meant = 0
         self._topic = False
-        self._meant = 0
+        for slot in range(_IDS):
+            self._lens[slot] = 0
 
     def _open(self):
         """Makes room for one update: in the inbox if it has any, else where commands fit."""
@@ -247,42 +234,28 @@ class Updates:
                 self._buf, self._off, size = self.inbox.buf, off, RECORD
         self.bot.scanner.out(self._buf, self._off + TEXT, size - TEXT)
 
-    @micropython.native
     def _field(self, event, path):
+        """Takes a value, which stands behind the text."""
         scanner = self.bot.scanner
-        buf, off, length = self._buf, self._off, scanner.length
-        at = off + TEXT + self._text_len
-        if path == _WORDS or path == _CAPTION:
-            if scanner.kind == STRING:
-                self._words(event, length)
-        elif path >= _ODDS:
+        at = self._off + TEXT + self._text_len
+        if path > _ROOT:
             if event == OPEN:
                 self._flags |= ODD
         elif path == _ROOT:
             self._meant |= _TO_ROOT
         elif path == _TOPIC:
             self._topic = scanner.kind == TRUE
+        elif path >= _WORDS:
+            if scanner.kind == STRING:
+                self._words(event, scanner.length)
         elif path == _TYPE:
             # "private", "group" or "supergroup"; a channel posts no messages.
-            if length and buf[at] != 0x70:
+            if scanner.length and self._buf[at] != 0x70:
                 self._flags |= GROUP
-        elif scanner.kind == INTEGER and length <= _ID:
-            if path == _ID_PATH:
-                if length <= _UPDATE_MOST:
-                    octets.copy(buf, off + _UPDATE, buf, at, length)
-                    self._id_len = length
-            elif path == _CHAT:
-                octets.copy(buf, off + KEY, buf, at, length)
-                self._key_len = length
-            elif path == _FROM:
-                octets.copy(self._from, 0, buf, at, length)
-                self._from_len = length
-            elif path == _REPLY:
-                if length == len(self.bot.name) and octets.same(buf, at, self.bot.name, 0, length):
-                    self._meant |= _REPLIED
-            elif path == _THREAD:
-                octets.copy(self._thread, 0, buf, at, length)
-                self._thread_len = length
+        elif scanner.kind == INTEGER and scanner.length <= _DIGITS:
+            path -= _FIRST_ID
+            copy(self._ids, path * _DIGITS, self._buf, at, scanner.length)
+            self._lens[path] = scanner.length
 
     def _words(self, event, length):
         largest = LARGEST_TEXT if self._buf is not self._scratch else ASIDE_TEXT
@@ -294,50 +267,70 @@ class Updates:
             size = largest + _NUMBER - length
             self.bot.scanner.out(self._buf, self._off + TEXT + length, size)
 
-    @micropython.native
     def _close(self):
         """Decides what becomes of the update, and moves the offset past it if it is safe."""
-        if not self._id_len:
+        if not 0 < self._lens[_ID] <= _UPDATE_MOST:
             return
         if self._known():
             self.duplicates += 1
             return
-        if not self._key_len or not (self._text_len or self._flags & (ODD | LONG)):
-            return self._confirm()  # of a kind that nobody answers
+        command = self._judge()
+        if command < 0:
+            self._confirm()
+        else:
+            self._write_head(command)
+            self._place(command)
+
+    def _judge(self):
+        """The number of the command, 0 for other messages, -1 for what is not to be answered."""
+        if not self._lens[_CHAT] or not (self._text_len or self._flags & (ODD | LONG)):
+            return -1  # of a kind that nobody answers
         if not self._allowed():
             self.refused += 1
-            return self._confirm()
-        buf, off = self._buf, self._off
-        chat_len = self._key_len
-        if self._topic and self._thread_len and chat_len + 1 + self._thread_len <= _KEY_MOST:
-            buf[off + KEY + chat_len] = 0x3A
-            octets.copy(buf, off + KEY + chat_len + 1, self._thread, 0, self._thread_len)
-            self._key_len += 1 + self._thread_len
+            return -1
         command = self._command()
         if command < 0 or self._flags & GROUP and not (command or self._for_me()):
             self.ignored += 1
-            return self._confirm()
+            return -1
         if self._flags & ODD:
             self._text_len = 0
         if self.rates is not None and not STOP <= command <= MODEL and command != REBOOT:
-            over = self.rates.over(self._from, self._from_len)
+            over = self.rates.over(self._ids, self._lens[_FROM])
             if over > 1:
                 self.ignored += 1
-                return self._confirm()
+                return -1
             if over:
                 command = SLOWER
                 self._text_len = 0
                 self._flags &= GROUP | OWNER
+        return command
+
+    def _write_head(self, command):
+        """Writes all of the record but its text."""
+        buf, off = self._buf, self._off
         buf[off] = self._flags
-        buf[off + 1] = self._key_len
-        buf[off + 2] = chat_len
+        buf[off + 2] = self._put(off + KEY, _CHAT)
+        buf[off + 1] = self._key_len(off)
         buf[off + 3] = command
-        buf[off + 4] = self._id_len
+        buf[off + 4] = self._put(off + _UPDATE, _ID)
         minute = self.minute
         for at in range(off + _MINUTE, off + TEXT):
             buf[at] = minute & 255
             minute >>= 8
-        self._place(command)
+
+    def _key_len(self, off):
+        """Bytes of the key at ``off``, whose chat is written: a topic comes behind it."""
+        n = self._lens[_CHAT]
+        if self._topic and self._lens[_THREAD] and n + 1 + self._lens[_THREAD] <= _KEY_MOST:
+            self._buf[off + KEY + n] = 0x3A
+            n += 1 + self._put(off + KEY + n + 1, _THREAD)
+        return n
+
+    def _put(self, at, slot):
+        """Writes an id into the record; returns its length."""
+        n = self._lens[slot]
+        copy(self._buf, at, self._ids, slot * _DIGITS, n)
+        return n
 
     def _place(self, command):
         size = TEXT + self._text_len
@@ -354,99 +347,96 @@ class Updates:
             return
         self.received += 1
         if self.rates is not None and (not now or command == SLOWER):
-            self.rates.took(self._from, self._from_len)
+            self.rates.took(self._ids, self._lens[_FROM])
         if self._confirming:
             self._confirm()
             self.journal.offset(self._offset, 0, self._offset_len)
         else:
-            self._remember()
+            # Acted upon, but to come again.
+            at = self._seen_next
+            copy(self._seen, at * _DIGITS, self._ids, _ID * _DIGITS, _DIGITS)
+            self._seen_len[at] = self._lens[_ID]
+            self._seen_next = (at + 1) % _SEEN
 
     def _put_aside(self, size):
         at = self.asides.pend(ASIDE)
         if at < 0:
             return False
-        octets.copy(self.asides.buf, at, self._buf, self._off, size)
+        copy(self.asides.buf, at, self._buf, self._off, size)
         self.asides.finish(size)
         return True
 
     def _confirm(self):
         """Moves the offset past this update, unless an earlier one still has no place."""
         if self._confirming:
-            octets.copy(self._offset, 0, self._buf, self._off + _UPDATE, self._id_len)
-            self._offset_len = octets.increment(self._offset, 0, self._id_len)
+            n = self._lens[_ID]
+            copy(self._offset, 0, self._ids, _ID * _DIGITS, n)
+            self._offset_len = increment(self._offset, 0, n)
             self._moved = True
 
-    def _remember(self):
-        slot = self._seen_next
-        octets.copy(self._seen, slot * _ID, self._buf, self._off + _UPDATE, self._id_len)
-        self._seen_len[slot] = self._id_len
-        self._seen_next = (slot + 1) % _SEEN
-
-    @micropython.native
     def _known(self):
         """Whether this update was acted upon already.
 
         Telegram sends nothing below the offset but when it begins a new sequence of ids, which it
         does after a week of silence: a few below is a repetition, far below is new.
         """
-        buf, at, length = self._buf, self._off + _UPDATE, self._id_len
-        for slot in range(_SEEN):
-            if self._seen_len[slot] == length and octets.same(
-                self._seen, slot * _ID, buf, at, length
-            ):
-                if self._confirming:
-                    self._seen_len[slot] = 0
-                    self._confirm()
-                return True
-        below = octets.behind(buf, at, length, self._offset, 0, self._offset_len)
-        return 0 < below <= _NEAR
+        n = self._lens[_ID]
+        slot = find(self._seen, self._seen_len, _DIGITS, self._ids, _ID * _DIGITS, n)
+        if slot >= 0:
+            if self._confirming:
+                self._seen_len[slot] = 0
+                self._confirm()
+            return True
+        n = behind(self._ids, _ID * _DIGITS, n, self._offset, 0, self._offset_len)
+        return 0 < n <= _NEAR
 
-    @micropython.native
     def _allowed(self):
-        buf, at = self._buf, self._off + KEY
-        allowed = False
-        for index in range(len(self.allow)):
-            listed = self.allow[index]
-            length = len(listed)
-            if length == self._from_len and octets.same(listed, 0, self._from, 0, length):
-                allowed = True
+        """Whether the sender or the chat is on the list; if not, ``refused_id`` says who."""
+        found = False
+        for listed in self.allow:
+            if self._is(_FROM, listed):
+                found = True
                 if listed is self.owner:
                     self._flags |= OWNER
-            elif length == self._key_len and octets.same(listed, 0, buf, at, length):
-                allowed = True
-        if not allowed:
-            source, start, length = self._from, 0, self._from_len
-            if not length:
-                source, start, length = buf, at, self._key_len
-            octets.copy(self.refused_id, 0, source, start, length)
-            self.refused_len = length
-        return allowed
+            elif self._is(_CHAT, listed):
+                found = True
+        if not found:
+            self._refuse(_FROM if self._lens[_FROM] else _CHAT)
+        return found
 
-    @micropython.native
+    def _refuse(self, slot):
+        self.refused_len = self._lens[slot]
+        copy(self.refused_id, 0, self._ids, slot * _DIGITS, self.refused_len)
+
+    def _is(self, slot, word):
+        """Whether one of the ids is ``word``."""
+        n = self._lens[slot]
+        return n == len(word) and same(self._ids, slot * _DIGITS, word, 0, n)
+
     def _command(self):
         """The number of the command in the text, 0 if it is none, -1 if it is for another bot."""
-        buf, at = self._buf, self._off + TEXT
+        at = self._off + TEXT
         end = at + self._text_len
-        if at == end or buf[at] != 0x2F or self._flags & ODD:
+        if at == end or self._buf[at] != 0x2F or self._flags & ODD:
             return 0
-        stop = at + 1
-        while stop < end and buf[stop] > 0x20 and buf[stop] != 0x40:
+        at += 1
+        stop = at
+        while stop < end and self._buf[stop] > 0x20 and self._buf[stop] != 0x40:
             stop += 1
-        if stop < end and buf[stop] == 0x40:
-            known = self.bot.username_len or self._flags & GROUP
-            if known and not self._named(stop + 1, end):
-                return -1
+        if stop < end and self._buf[stop] == 0x40:
+            if self.bot.username_len or self._flags & GROUP:
+                if not self._named(stop + 1, end):
+                    return -1
             self._meant |= _NAMED
-        for number in range(1, len(_COMMANDS)):
-            word = _COMMANDS[number]
-            if len(word) == stop - at - 1 and octets.same(buf, at + 1, word, 0, len(word)):
-                return number
-        return 0
+        stop -= at
+        return find(_COMMANDS, _LENGTHS, _WIDTH, self._buf, at, stop) + 1
 
     def _for_me(self):
         """Whether a group's message that is no command means the bot."""
         buf, at = self._buf, self._off + TEXT
         end = at + self._text_len
+        if self._is(_REPLY, self.bot.name):
+            self._meant |= _REPLIED
         if self._meant == _REPLIED or self._meant & _NAMED:
             return True
         start = at
@@ -481,7 +471,7 @@ class Updates:
         """
         self._broken += 1
         self._limit = 1
-        if self._broken > 1 and self._id_len and self._confirming:
+        if self._broken > 1 and self._lens[_ID] and self._confirming:
             self.dropped += 1
             self._confirm()
             self._broken = 0
@@ -504,7 +494,7 @@ def argument(buf, off, size):
 
 def mark_at(buf, record):
     """16 bits that tell the record's update from those around it."""
-    return octets.crc16(buf, record + _UPDATE, buf[record + 4], 0xFFFF)
+    return crc16(buf, record + _UPDATE, buf[record + 4], 0xFFFF)
 
 
 def minute_at(buf, record):

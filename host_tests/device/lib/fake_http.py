@@ -1,7 +1,7 @@
 """What a Model needs of net.http.Http, with answers that are given beforehand."""
 
 from thimble.core.errors import NetError
-from thimble.core.escape import escape, escaped_len
+from thimble.core.octets import escape
 from array import array
 
 
@@ -22,9 +22,10 @@ class Writer:
         self.text += b"%d" % n
 
     def json(self, buf, off, end):
-        out = bytearray(escaped_len(buf, off, end))
-        escape(out, buf, array("i", (off, end, 0, len(out))))
-        self.text += bytes(out)
+        out = bytearray(6 * (end - off))
+        state = array("i", (off, end, 0, len(out)))
+        escape(out, buf, state)
+        self.text += bytes(out[: state[2]])
 
 
 class Http:
