@@ -12,6 +12,7 @@ messages, with the most live bytes seen, the bytes that the code took, the segme
 last message the blocks of the connections that the heap had no room for.
 """
 
+import gc
 import os
 
 from gauge import Gauge
