@@ -22,37 +22,38 @@ class Memory:
     settings  the configuration's section ``memory``
     sizes     the board's profile
     held      bytes that the connections will take once they are open
+    overlays  bytes that code takes which comes and goes; the reserve is there for it, too
 
     ``chats``, ``segments``, ``pressure``; ``heap_low``, the fewest bytes free after a collection;
     ``compactions``, how often a conversation was compacted.
     """
 
-    def __init__(self, settings, sizes, held):
+    def __init__(self, settings, sizes, held, overlays):
         self.pressure = Pressure(settings.elevated, settings.critical)
         self._elevated = settings.elevated
         self.compactions = 0
         self.segments = segments = Segments(sizes.segment, sizes.segments_max, 0)
         self.chats = Chats(segments, sizes.slots)
-        self._reserve = sizes.reserve
+        self._reserve = reserve = sizes.reserve + overlays
         gc.collect()
         # Held while the segments are made: what comes and goes needs room in one piece.
         try:
-            reserve = bytearray(sizes.reserve)
+            room = bytearray(reserve)
         except MemoryError:
-            reserve = None
+            room = None
         free, used = gc.mem_free() - held, gc.mem_alloc() + held
         whole = free + used
         self._budget = min(settings.budget_kb * 1024 or whole, whole)
-        spare = min(free, self._budget - used) if reserve else 0
+        spare = min(free, self._budget - used) if room else 0
         segments.regrow(min(sizes.segments_max, max(spare, 0) // (sizes.segment + 16)))
-        del reserve
+        del room
         gc.collect()
         segments.regrow(sizes.segments_min - segments.count)
         segments.share = sizes.segment * max(2, segments.count // 4)
         self._most = segments.count
         self._floor = gc.mem_alloc() + held
         # A budget under what is needed anyhow would be a pressure that nothing can relieve.
-        self._budget = max(self._budget, min(self._floor + sizes.reserve, whole))
+        self._budget = max(self._budget, min(self._floor + reserve, whole))
         self.heap_low = gc.mem_free()
 
     def collect(self):

@@ -296,8 +296,8 @@ def test_a_message_costs_five_flushes_and_few_erases():
         days = 100_000 / 100  # 100 messages a day, 100,000 erases a block
         print("years if all 212 blocks wore alike: %.0f" % (days * 212 / each / 365))
         print("with %d blocks never rewritten, the worst: %.0f" % (used, days / worst / 365))
-        assert 5 <= flushes < 5.2 and each < 1.5
-        assert worst < 5 / (212 - used), "the free blocks wear evenly, what names them some more"
+        assert 5 <= flushes < 5.5 and each < 1.8
+        assert worst < 6 / (212 - used), "the free blocks wear evenly, what names them some more"
 
 
 def test_a_rewriting_that_runs_out_of_memory_costs_nothing():

@@ -894,7 +894,7 @@ def cost_of_loading(sessions, key):
 def test_loading_from_files_that_are_open_allocates_nothing_and_nothing_stays():
     sessions = fresh()
     for i in range(900):
-        exchange(sessions, b"%d" % (i % 90), text_of(200), text_of(200))
+        exchange(sessions, b"%d" % (i % 50), text_of(200), text_of(200))
     assert sessions.files == 6
     cost_of_loading(sessions, b"7")
     cost = cost_of_loading(sessions, b"7")

@@ -24,7 +24,7 @@ which is written anew each time. It belongs to the file of its generation:
 
      0  the generation
      1  bytes of records
-     2  the records, at most 118 bytes; those of a message that is done are DONE alone
+     2  the records, at most 118 bytes
 
 They count as if they stood behind the file's own. When no more fit they are appended to it; if the
 power goes before there are others, they are read twice, which changes nothing.
@@ -393,40 +393,20 @@ class Journal:
             number = box[record + _NUMBER] | box[record + _NUMBER + 1] << 8
             if not number:
                 return True
-        if kind == _DONE:
-            self._strike(number)
         file = None
         if kind == _RECEIVED or kind == _OFFSET:
             file = self._file
             self._loose = True
         elif self._fill + _HEADER + n > _ROOM - _TOP and not self._spill():
             return False
-        try:
-            self._put(file, kind, number, buf, off, n)
-        except OSError as error:
-            return self._fail(error.errno)
+        error = self._put(file, kind, number, buf, off, n)
+        if error:
+            return self._fail(error)
         if kind == _RECEIVED:
             self._count = number
             self._name(record, number)
         self._dead |= kind >= _DONE  # a rewriting would make room
         return True
-
-    @micropython.native
-    def _strike(self, number):
-        """Takes out of the tail what it says about a message."""
-        tail = self._tail
-        at = _TOP
-        end = at + self._fill
-        while at < end:
-            n = _HEADER + tail[at + 3]
-            if tail[at + 1] | tail[at + 2] << 8 == number:
-                end -= n
-                octets.copy(tail, at, tail, at + n, end - at)
-            else:
-                at += n
-        end -= _TOP
-        self._size -= self._fill - end
-        self._fill = end
 
     @micropython.native
     def _put(self, file, kind, number, buf, off, n):
@@ -439,33 +419,35 @@ class Journal:
         crc = octets.crc16(buf, off, n, octets.crc16(head, 0, 5, 0xFFFF))
         head[5] = crc & 255
         head[6] = crc >> 8
-        if file is None:
-            end = _TOP + self._fill
-            octets.copy(self._tail, end, head, 0, _HEADER)
-            octets.copy(self._tail, end + _HEADER, buf, off, n)
-            self._fill += _HEADER + n
-            self._fresh = True
-        else:
-            file.write(head, _HEADER)
-            file.write(buf, off, n)
-        self._size += _HEADER + n
-        self.bytes += _HEADER + n
+        number = _HEADER + n
+        self._size += number
+        self.bytes += number
+        if file is not None:
+            return put(file, head, 0, _HEADER) or put(file, buf, off, n)
+        end = _TOP + self._fill
+        octets.copy(self._tail, end, head, 0, _HEADER)
+        octets.copy(self._tail, end + _HEADER, buf, off, n)
+        self._fill += number
+        self._fresh = True
+        return 0
 
     def rewrite(self):
         """Makes the file anew from what is live; False if it could not be, and the old one is."""
         buf, ring = self._buf, self._ring
-        count = self._size = 0
+        count = error = self._size = 0
         try:
             if self._doubt:
                 self._file = open(self._path, "a+b")
             generation = (self._generation + 1) & 7
             with open(self._aside, "wb") as new:
-                self._put(new, _BOT, generation, self._bot, 0, len(self._bot))
+                error = self._put(new, _BOT, generation, self._bot, 0, len(self._bot)) or error
                 at = ring.first()
                 while at >= 0:
                     if ring.buf[at + _NUMBER] or ring.buf[at + _NUMBER + 1]:
                         count += 1
-                        self._put(new, _RECEIVED, count, ring.buf, at, ring.size(at))
+                        error = (
+                            self._put(new, _RECEIVED, count, ring.buf, at, ring.size(at)) or error
+                        )
                     at = ring.after(at)
                 for source in self._both():
                     self._source = source
@@ -473,9 +455,11 @@ class Journal:
                     while kind:
                         rank = kind == _ANSWERING and self._rank(buf[1] | buf[2] << 8)
                         if rank:
-                            self._put(new, kind, rank, buf, _HEADER, buf[3])
+                            error = self._put(new, kind, rank, buf, _HEADER, buf[3]) or error
                         kind = self._read(False)
-                self._put(new, _OFFSET, 0, buf, _KEPT + 1, buf[_KEPT])
+                error = self._put(new, _OFFSET, 0, buf, _KEPT + 1, buf[_KEPT]) or error
+            if error:
+                return self._fail(error)
             self._file.close()
             os.rename(self._aside, self._path)
             self._generation = generation

@@ -61,7 +61,7 @@ _TURNS = const(40)  # that one load or history gives at most
 _SLOTS = const(41)
 _PLACE = const(123)  # 3 * _SLOTS: where the summary's slot stands
 
-_PLACES = const(96)  # sessions in the index
+_PLACES = const(56)  # sessions in the index
 _NAME, _FILE, _AT, _SIZE = const(-8), const(-7), const(-6), const(-5)  # of its last entry
 _NUMBER = const(0x7FFF)  # the bits of a file's number
 _HEAD = const(0x8000)  # it is a summary, or one is before it
@@ -543,7 +543,8 @@ class Sessions:
     def _trace(self, conversation, share, limit):
         """Finds what _find() does and load() may give, going back from turn to turn.
 
-        False if a place is not known, or not what it should be: then only _find() can.
+        False if a place is not known or not what it should be, or question and answer do not take
+        turns: then only _find() can.
         """
         index, turns = self._index, self._turns
         key, n = conversation.key, conversation.key_len
@@ -558,7 +559,7 @@ class Sessions:
         self._base = self._first
         self.mark = -1
         self._high = low = _TURNS
-        role = seen = kept = -1
+        seen = -1
         left = _NUMBER  # turns that a summary leaves
         while size and number >= self._first and left:
             if (not low or limit < 0) and (turns[_PLACE + 2] or not back & 128):
@@ -574,14 +575,14 @@ class Sessions:
             slot = -1
             if role == SUMMARY:
                 left = min(left, keep)
-                seen = -1
                 if not turns[_PLACE + 2]:
                     slot = _PLACE
-            elif role != seen:
+            elif role == seen:
+                return False
+            else:
                 seen = role
-                left -= left < _NUMBER
-                if role != kept and low and limit >= 0:
-                    kept = role
+                left -= 1
+                if low and limit >= 0:
                     low -= 1
                     slot = low * 3
                     limit -= min(size, share)
