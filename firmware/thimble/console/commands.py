@@ -11,7 +11,7 @@ from thimble.telegram import updates
 
 # What /help says; its lines are what Telegram's menu shows as well.
 _HELP = const(
-    b"Write a message, and the model answers. Besides:\n"
+    b"Write a message, and the model answers. The owner restarts me by /reboot. Besides:\n"
     b"/new begins a new conversation\n"
     b"/stop stops the answer that is being written\n"
     b"/retry asks the last question again\n"
@@ -20,7 +20,6 @@ _HELP = const(
     b"/forget deletes all that was said here, for good\n"
     b"/model shows which model answers; the owner sets it with /model NAME\n"
     b"/status shows how the relay is\n"
-    b"/reboot restarts the relay, for the owner\n"
     b"/help shows this"
 )
 _ENTRY = const(b'{"command":"%s","description":"%s"}')
