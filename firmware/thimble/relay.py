@@ -156,9 +156,9 @@ class Relay:
         self._looked = self.started
         self._due = self._strained = 0  # compaction, what relieve() leaves to be done
         self._exchange = None
-        overlay.warm_up()
+        overlays = overlay.warm_up()
         held = 2 * sum(sizes.room) if board.room_inverted else 0
-        self.memory = Memory(config.memory, sizes, held)
+        self.memory = Memory(config.memory, sizes, held, overlays)
         self._exchange = Exchange(self)
 
     # The loop.
