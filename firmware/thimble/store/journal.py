@@ -145,6 +145,7 @@ class Journal:
             if self._fill:
                 self._source = self._both()[1]
                 self._recall(self._fill)
+            self._source = None
             if not size or size != end:
                 self.rewrite()
         except OSError as error:
@@ -358,6 +359,7 @@ class Journal:
                             n = buf[3] - 1
                             octets.copy(out, 0, buf, _HEADER + 1, n)
                     kind = self._read(False)
+            self._source = None  # it may be the tail's, which would stay in the heap
         return n
 
     def done(self, record):
@@ -464,6 +466,7 @@ class Journal:
             os.rename(self._aside, self._path)
             self._generation = generation
             self._fill = 0
+            self._source = None
             self._count = self._rank(0)
             self._file = None
             gc.collect()  # where the two were there is room for this one
