@@ -72,6 +72,7 @@ def run():
             board.restart(_SAFE_MODE)
         from thimble.relay import Relay
 
+        gc.threshold(-1)
         relay = Relay(settings, board, buffers, tls)
         relay.crashes, relay.tell = found
         relay.run()

@@ -6,7 +6,6 @@ Telegram sends, edits and polls in turn. While the model is out of reach the mes
 journal and in the inbox, and all else goes on.
 """
 
-import gc
 import os
 import time
 
@@ -19,11 +18,22 @@ from thimble.core.backoff import Backoff
 from thimble.core.conversation import ASSISTANT, USER
 from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.pressure import CRITICAL, ELEVATED
+from thimble.core.ring import Ring
 from thimble.exchange import Exchange
 from thimble.keepers import watch
+from thimble.log import Log
 from thimble.memory import Memory
+from thimble.model import request as model
+from thimble.net.dns import Resolver
+from thimble.net.http import Http
+from thimble.net.link import Link
+from thimble.net.room import Room
+from thimble.store.journal import Journal
+from thimble.store.sessions import Sessions
 from thimble.telegram import updates
-from thimble.telegram.reply import Gone
+from thimble.telegram.bot import Bot
+from thimble.telegram.limits import Limits
+from thimble.telegram.reply import Gone, Reply
 
 _SLICE_MS = const(250)
 _LONG_POLL_S = const(50)
@@ -64,23 +74,63 @@ class Relay:
     """
 
     def __init__(self, config, board, buffers, tls):
+        sizes = board.profile
         self.config = config
         self.board = board
         self.started = now = time.ticks_ms()
-        overlay.call("wiring", "wire", self, buffers, tls)
-        gc.threshold(-1)  # the code is loaded
-        # Bound once: each look-up of a method for its own sake makes an object.
-        self._get_updates = self.updates.poll
-        self._attempt = self._carry_out
-        self.watch = watch.Watch(board.feed, now, restarts=max(0, board.mark - _DEAF))
+        deaf = max(0, board.mark - _DEAF)
+        self.watch = watch.Watch(board.feed, now, restarts=deaf)
         self._silent = False  # the connections are to be made anew
+        self.log = Log(buffers.log)
+        self.log.secrets = config.secrets
+        self.wifi = None
+        if board.wlan is not None:
+            from thimble.net.wifi import Wifi
+
+            self.wifi = Wifi(board, config.wifi, self.log)
+        rooms = Room(sizes.room, board.room_inverted), Room(sizes.room, board.room_inverted)
+        self.inbox = Ring(buffers.inbox, updates.RECORD)
+        self.asides = Ring(buffers.asides, updates.ASIDE)
+        # Bound once: each look-up of a method for its own sake makes an object.
+        self._tick = self.tick
+        self._pause = self.pause
+        self._attempt = self._carry_out
+
+        secure, host, port, path = config.telegram.endpoint
+        resolver = Resolver(self._tick, board.servers)
+        self.telegram_link = Link(resolver, self._tick, tls, rooms[0])
+        self.model_link = Link(resolver, self._tick, tls, rooms[1])
+        self.resolver = resolver
+        http = Http(self.telegram_link, buffers.telegram_in, buffers.telegram_out)
+        http.origin(host, port, secure)
+        self.bot = Bot(http, config.telegram.token, path, updates.PATHS)
+        allow = [b"%d" % number for number in config.telegram.allow]
+        self.journal = journal = Journal(board.flash + "/journal", sizes.journal, buffers.notes)
+        self.updates = updates.Updates(self.bot, self.inbox, self.asides, allow, journal)
+        self._get_updates = self.updates.poll
+        self.sessions = Sessions(
+            board.flash + "/turns",
+            buffers.turns,
+            sizes.files,
+            sizes.file_bytes,
+            keep_days=config.memory.keep_days,
+        )
+        limits = Limits(sizes.slots + 16)
+        parts = config.telegram.max_parts
+        self.reply = Reply(self.bot, limits, buffers.reply, parts, self._pause, journal)
+        # A short answer to a command, while another answer is being written.
+        self.aside = Reply(self.bot, limits, buffers.words, 1, self._pause)
+        http = Http(self.model_link, buffers.model_in, buffers.model_out)
+        self.model = model.Model(http, config.model, buffers.delta)
+        self.reply.log = self.aside.log = self.model.log = self.log
         self._backoff = Backoff()
         self._outage = Backoff(5000)  # of the model
         self._model_at = None  # when it is tried again
         self.greeted = False
         self._refusals = 0
         self._refused = ""
-        self._poll_at = self._poll_from = self._used_at = self._looked = now
+        self._poll_at = self._poll_from = self.started
+        self._used_at = self.started
         self._stopping = False
         # Of the record that is being answered: how often the model may be tried, and whether the
         # record need not be seen to again.
@@ -91,16 +141,24 @@ class Relay:
         # the first of those was.
         self.tell = ""
         self.crashes = self.faults = 0
-        self.fault_at = now
+        self.fault_at = self.started
         self._proving = True  # that this boot is good
         self.rebooting = False
+        self.rates = None
+        bounds = config.limits
+        if bounds.per_user_hour or bounds.calls_per_day:
+            from thimble.telegram.rates import Rates
+
+            self.rates = Rates(bounds.per_user_hour, bounds.calls_per_day, now)
+            self.updates.rates = self.rates
         self.minute = 0  # since 1970; 0 while the clock is not set
         self._cleaned = 0
+        self._looked = self.started
         self._due = self._strained = 0  # compaction, what relieve() leaves to be done
         self._exchange = None
         overlay.warm_up()
-        held = 2 * sum(board.profile.room) if board.room_inverted else 0
-        self.memory = Memory(config.memory, board.profile, held)
+        held = 2 * sum(sizes.room) if board.room_inverted else 0
+        self.memory = Memory(config.memory, sizes, held)
         self._exchange = Exchange(self)
 
     # The loop.

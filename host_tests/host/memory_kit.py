@@ -206,6 +206,7 @@ class Handled(Relay):
 def main():
     board = _booted[1]
     try:
+        gc.threshold(-1)
         relay = Handled(*_booted)
         relay.run()
     except KeyboardInterrupt:

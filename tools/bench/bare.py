@@ -5,7 +5,7 @@ What the instructions from the relay's start to its first getUpdates are compare
 
 import os
 
-from thimble import config, relay, wiring  # noqa: F401
+from thimble import config, relay  # noqa: F401
 from thimble.net import roots
 from thimble.net.dns import Resolver
 from thimble.net.http import Http

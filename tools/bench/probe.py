@@ -11,6 +11,7 @@ messages, with the most live bytes seen, the bytes that the code took, the segme
 last message the blocks of the connections that the heap had no room for.
 """
 
+import gc
 import os
 
 from gauge import Gauge
@@ -28,10 +29,8 @@ if os.getenv("PROBE_SEGMENTS"):
 _gauge.tell("buffers")
 _base = _gauge.sample()
 
-import thimble.wiring  # noqa: E402, loads what the relay is made of
 from thimble.relay import Relay  # noqa: E402
 
-thimble.overlay.unload("wiring")
 _gauge.extra["code"] = _gauge.sample() - _base
 _ledger = None
 if os.getenv("PROBE_LEDGER") == "1":
@@ -77,6 +76,7 @@ class Probe(Relay):
 
 
 def main():
+    gc.threshold(-1)
     relay = Probe(*_booted)
     if os.getenv("PROBE_FREE") == "1":
         relay.reply.limits = relay.aside.limits = Free()

@@ -4,6 +4,7 @@ In place of `thimble.run()`. Only how long it waits for the network is shorter; 
 and its backoff, are the relay's own.
 """
 
+import gc
 import os
 
 import thimble
@@ -49,6 +50,7 @@ def hasten(relay):
 
 def main():
     relay = Hurried(*_parts)
+    gc.threshold(-1)
     if _HURRY > 1:
         hasten(relay)
     try:
