@@ -9,26 +9,36 @@ from thimble.core.conversation import USER
 from thimble.core.errors import ThimbleError
 from thimble.telegram import updates
 
-# What /help says; its lines are what Telegram's menu shows as well.
-_HELP = const(
-    b"Write a message, and the model answers. The owner restarts me by /reboot. Besides:\n"
-    b"/new begins a new conversation\n"
-    b"/stop stops the answer that is being written\n"
-    b"/retry asks the last question again\n"
-    b"/more goes on with an answer that was cut\n"
-    b"/history sends the last messages again\n"
-    b"/forget deletes all that was said here, for good\n"
-    b"/model shows which model answers; the owner sets it with /model NAME\n"
-    b"/status shows how the relay is\n"
-    b"/help shows this"
+# The body of setMyCommands: what Telegram's menu shows.
+_MENU = const(
+    b'"commands":['
+    b'{"command":"new","description":"Begin a new conversation"},'
+    b'{"command":"stop","description":"Stop the answer"},'
+    b'{"command":"retry","description":"Ask the last question again"},'
+    b'{"command":"more","description":"Go on with the answer"},'
+    b'{"command":"history","description":"Send the last messages again"},'
+    b'{"command":"forget","description":"Delete all that was said here"},'
+    b'{"command":"model","description":"Show or set the model"},'
+    b'{"command":"status","description":"How the relay is"},'
+    b'{"command":"help","description":"What the commands do"}]'
 )
-_ENTRY = const(b'{"command":"%s","description":"%s"}')
 _TURNS = const(10)  # of /history
 _WORDS = {
     updates.START: (
         b"Hello! Write something, and a language model answers. /help shows the commands."
     ),
-    updates.HELP: _HELP,
+    updates.HELP: (
+        b"Write a message, and the model answers. Besides:\n"
+        b"/new begins a new conversation\n"
+        b"/stop stops the answer that is being written\n"
+        b"/retry asks the last question again\n"
+        b"/more goes on with an answer that was cut\n"
+        b"/history sends the last messages again\n"
+        b"/forget deletes all that was said here, for good\n"
+        b"/model shows which model answers; the owner sets it with /model NAME\n"
+        b"/status shows how the relay is\n"
+        b"/reboot restarts the relay, for the owner"
+    ),
     updates.STOP: b"Nothing is being written here.",
     updates.NEW: b"A new conversation begins.",
     updates.HISTORY: b"There is nothing in the archive.",
@@ -45,8 +55,7 @@ _WORDS = {
 
 def set_menu(bot):
     """Tells Telegram what the menu of commands shows."""
-    entries = [line.split(b" ", 1) for line in _HELP.split(b"\n/")[1:]]
-    bot.set_my_commands(b'"commands":[' + b",".join([_ENTRY % tuple(e) for e in entries]) + b"]")
+    bot.set_my_commands(_MENU)
 
 
 def answer(relay, ring, off):
