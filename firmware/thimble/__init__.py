@@ -31,9 +31,8 @@ def boot(board=None):
     """
     # Collected often while code is loaded, what lives long lies close together.
     gc.threshold(_LOADING_BYTES)
-    from thimble import config, overlay
+    from thimble import config, overlay, profile
     from thimble.net import roots
-    from thimble.profile import Buffers
 
     board = board or port()
     settings = config.ready(board.config_path)
@@ -46,7 +45,7 @@ def boot(board=None):
     tls = roots.context(hosts, board.roots, settings.tls.ca) if hosts else None
     overlay.unload("config", "net.url", "net.roots")
     gc.collect()
-    buffers = Buffers(board.profile)
+    buffers = profile.buffers(board.profile)
     overlay.unload("profile")
     return settings, board, buffers, tls
 

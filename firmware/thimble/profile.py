@@ -95,25 +95,29 @@ class Unix(Profile):
 
 
 class Buffers:
-    """The buffers of a profile, the largest first.
+    """The buffers of a profile. Without methods, so that it holds nothing of this module."""
+
+
+def buffers(sizes):
+    """The Buffers of the profile ``sizes``, the largest made first.
 
     Made before the rest of the code is loaded: nothing in the heap ever moves, and what loading
     leaves behind would lie between them.
     """
-
-    def __init__(self, sizes):
-        self.inbox = bytearray(sizes.inbox)
-        self.reply = bytearray(sizes.reply)
-        self.telegram_in = bytearray(sizes.telegram_in)
-        self.model_in = bytearray(sizes.model_in)
-        self.asides = bytearray(sizes.asides)
-        self.model_out = bytearray(sizes.model_out)
-        self.log = bytearray(sizes.log)
-        self.words = bytearray(sizes.words)
-        self.telegram_out = bytearray(sizes.telegram_out)
-        self.delta = bytearray(sizes.delta)
-        self.turns = bytearray(sizes.turns)
-        self.notes = bytearray(sizes.notes)
+    made = Buffers()
+    made.inbox = bytearray(sizes.inbox)
+    made.reply = bytearray(sizes.reply)
+    made.telegram_in = bytearray(sizes.telegram_in)
+    made.model_in = bytearray(sizes.model_in)
+    made.asides = bytearray(sizes.asides)
+    made.model_out = bytearray(sizes.model_out)
+    made.log = bytearray(sizes.log)
+    made.words = bytearray(sizes.words)
+    made.telegram_out = bytearray(sizes.telegram_out)
+    made.delta = bytearray(sizes.delta)
+    made.turns = bytearray(sizes.turns)
+    made.notes = bytearray(sizes.notes)
+    return made
 
 
 def named(name):
