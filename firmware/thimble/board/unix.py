@@ -14,9 +14,9 @@ import micropython
 from micropython import const, kbd_intr
 
 import vfs
-from thimble import profile
 from thimble.board.led import Led
 from thimble.board.line import Line
+from thimble.profile import named
 
 _BLOCK = const(4096)
 _SYNC = const(3)  # of ioctl's numbers
@@ -107,7 +107,7 @@ class Board:
     memory_size = 2046
 
     def __init__(self):
-        self.profile = profile.named(os.getenv("THIMBLE_PROFILE") or "unix")
+        self.profile = named(os.getenv("THIMBLE_PROFILE") or "unix")
         self.config_path = os.getenv("THIMBLE_CONFIG") or "thimble.json"
         self.servers = (os.getenv("THIMBLE_DNS") or "").split() or None
         self.roots = sys.path[0] + "/roots"
