@@ -4,7 +4,7 @@
 
 faults  the table of faults; ``chaos.json`` and ``chaos.png`` in ``build/bench``
 storm   kills at moments uniform over busy time (500 messages, 200 kills); ``storm.json``
-soak    faults in 1 % of the messages, and kills (10,000 messages, 20 kills); ``soak.json``
+soak    faults in 1 % of the messages, and kills (10,000 messages, 20 kills); ``chaos_soak.json``
 
 Prints tables. Exits with 1 if anything is not as it should be.
 """
@@ -52,7 +52,7 @@ def killed(options) -> int:
 def soaked(options) -> int:
     """Faults and kills; 1 if a message was lost, out of order, or doubled without a reason."""
     sizes = options.relays or 4, options.messages or 10_000, options.kills or 20
-    return _told("soak", soak.run(*sizes, options.seed))
+    return _told("chaos_soak", soak.run(*sizes, options.seed))
 
 
 def _told(name: str, tally: storm.Tally) -> int:
