@@ -14,6 +14,7 @@ CASES = {
     "updates": 2000,
     "config": 4000,
     "model": 3000,
+    "journal": 2000,
     "console": 100,
 }
 
@@ -42,6 +43,7 @@ def test_the_same_seed_makes_the_same_cases():
         ("dns", bytes([1]) + b"q" + b"message", "found 6.6.6.6"),
         ("updates", b'\0{"ok":true,"result":[]}', "taken 0 | 1:42:2:0:78 | "),
         ("config", b"{", "model.name="),
+        ("journal", b"\0", "8 | "),
     ],
 )
 def test_a_wrong_outcome_is_found(name, case, outcome):

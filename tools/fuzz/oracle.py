@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import json
 import re
@@ -297,3 +298,48 @@ def shown(dialect: int, body: bytes) -> list[str]:
             text += "".join(part.get("text") or "" for part in one.get("content") or [])
     plain = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
     return [plain.strip()]
+
+
+def journal_records(data: bytes, first: bool, last: int):
+    """The journal's records at the beginning of ``data`` that are whole, up to the first that is
+    not, or is about a message that never came: (kind, number, payload). ``first``: they begin the
+    file; ``last``: the number of the last message until then."""
+    at = 0
+    while at + 7 <= len(data):
+        kind, size = data[at], int.from_bytes(data[at + 3 : at + 5], "little")
+        number, payload = int.from_bytes(data[at + 1 : at + 3], "little"), data[at + 7 :][:size]
+        crc = binascii.crc_hqx(data[at : at + 5] + payload, 0xFFFF)
+        if len(payload) < size or crc != int.from_bytes(data[at + 5 : at + 7], "little"):
+            return
+        if not 1 <= kind <= 6 or (size < 68 if kind == 2 else size > 21) or number >= 720:
+            return
+        if (kind == 1) != (first and not at) or (kind > 2 and number > last):
+            return
+        last = number if kind == 2 else last
+        yield kind, number, payload
+        at += 7 + size
+
+
+def journal(tail: bytes, data: bytes, bot: bytes) -> str:
+    """What a journal's tail and file say: the offset, and of each message that waits its update's
+    id, its state and its text."""
+    records = list(journal_records(data, True, 0))
+    if not records or records[0][2] != bot:
+        return " | "
+    if len(tail) > 1 and tail[0] == records[0][1]:
+        last = max((number for kind, number, _ in records if kind == 2), default=0)
+        records += journal_records(tail[2:][: tail[1]], False, last)
+    waiting, offset = {}, b""
+    for kind, number, payload in records:
+        if kind == 2:
+            name = payload[48 : 48 + payload[4]]
+            waiting[number] = [name.decode(), payload[5], payload[68:].hex()]
+            offset = b"%d" % (int(name) + 1)
+        elif kind == 3 and number in waiting:
+            waiting[number][1] = payload[0]
+        elif kind == 5:
+            waiting.pop(number, None)
+        elif kind == 6:
+            offset = payload
+    said = " ".join(":".join(map(str, one)) for one in waiting.values())
+    return f"{offset.decode()} | {said}"

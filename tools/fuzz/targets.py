@@ -5,6 +5,7 @@ A new one is a class here, entered in TARGETS, and ``device/fuzz_NAME.py`` with 
 
 from __future__ import annotations
 
+import binascii
 import functools
 import json
 import re
@@ -386,6 +387,52 @@ class Model(Target):
         return None
 
 
+class Journal(Target):
+    """What whole records say is found again, whatever stands behind them."""
+
+    BOT = b"123456789"
+
+    def case(self, rng):
+        generation = rng.randrange(8)
+        records, offset = [(1, generation, self.BOT)], rng.choice([5, 999, 10**9])
+        count = rng.randrange(8)
+        for number in range(1, count + 1):
+            name = b"%d" % offset
+            offset += 1
+            record = bytearray(rng.randbytes(68 + rng.choice([0, 9, 80, 300])))
+            record[4:6] = len(name), rng.randrange(4)
+            record[46:48] = 0, 0
+            record[48 : 48 + len(name)] = name
+            records.append((2, number, bytes(record)))
+        more = []
+        for _ in range(rng.randrange(8) if count else 0):
+            kind = rng.choice([3, 3, 4, 5])
+            payload = {3: bytes([rng.randrange(256)]), 4: b"\0" + b"77", 5: b""}[kind]
+            more.append((kind, rng.randint(1, count), payload))
+        split = rng.randint(0, len(more))
+        if rng.random() < 0.3:  # never beside
+            more.insert(split, (6, 0, b"%d" % offset))
+            split += 1
+        data = b"".join(self._record(*one) for one in records + more[:split])
+        beside = b"".join(self._record(*one) for one in more[split:])[:118]
+        tail = bytes([generation if rng.random() < 0.8 else rng.randrange(8), len(beside)])
+        tail += beside
+        if rng.random() < 0.5:
+            data = damage(rng, data)
+        if rng.random() < 0.3:
+            tail = damage(rng, tail)[:120]
+        return bytes([len(tail)]) + tail + data
+
+    @staticmethod
+    def _record(kind, number, payload):
+        head = bytes([kind]) + number.to_bytes(2, "little") + len(payload).to_bytes(2, "little")
+        return head + binascii.crc_hqx(head + payload, 0xFFFF).to_bytes(2, "little") + payload
+
+    def judge(self, case, outcome):
+        expected = oracle.journal(case[1 : 1 + case[0]], case[1 + case[0] :], self.BOT)
+        return None if outcome == expected else f"found {outcome!r}, not {expected!r}"
+
+
 TARGETS: dict[str, Target] = {
     "scan": Scan(),
     "sse": Sse(),
@@ -394,4 +441,5 @@ TARGETS: dict[str, Target] = {
     "updates": Updates(),
     "config": Config(),
     "model": Model(),
+    "journal": Journal(),
 }

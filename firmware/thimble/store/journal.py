@@ -133,20 +133,20 @@ class Journal:
             self._fill = min(tail[1], _ROOM - _TOP)
             both = self._both()
             self._source = both[0]
-            self._survey(end)
+            whole = self._survey(end)
             size = self._size
             if not size or tail[0] != self._generation:
                 self._fill = 0
             if self._fill:
                 self._source = both[1]
-                self._survey(size + self._fill)
+                whole = self._survey(size + self._fill) and whole
             self._source = self._both()[0]
             self._recall(size)
             if self._fill:
                 self._source = self._both()[1]
-                self._recall(self._fill)
+                self._recall(self._size - size)
             self._source = None
-            if not size or size != end:
+            if not size or not whole:
                 self.rewrite()
         except OSError as error:
             self._fail(error.errno)
@@ -168,7 +168,7 @@ class Journal:
         return self._file, io.BytesIO(memoryview(self._tail)[_TOP : _TOP + self._fill])
 
     def _survey(self, end):
-        """Reads what is live, and what the offset is; ``_size`` should be ``end`` then."""
+        """Reads what is live, and what the offset is; whether ``_size`` is ``end`` then."""
         buf = self._buf
         size = self._size
         kind = self._read(False)
@@ -182,6 +182,8 @@ class Journal:
             bit = _BITS + (number >> 3)
             if bit >= len(buf) or (kind == _BOT) == (size > 0):
                 break
+            if kind != _RECEIVED and number > self._count and kind != _BOT:
+                break  # about a message that never came; the next that comes has its number
             if kind == _RECEIVED:
                 self._count = number
                 buf[bit] |= 1 << (number & 7)
@@ -197,6 +199,7 @@ class Journal:
         self._size = size
         if size != end:
             self.damaged += 1
+        return size == end
 
     def _recall(self, size):
         """Puts into the inbox what is live in so many bytes."""
@@ -441,6 +444,8 @@ class Journal:
             if self._doubt:
                 self._file = open(self._path, "a+b")
             generation = (self._generation + 1) & 7
+            if generation == self._tail[0]:  # a tail of no known file lies there
+                generation = (generation + 1) & 7
             with open(self._aside, "wb") as new:
                 error = self._put(new, _BOT, generation, self._bot, 0, len(self._bot)) or error
                 at = ring.first()
