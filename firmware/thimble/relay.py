@@ -284,6 +284,8 @@ class Relay:
         self._give_up()
         self.memory.relieve(True)
         self.resolver.clear()
+        # Should even a poll have no room, it is not to be tried all the time.
+        self._poll_from = time.ticks_add(time.ticks_ms(), self._backoff.next(0))
         try:
             self.log.fail("memory ran out")
         except MemoryError:

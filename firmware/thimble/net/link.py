@@ -116,8 +116,6 @@ class Link(io.IOBase):
                 self._wrap(host)
             self.connects += 1
             self.is_open = done = True
-        except MemoryError:
-            raise NetError("handshake", "not enough memory to connect to %s" % host)
         finally:
             if not done:
                 self.close()
@@ -290,8 +288,6 @@ class Link(io.IOBase):
                 n = self._stream.write(buf, off, end - off)
             except ValueError as error:
                 raise NetError("certificate", _reasons(str(error)))
-            except MemoryError:
-                raise NetError("handshake", "not enough memory for the TLS handshake")
             except OSError as error:
                 raise _refusal(error)
             if n is not None:
