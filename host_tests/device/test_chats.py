@@ -160,6 +160,25 @@ def test_the_larger_gives_even_if_it_was_used_last_and_a_fair_share_is_safe():
     assert turns == [6, 6, 8, 2], turns
 
 
+def test_a_budget_is_kept_while_others_speak_and_grows_back_when_they_fall_silent():
+    pool = Segments(32, 12)
+    chats = Chats(pool, 4)
+    keys = (b"one", b"two", b"three", b"four")
+    for i in range(20):
+        for key in keys:
+            exchange(chats, key, b"q%02d" % i, b"a" * 16)
+    assert [find(chats, key).segments_used for key in keys] == [3] * 4
+    assert chats.evictions == 0
+    for i in range(50):
+        exchange(chats, b"one", b"q%02d" % i, b"a" * 16)
+    assert sorted(c.segments_used for c in chats.all) == [0, 0, 0, 12]
+    for i in range(20):
+        exchange(chats, b"two", b"q%02d" % i, b"a" * 16)
+        exchange(chats, b"one", b"q%02d" % i, b"a" * 16)
+    assert [find(chats, key).segments_used for key in keys[:2]] == [6, 6]
+    intact(chats, pool)
+
+
 def test_of_two_equally_large_the_slot_does_not_matter():
     pool = Segments(32, 8)
     chats = Chats(pool, 4)

@@ -11,6 +11,8 @@ from thimble.core.octets import copy, find
 
 KEY_BYTES = const(40)
 
+_SILENT = const(8)  # messages of each of the others without one of its own
+
 
 class Chats:
     """``slots`` (two or more) conversations over a pool of segments, made now.
@@ -101,9 +103,10 @@ class Chats:
     def room(self, conversation):
         """Makes at least one segment free for ``conversation``; False if nothing at all can go.
 
-        First go the oldest exchanges of whoever holds most above a fair share, then whole
-        conversations, the least recently used first, then this one's own oldest exchanges, last
-        the middle of its open turn.
+        First go the oldest exchanges of whoever holds most above a fair share. If that is this
+        one, or nobody, a whole conversation that has fallen silent goes instead, then this one's
+        own oldest exchanges if it has its share, then whole conversations, the least recently
+        used first, last its own oldest exchanges and the middle of its open turn.
         """
         pool = self.pool
         for other in self.all:
@@ -111,11 +114,15 @@ class Chats:
         fair = max(1, pool.count // (self.active + (not conversation.turns)))
         while not pool.free:
             other = self._largest(fair)
+            if (other is None or other is conversation) and self._drop_silent(conversation):
+                continue
             if other is None:
                 break
             other.stuck = not other.drop_oldest()
             self.evictions += not other.turns
         while not pool.free:
+            if conversation.segments_used >= fair and conversation.drop_oldest():
+                continue
             other = self._oldest(conversation)
             if other is None:
                 break
@@ -153,6 +160,14 @@ class Chats:
             if found is None or other.stamp < found.stamp:
                 found = other
         return found
+
+    def _drop_silent(self, conversation):
+        """Clears the least recently used of the others if it is silent; whether it was."""
+        other = self._oldest(conversation)
+        if other is None or self._clock - other.stamp <= _SILENT * self.active:
+            return False
+        self._evict(other)
+        return True
 
     def _evict(self, conversation):
         if conversation.turns:
