@@ -15,7 +15,8 @@ from thimble.core.errors import FINAL, RETRY, TOO_LONG, ApiError, NetError, Pars
 from thimble.model import request as model
 
 _SLICE_MS = const(250)
-_LONGEST_WAIT_MS = const(60_000)
+_PATIENCE_MS = const(60_000)
+_DAY_S = const(86_400)  # ticks_ms cannot hold much more
 
 _LENGTH = b"\n\n(That was model.max_tokens; /more goes on.)"
 _CUT = b"\n\n(The answer was cut off here; /retry asks again.)"
@@ -40,6 +41,7 @@ class Exchange:
         self._chats = relay.memory.chats
         self._sessions = relay.sessions
         self._retry = Backoff()
+        self.patience_ms = _PATIENCE_MS  # for longer no one waits: the message is parked
         self.mark = 0  # of the message that is answered, see updates.mark_at
         # The exchange that runs: what run() was given; whether words came; whether the
         # conversation was halved.
@@ -109,8 +111,10 @@ class Exchange:
             return FINAL, 0
         if not isinstance(error, ApiError):
             return RETRY, self._retry.next(ticks_ms() & 255)
-        wait = max(self._retry.next(ticks_ms() & 255), error.retry_after * 1000)
-        return error.kind, min(wait, _LONGEST_WAIT_MS)
+        wait = self._relay.model_wait = min(error.retry_after, _DAY_S) * 1000
+        if wait > self.patience_ms:
+            self._tries = 0
+        return error.kind, max(self._retry.next(ticks_ms() & 255), wait)
 
     def _halve(self):
         """Drops the older half of a conversation that is too long for the model, if it can."""

@@ -126,6 +126,7 @@ class Relay:
         self._backoff = Backoff()
         self._outage = Backoff(5000)  # of the model
         self._model_at = None  # when it is tried again
+        self.model_wait = 0  # milliseconds that it asked for
         self.greeted = False
         self._refusals = 0
         self._refused = ""
@@ -525,6 +526,7 @@ class Relay:
             self._say(self.reply, self.inbox, record)
         elif self._asked(record, again):
             self._model_at = None
+            self.model_wait = 0
             self._outage.reset()
         else:
             self._over = overlay.call("outage", "park", self, record)
@@ -619,7 +621,7 @@ class Relay:
 
     def retry_later(self):
         """The model is out of reach: it is left alone for a while."""
-        wait = self._outage.next(time.ticks_ms() & 255)
+        wait = max(self._outage.next(time.ticks_ms() & 255), self.model_wait)
         self._model_at = time.ticks_add(time.ticks_ms(), wait)
 
     # While an answer streams.

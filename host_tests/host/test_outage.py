@@ -1,7 +1,7 @@
 """The model is out of reach: messages wait in the journal, and all else goes on."""
 
 import pytest
-from relay_kit import Board, House
+from relay_kit import OWNER, Board, House
 
 from tools import build, runtime
 
@@ -21,6 +21,7 @@ from thimble.relay import Relay
 relay = Relay(*_booted)
 relay._outage = Backoff(500)
 relay._exchange._retry = Backoff(100)
+relay._exchange.patience_ms = 2000
 gc.threshold(-1)
 try:
     relay.run()
@@ -162,3 +163,20 @@ def test_a_message_that_waited_too_long_is_closed_with_an_apology(house, device)
     house.cloud.models.default(mode="echo")
     house.last(other, "in time", 30)
     assert house.texts(chat) == [WAITING, NO_MODEL]
+
+
+@pytest.mark.parametrize("seconds, told", [(1, False), (4, True)])
+def test_a_model_that_asks_for_patience_is_not_asked_before(house, seconds, told):
+    house.ask("before", OWNER)
+    house.cloud.clear_calls()
+    fault = house.cloud.fault("models", "chat", "flood", retry_after=seconds)
+    house.say("hello", OWNER)
+    house.wait(lambda: fault.applied)
+    if told:  # parked: all else goes on meanwhile
+        other = house.say("/help")
+        house.wait(lambda: house.texts(other), seconds - 0.5)
+    house.last(OWNER, "hello", seconds + 5)
+    first, *others = house.cloud.models.calls()
+    waited = others[0].time - (first.time + first.ms / 1000)
+    assert seconds - 0.01 <= waited < seconds + 3
+    assert (WAITING in house.texts(OWNER)) == told
