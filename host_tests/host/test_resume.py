@@ -25,6 +25,11 @@ def sent(house, chat):
     return [(message.id, bool(message.deleted)) for message in messages]
 
 
+def noted(house):
+    """Waits until the last message that was sent is on flash: until another call follows it."""
+    house.wait(lambda: house.cloud.telegram.calls()[-1].method != "sendMessage")
+
+
 def again(house, **script):
     """Kills it, and starts it with a model that says something else."""
     house.kill()
@@ -73,6 +78,7 @@ def test_an_answer_that_was_begun_goes_on_in_the_message_that_shows_it(house):
     house.cloud.models.default(text=WORDS, delay=0.5)
     chat = house.say("count")
     house.wait(lambda: "two" in "".join(house.texts(chat)))
+    noted(house)
     again(house, text="something else")
     house.last(chat, "something else")
     assert len(sent(house, chat)) == 1
@@ -84,6 +90,7 @@ def long_answer(house):
     house.cloud.models.default(length=12000, unit="long word ", deltas=40, delay=0.1)
     chat = house.say("tell")
     house.wait(lambda: len(house.texts(chat)) == 3, 20)
+    noted(house)
     return chat
 
 
@@ -163,6 +170,7 @@ def test_a_message_that_the_person_has_deleted_is_sent_anew_and_stays(house):
     house.cloud.models.default(text=WORDS, delay=0.5)
     chat = house.say("count")
     house.wait(lambda: "two" in "".join(house.texts(chat)))
+    noted(house)
     house.cloud.telegram.messages(chat)[0].deleted = 1.0
     again(house, text=WORDS, delay=0.3)
     house.last(chat, WORDS)
