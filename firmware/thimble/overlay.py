@@ -8,9 +8,9 @@ ports without a collector for it make a new mapping at every load. What is froze
 import gc
 import sys
 
-# Those that the relay calls.
 from micropython import const
 
+# Those that the relay calls.
 _OVERLAYS = const(
     (
         "start",
