@@ -11,6 +11,7 @@ The firmware is the relay as it is, started by a script that adds commands to th
     files      the names of all files there
     cold       the same connections are closed before, and addresses forgotten
     turns N    it is emptied only behind N turns
+    poor N     the next N polls find no memory
     fast       no flood limits of our own
     look       looks at the gauges now, as is done every 30 s
     later N    the clock goes N minutes on
@@ -55,7 +56,7 @@ class Handled(Relay):
         self.cold = False
         self.turns_left = self.left = 0
         self.shift = 0
-        self.ran_out = 0
+        self.ran_out = self.poor = 0
         super().__init__(*args)
         self.read_line = self.board.read_line
         self.board.read_line = self.line
@@ -82,6 +83,9 @@ class Handled(Relay):
             self.starve = int(number)
             if word == b"poll":
                 self.fill()
+            print("{}")
+        elif word == b"poor":
+            self.poor = int(number)
             print("{}")
         elif word == b"turns":
             self.turns_left = int(number)
@@ -176,6 +180,9 @@ class Handled(Relay):
         gc.enable()
 
     def _poll(self, timeout_s):
+        if self.poor:
+            self.poor -= 1
+            raise MemoryError
         super()._poll(timeout_s)
         if self.starve >= 0 and (self.inbox.count or self.asides.count):
             self.fill()

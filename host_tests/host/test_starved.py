@@ -5,6 +5,7 @@ while a message is there to be answered.
 """
 
 import os
+import time
 
 import pytest
 from memory_kit import Pressed
@@ -138,6 +139,18 @@ def test_a_compaction_without_memory_ends_nothing(tmp_path, count):
         house.wait(lambda: house.cloud.telegram.polling(), 20)
         house.ask("after", chat, timeout=20)
         house.wait(lambda: house.state()["busy"] is False)
+
+
+def test_polls_that_find_no_memory_keep_their_distance(tmp_path):
+    with Pressed(tmp_path) as house:
+        house.ask("before")
+        house.do("poor 4")
+        house.say("wakes it")  # the poll that waits is the last good one
+        house.wait(lambda: house.state()["ran_out"] == 1)
+        start = time.monotonic()
+        house.wait(lambda: house.state()["ran_out"] == 4, 20)
+        assert time.monotonic() - start > 2.5  # 0.5, 1 and 2 s between them
+        house.ask("after", timeout=20)
 
 
 @pytest.mark.parametrize("count", [0, 200])
