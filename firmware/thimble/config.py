@@ -36,6 +36,7 @@ DEFAULTS = {
         "battery_adc": "",
         "battery_ratio": 0,
         "battery_offset_mv": 0,
+        "battery_low_mv": 3400,
     },
     "telegram": {"token": "", "allow": [], "url": "https://api.telegram.org", "max_parts": 8},
     "model": {
@@ -66,6 +67,7 @@ _RANGES = {
     "max_tokens": (1, 1_000_000),
     "battery_ratio": (0, 20_000),
     "battery_offset_mv": (-500, 500),
+    "battery_low_mv": (0, 20_000),
     "patience_min": (1, 100_000),
     "budget_kb": (0, 1_000_000),
     "elevated": (1, 99),

@@ -81,6 +81,7 @@ class Relay:
         deaf = max(0, board.mark - _DEAF)
         self.watch = watch.Watch(board.feed, now, restarts=deaf)
         self._silent = False  # the connections are to be made anew
+        self._calm = led.ONLINE  # what the LED shows while all is well and nothing is to do
         self.log = Log(buffers.log)
         self.log.secrets = config.secrets
         self.wifi = None
@@ -238,6 +239,15 @@ class Relay:
         self._cleaned = self.minute
         self.sessions.clean(self.minute)
 
+    def _show(self):
+        """The LED, while Telegram can be reached."""
+        pattern = self._calm
+        if self.memory.chats.busy is not None:
+            pattern = led.THINKING
+        elif self._model_at is not None:
+            pattern = led.ERROR
+        self.board.led.show(pattern)
+
     def _tell_time(self):
         self.sessions.now = self.updates.minute = self.minute = _minute()
 
@@ -316,6 +326,7 @@ class Relay:
         if time.ticks_diff(now, self._looked) >= _LOOK_MS:
             self._looked = now
             self._tell_time()
+            self._calm = led.LOW_BATTERY if self.board.battery_low() else led.ONLINE
             if self.rates is not None:
                 self.rates.serve(now, self.calls)
             if self._exchange is not None:
@@ -372,7 +383,7 @@ class Relay:
         self._backoff.reset()
         self._poll_at = self._poll_from = time.ticks_ms()
         self.watch.polled(self._poll_at)
-        self.board.led.show(led.ONLINE if self.memory.chats.busy is None else led.THINKING)
+        self._show()
         if self.updates.refused != self._refusals:
             self._name_refused()
 
@@ -487,6 +498,7 @@ class Relay:
         if error is not None:
             self._fail(record, error)
         self.memory.chats.busy = None
+        self._show()
         if self._over:
             self.done(record)
 

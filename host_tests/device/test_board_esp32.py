@@ -9,7 +9,7 @@ from fake_board.chip import noisy
 radio = fake_board.install("esp32")
 
 from fake_board.desk import Desk, bitten_after, turn  # noqa: E402
-from thimble.board import base, led  # noqa: E402
+from thimble.board import base  # noqa: E402
 from thimble.board.esp32 import Board  # noqa: E402
 from thimble.keepers.watch import Watch  # noqa: E402
 
@@ -131,11 +131,21 @@ def test_the_battery_is_measured_through_noise_and_bursts():
             assert abs(board.battery_mv() - 2 * millivolts) <= 20
 
 
-def test_the_boards_own_led_is_a_dim_ws2812():
+def test_a_battery_is_low_under_what_the_settings_say():
+    board = power_on()
+    assert not board.battery_low()  # none is measured
+    board.configure(pins(battery_adc="4", battery_low_mv=3400))
+    chip.adc[4] = noisy(1720, 5)
+    assert not board.battery_low()
+    chip.adc[4] = noisy(1680, 5)
+    assert board.battery_low()
+    board.configure(pins(battery_adc="4", battery_low_mv=0))
+    assert not board.battery_low()
+
+
+def test_the_boards_own_led_is_a_dim_ws2812_that_is_lit_from_the_start():
     board = power_on()
     board.configure(pins())
-    board.led.show(led.STARTING)
-    board.led.serve(0)
     board.led.serve(300)
     board.close()
     assert chip.bits == [b"\x0c\x0c\x0c", b"\0\0\0"]

@@ -15,7 +15,8 @@ The firmware is the relay as it is, started by a script that adds commands to th
     fast       no flood limits of our own
     look       looks at the gauges now, as is done every 30 s
     later N    the clock goes N minutes on
-    state      a line of JSON: what memory, conversations and connections are like
+    battery N  the board has a battery of N mV, which is looked at now
+    state      a line of JSON: what memory, conversations, connections and LED are like
 """
 
 from __future__ import annotations
@@ -117,6 +118,10 @@ class Handled(Relay):
         elif word == b"fast":
             self.reply.limits = self.aside.limits = Free()
             print("{}")
+        elif word == b"battery":
+            self.board.battery_low = lambda: int(number) < 3400
+            self._looked -= 60_000
+            print("{}")
         elif word == b"look":
             if self.memory.chats.busy is None:
                 self._look(True)
@@ -151,6 +156,7 @@ class Handled(Relay):
                     "model_open": self.model_link.is_open,
                     "cached": len(self.resolver._cache),
                     "busy": memory.chats.busy is not None,
+                    "led": self.board.led._pattern,
                     "chats": chats,
                     "calls": self.calls,
                     "inbox": self.inbox.count,

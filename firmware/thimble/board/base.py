@@ -13,7 +13,7 @@ import network
 import time
 from micropython import const
 
-from thimble.board.led import Led
+from thimble.board.led import STARTING, Led
 from thimble.board.line import Line
 
 ASKED = const(1)  # somebody asked for a restart
@@ -54,7 +54,7 @@ class Base:
         self.led = Led(None)
         self._button = None  # type: machine.Pin | None
         self._adc = None  # type: machine.ADC | None
-        self._ratio = self._offset = 0
+        self._ratio = self._offset = self._low = 0
 
     def configure(self, pins):
         # type: (Any) -> None
@@ -66,6 +66,8 @@ class Base:
         led = self._pin("board.led", pins.led or self.profile.led, machine.Pin.OUT)
         kind = pins.led_kind or self.profile.led_kind
         self.led = Led(None) if led is None else self._light(led, kind)
+        self.led.show(STARTING)
+        self.led.serve(0)
         button = pins.button or self.profile.button
         self._button = self._pin("board.button", button, machine.Pin.IN, machine.Pin.PULL_UP)
         adc = pins.battery_adc or self.profile.battery_adc
@@ -76,6 +78,7 @@ class Base:
             raise ValueError("board.battery_adc: pin %s measures no volts" % adc)
         self._ratio = pins.battery_ratio or self.profile.battery_ratio
         self._offset = pins.battery_offset_mv
+        self._low = pins.battery_low_mv
 
     def _pin(self, key, text, *mode):
         # type: (str, str, int) -> machine.Pin | None
@@ -117,6 +120,12 @@ class Base:
         first = (_SAMPLES - _MIDDLE) // 2
         total = sum(samples[first : first + _MIDDLE])
         return total * self._ratio // (_MIDDLE * 10_000) + self._offset
+
+    def battery_low(self):
+        # type: () -> bool
+        """Whether a battery is measured and has less than board.battery_low_mv."""
+        millivolts = self.battery_mv()
+        return millivolts is not None and millivolts < self._low
 
     def rssi(self):
         # type: () -> int | None

@@ -160,7 +160,8 @@ class Board:
     def _none(self, _=None):
         """No pin, button, radio, battery, thermometer; the system keeps clock and network."""
 
-    configure = button = held = rssi = radio_off = battery_mv = temperature = set_clock = _none
+    configure = button = held = rssi = radio_off = temperature = set_clock = _none
+    battery_mv = battery_low = _none
 
     def rss_kb(self):
         """VmRSS of this process, in kB."""

@@ -24,6 +24,7 @@ def pins(**values):
     """The section ``board``."""
     section = Settings(led="", led_kind="", button="", battery_adc="")
     section.battery_ratio = section.battery_offset_mv = 0
+    section.battery_low_mv = 3400
     for name, value in values.items():
         setattr(section, name, value)
     return section
