@@ -4,7 +4,7 @@ A line is text for a person. Known secrets are blotted out, whoever wrote them.
 """
 
 import sys
-import time
+from time import ticks_add, ticks_diff, ticks_ms
 
 
 class Log:
@@ -12,19 +12,24 @@ class Log:
 
     def __init__(self, buf):
         self._buf = buf
-        self._start = time.ticks_ms()
+        self._at = ticks_ms()
+        self._seconds = 0  # from the start to _at
         self._len = 0
         self.secrets = ()
         self.error = ""
+
+    def seconds(self):
+        """Since the start. To be asked every few days at least: ticks_ms wraps after twelve."""
+        gone = ticks_diff(ticks_ms(), self._at) // 1000
+        self._at = ticks_add(self._at, gone * 1000)
+        self._seconds += gone
+        return self._seconds
 
     def info(self, line):
         """Adds one line."""
         for secret in self.secrets:
             line = line.replace(secret, "***")
-        line = "%8d %s\n" % (
-            time.ticks_diff(time.ticks_ms(), self._start) // 1000,
-            line.replace("\n", " "),
-        )
+        line = "%8d %s\n" % (self.seconds(), line.replace("\n", " "))
         sys.stderr.write(line)
         data = line.encode()
         if len(data) > len(self._buf):

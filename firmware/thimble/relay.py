@@ -325,6 +325,7 @@ class Relay:
             self._wake_up(step)
         if time.ticks_diff(now, self._looked) >= _LOOK_MS:
             self._looked = now
+            self.log.seconds()
             self._tell_time()
             self._calm = led.LOW_BATTERY if self.board.battery_low() else led.ONLINE
             if self.rates is not None:

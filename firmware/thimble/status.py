@@ -17,7 +17,7 @@ def gather(relay):
     return {
         "version": VERSION,
         "board": board.name,
-        "uptime_s": time.ticks_diff(time.ticks_ms(), relay.started) // 1000,
+        "uptime_s": relay.log.seconds(),
         "reset_cause": board.reset_cause,
         "heap_free": free,
         "heap_used": used,
