@@ -129,6 +129,73 @@ def test_make_firmware_hands_our_folder_to_the_ports_own_build(name):
     assert f"MICROPY_BOARD={name}" in said
 
 
+@pytest.fixture
+def tree(tmp_path):
+    """A source tree whose makefiles take BUILD as MicroPython's do, and write down what they got.
+
+    The port makes mpy-cross where there is none, in a make of its own.
+    """
+    files = {
+        "py/mkrules.cmake": "",
+        "mpy-cross/Makefile": """
+BUILD ?= build
+all:
+	test -z "$(FROZEN_MANIFEST)"
+	mkdir -p $(BUILD)
+	touch $(BUILD)/mpy-cross
+""",
+    }
+    for port, _ in BOARDS.values():
+        files[f"ports/{port}/Makefile"] = """
+all:
+	test -e ../../mpy-cross/build/mpy-cross || $(MAKE) -C ../../mpy-cross USER_C_MODULES=
+	test -e ../../mpy-cross/build/mpy-cross
+	echo "BUILD=$(BUILD) VARIANT=$(BOARD_VARIANT)"
+"""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def image(tree, folder, *words):
+    """Runs `make firmware` with its results in ``folder``; returns what it said."""
+    makefile = folder / "Makefile"
+    makefile.write_text((PROJECT / "Makefile").read_text())
+    command = ["make", "firmware", f"MPY_DIR={tree}", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_make_firmware_builds_a_fresh_trees_mpy_cross_in_its_own_place(name, tree, tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    said = image(tree, folder, f"BOARD={name}")
+    assert (tree / "mpy-cross" / "build" / "mpy-cross").exists()
+    assert f"BUILD={folder}/build/image/{name} " in said
+
+
+def test_each_variant_of_a_board_has_a_folder_of_its_own(tree, tmp_path):
+    """A variant's settings are kept there from the first build on."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    said = image(tree, folder, "BOARD=esp32_s3", "BOARD_VARIANT=SPIRAM_OCT")
+    assert f"BUILD={folder}/build/image/esp32_s3-SPIRAM_OCT VARIANT=SPIRAM_OCT" in said
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_what_was_built_from_another_tree_is_not_built_upon(same, tree, tmp_path):
+    folder = tmp_path / "work"
+    built = folder / "build" / "image" / "pico_w"
+    built.mkdir(parents=True)
+    home = f"{tree if same else tmp_path / 'older'}/ports/rp2"
+    (built / "CMakeCache.txt").write_text(f"# kept\nCMAKE_HOME_DIRECTORY:INTERNAL={home}\n")
+    image(tree, folder, "BOARD=pico_w")
+    assert built.exists() == same
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
