@@ -1,5 +1,6 @@
 """The boards' folders against MicroPython's source: what can be told without toolchains."""
 
+import ast
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from tools import qemu
+from tools.build import FIRMWARE
 from tools.runtime import PROJECT
 
 BOARDS = {"esp32_s3": ("esp32", "ESP32_GENERIC_S3"), "pico_w": ("rp2", "RPI_PICO_W")}
@@ -208,3 +210,54 @@ def test_make_firmware_says_what_it_lacks(words, said):
         ["make", "-s", "firmware", *words], cwd=PROJECT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode and said in done.stderr
+
+
+def starts(folder, *options):
+    """Addresses, modulo 4, of arrays declared as mpy-tool.py declares machine code for armv6m."""
+    place = '__attribute__((section(".text,\\"ax\\",%progbits @ "))) __attribute__ ((aligned (2)))'
+    names = "abcd"
+    lines = [
+        f"const unsigned char {name}[{6 + 4 * i}] {place} = {{1}};" for i, name in enumerate(names)
+    ]
+    (folder / "code.c").write_text("\n".join(lines))
+    out = str(folder / "code.o")
+    compile_it = [qemu.COMPILER, "-mcpu=cortex-m0plus", "-mthumb", "-Os", "-Wall", "-Werror"]
+    subprocess.run([*compile_it, *options, "-c", str(folder / "code.c"), "-o", out], check=True)
+    said = subprocess.run(["arm-none-eabi-nm", out], capture_output=True, text=True, check=True)
+    found = [line.split() for line in said.stdout.splitlines()]
+    return {int(address, 16) % 4 for address, _, name in found if name in names}
+
+
+def test_frozen_machine_code_begins_at_whole_words_on_a_pico_w(tmp_path):
+    """An M0+ reads words only there; on the emulated M3 nothing would show it."""
+    settings = board_file("pico_w", "mpconfigboard.cmake").read_text()
+    found = re.search(r'frozen_content\.c\s+PROPERTIES COMPILE_OPTIONS "([^"]+)"', settings)
+    assert starts(tmp_path) == {0, 2}
+    assert starts(tmp_path, found[1]) == {0}
+
+
+def members(*files):
+    """The names that the classes in these files of thimble/board have, or set in themselves."""
+    names = set()
+    for file in files:
+        for node in ast.walk(ast.parse((FIRMWARE / "thimble" / "board" / file).read_text())):
+            if isinstance(node, ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names.add(node.attr)
+    return names
+
+
+@pytest.mark.parametrize("port", ["esp32", "rp2"])
+def test_a_board_has_all_that_the_firmware_asks_of_it(port):
+    asked = set()
+    for path in (FIRMWARE / "thimble").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
+                if owner in ("board", "_board") and path.parent.name != "board":
+                    asked.add(node.attr)
+    assert {"flash", "reset_cause", "guard"} <= asked
+    assert asked - members("base.py", f"{port}.py") == set()
