@@ -73,14 +73,19 @@ configure: $(STAMP) ## a board's configuration without a person CONFIG=file [POR
 
 PORT_esp32_s3 := esp32
 PORT_pico_w := rp2
+IMAGE = build/image/$(BOARD)$(if $(BOARD_VARIANT),-$(BOARD_VARIANT))
+# mpy-cross comes first: the port would build it as well, but with the BUILD and the manifest that
+# are meant for the port. A folder that was made for another source tree would go on building that.
 firmware: ## an image with the firmware frozen BOARD=esp32_s3|pico_w MPY_DIR=… [BOARD_VARIANT=SPIRAM_OCT]
 	@test -n '$(PORT_$(BOARD))' || { echo "say which: BOARD=esp32_s3 or pico_w" >&2; exit 1; }
 	@test -f '$(MPY_DIR)/py/mkrules.cmake' || \
 	  { echo "MPY_DIR= is to be a source tree of MicroPython 1.25 or newer" >&2; exit 1; }
+	@grep -qsxF 'CMAKE_HOME_DIRECTORY:INTERNAL=$(realpath $(MPY_DIR))/ports/$(PORT_$(BOARD))' \
+	  $(IMAGE)/CMakeCache.txt || rm -rf $(IMAGE)
+	@$(MAKE) -C '$(MPY_DIR)/mpy-cross'
 	@$(MAKE) -C '$(MPY_DIR)/ports/$(PORT_$(BOARD))' BOARD_DIR='$(CURDIR)/boards/$(BOARD)' \
-	  FROZEN_MANIFEST='$(CURDIR)/boards/$(BOARD)/manifest.py' \
-	  BUILD='$(CURDIR)/build/image/$(BOARD)'
-	@echo "the image stands in build/image/$(BOARD): firmware.uf2 or firmware.bin"
+	  FROZEN_MANIFEST='$(CURDIR)/boards/$(BOARD)/manifest.py' BUILD='$(CURDIR)/$(IMAGE)'
+	@echo "the image stands in $(IMAGE): firmware.uf2 or firmware.bin"
 
 # More at a time than most machines have cores: a good part of the tests waits.
 WORKERS ?= 3

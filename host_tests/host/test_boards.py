@@ -1,5 +1,6 @@
 """The boards' folders against MicroPython's source: what can be told without toolchains."""
 
+import ast
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from tools import qemu
+from tools.build import FIRMWARE
 from tools.runtime import PROJECT
 
 BOARDS = {"esp32_s3": ("esp32", "ESP32_GENERIC_S3"), "pico_w": ("rp2", "RPI_PICO_W")}
@@ -129,6 +131,73 @@ def test_make_firmware_hands_our_folder_to_the_ports_own_build(name):
     assert f"MICROPY_BOARD={name}" in said
 
 
+@pytest.fixture
+def tree(tmp_path):
+    """A source tree whose makefiles take BUILD as MicroPython's do, and write down what they got.
+
+    The port makes mpy-cross where there is none, in a make of its own.
+    """
+    files = {
+        "py/mkrules.cmake": "",
+        "mpy-cross/Makefile": """
+BUILD ?= build
+all:
+	test -z "$(FROZEN_MANIFEST)"
+	mkdir -p $(BUILD)
+	touch $(BUILD)/mpy-cross
+""",
+    }
+    for port, _ in BOARDS.values():
+        files[f"ports/{port}/Makefile"] = """
+all:
+	test -e ../../mpy-cross/build/mpy-cross || $(MAKE) -C ../../mpy-cross USER_C_MODULES=
+	test -e ../../mpy-cross/build/mpy-cross
+	echo "BUILD=$(BUILD) VARIANT=$(BOARD_VARIANT)"
+"""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def image(tree, folder, *words):
+    """Runs `make firmware` with its results in ``folder``; returns what it said."""
+    makefile = folder / "Makefile"
+    makefile.write_text((PROJECT / "Makefile").read_text())
+    command = ["make", "firmware", f"MPY_DIR={tree}", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_make_firmware_builds_a_fresh_trees_mpy_cross_in_its_own_place(name, tree, tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    said = image(tree, folder, f"BOARD={name}")
+    assert (tree / "mpy-cross" / "build" / "mpy-cross").exists()
+    assert f"BUILD={folder}/build/image/{name} " in said
+
+
+def test_each_variant_of_a_board_has_a_folder_of_its_own(tree, tmp_path):
+    """A variant's settings are kept there from the first build on."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    said = image(tree, folder, "BOARD=esp32_s3", "BOARD_VARIANT=SPIRAM_OCT")
+    assert f"BUILD={folder}/build/image/esp32_s3-SPIRAM_OCT VARIANT=SPIRAM_OCT" in said
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_what_was_built_from_another_tree_is_not_built_upon(same, tree, tmp_path):
+    folder = tmp_path / "work"
+    built = folder / "build" / "image" / "pico_w"
+    built.mkdir(parents=True)
+    home = f"{tree if same else tmp_path / 'older'}/ports/rp2"
+    (built / "CMakeCache.txt").write_text(f"# kept\nCMAKE_HOME_DIRECTORY:INTERNAL={home}\n")
+    image(tree, folder, "BOARD=pico_w")
+    assert built.exists() == same
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
@@ -141,3 +210,54 @@ def test_make_firmware_says_what_it_lacks(words, said):
         ["make", "-s", "firmware", *words], cwd=PROJECT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode and said in done.stderr
+
+
+def starts(folder, *options):
+    """Addresses, modulo 4, of arrays declared as mpy-tool.py declares machine code for armv6m."""
+    place = '__attribute__((section(".text,\\"ax\\",%progbits @ "))) __attribute__ ((aligned (2)))'
+    names = "abcd"
+    lines = [
+        f"const unsigned char {name}[{6 + 4 * i}] {place} = {{1}};" for i, name in enumerate(names)
+    ]
+    (folder / "code.c").write_text("\n".join(lines))
+    out = str(folder / "code.o")
+    compile_it = [qemu.COMPILER, "-mcpu=cortex-m0plus", "-mthumb", "-Os", "-Wall", "-Werror"]
+    subprocess.run([*compile_it, *options, "-c", str(folder / "code.c"), "-o", out], check=True)
+    said = subprocess.run(["arm-none-eabi-nm", out], capture_output=True, text=True, check=True)
+    found = [line.split() for line in said.stdout.splitlines()]
+    return {int(address, 16) % 4 for address, _, name in found if name in names}
+
+
+def test_frozen_machine_code_begins_at_whole_words_on_a_pico_w(tmp_path):
+    """An M0+ reads words only there; on the emulated M3 nothing would show it."""
+    settings = board_file("pico_w", "mpconfigboard.cmake").read_text()
+    found = re.search(r'frozen_content\.c\s+PROPERTIES COMPILE_OPTIONS "([^"]+)"', settings)
+    assert starts(tmp_path) == {0, 2}
+    assert starts(tmp_path, found[1]) == {0}
+
+
+def members(*files):
+    """The names that the classes in these files of thimble/board have, or set in themselves."""
+    names = set()
+    for file in files:
+        for node in ast.walk(ast.parse((FIRMWARE / "thimble" / "board" / file).read_text())):
+            if isinstance(node, ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names.add(node.attr)
+    return names
+
+
+@pytest.mark.parametrize("port", ["esp32", "rp2"])
+def test_a_board_has_all_that_the_firmware_asks_of_it(port):
+    asked = set()
+    for path in (FIRMWARE / "thimble").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
+                if owner in ("board", "_board") and path.parent.name != "board":
+                    asked.add(node.attr)
+    assert {"flash", "reset_cause", "guard"} <= asked
+    assert asked - members("base.py", f"{port}.py") == set()

@@ -35,6 +35,7 @@ class Base:
 
     name = ""
     room_inverted = False  # a connection's blocks are where a board has them
+    flash = ""  # the folder of the journal and the conversations: the root
     config_path = "/thimble.json"
     roots = "/roots"
     rejoins = False  # whether the chip joins its network again by itself
