@@ -55,6 +55,7 @@ def run():
 
     What nobody expected ends in a restart, and again and again in safe mode.
     """
+    first = "thimble.overlay" not in sys.modules  # how the boot came about counts once
     from thimble import overlay
     from thimble.core.errors import ConfigError
 
@@ -62,7 +63,7 @@ def run():
     try:
         board = port()
         found = 0, ""
-        if board.reset_cause != "power-on":
+        if first and board.reset_cause != "power-on":
             found = overlay.call("safe", "check", board)
         if found is None:
             return

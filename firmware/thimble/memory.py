@@ -1,8 +1,9 @@
 """The keeper of memory: holds the conversations, watches the gauges, gives memory back.
 
-Two gauges: how many of the segments are used, and how much of the heap above the floor, which is
-what is used after boot with the connections open and no conversation. Collections are dear on a
-board and are made between messages.
+Three gauges: how many of the segments are used; how much of the heap above the floor, which is what
+is used after boot with the connections open and no conversation; and what the board says of memory
+outside this heap, where an ESP32 has its TLS. Collections are dear on a board and are made between
+messages.
 """
 
 import gc
@@ -23,14 +24,16 @@ class Memory:
     sizes     the board's profile
     held      bytes that the connections will take once they are open
     overlays  bytes that code takes which comes and goes; the reserve is there for it, too
+    outside   gives the percent to which memory outside this heap is strained
 
     ``chats``, ``segments``, ``pressure``; ``heap_low``, the fewest bytes free after a collection;
     ``compactions``, how often a conversation was compacted.
     """
 
-    def __init__(self, settings, sizes, held, overlays):
+    def __init__(self, settings, sizes, held, overlays, outside):
         self.pressure = Pressure(settings.elevated, settings.critical)
         self._elevated = settings.elevated
+        self._outside = outside
         self.compactions = 0
         self.segments = segments = Segments(sizes.segment, sizes.segments_max, 0)
         self.chats = Chats(segments, sizes.slots)
@@ -69,7 +72,7 @@ class Memory:
             heap = self.heap()
         if self.fill() >= self._elevated:
             self.evict()
-        level = self.pressure.look(max(self.fill(), heap), again)
+        level = self.pressure.look(max(self.fill(), heap, self._outside()), again)
         if not self.pressure.level:
             self.regrow()
         return level

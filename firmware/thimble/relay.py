@@ -85,6 +85,7 @@ class Relay:
         self.log = Log(buffers.log)
         self.log.secrets = config.secrets
         self.wifi = None
+        self._joined = board.wlan is None
         if board.wlan is not None:
             from thimble.net.wifi import Wifi
 
@@ -160,7 +161,7 @@ class Relay:
         self._exchange = None
         overlays = overlay.warm_up()
         held = 2 * sum(sizes.room) if board.room_inverted else 0
-        self.memory = Memory(config.memory, sizes, held, overlays)
+        self.memory = Memory(config.memory, sizes, held, overlays, board.strain)
         self._exchange = Exchange(self)
 
     # The loop.
@@ -174,7 +175,7 @@ class Relay:
             self.log.info("%d messages wait from before the start" % self.inbox.count)
             if self.board.reset_cause == "power-on" or self.board.mark > _DEAF:
                 overlay.call("start", "forgive", self)
-        self.board.led.show(led.JOINING)
+        self._show()
         self._begin_day()
         self._look()
         starved = False
@@ -242,7 +243,9 @@ class Relay:
     def _show(self):
         """The LED, while Telegram can be reached."""
         pattern = self._calm
-        if self.memory.chats.busy is not None:
+        if not self._joined:
+            pattern = led.JOINING
+        elif self.memory.chats.busy is not None:
             pattern = led.THINKING
         elif self._model_at is not None:
             pattern = led.ERROR
@@ -260,7 +263,10 @@ class Relay:
             return _SHORT_POLL_MS // 1000  # the owner is to know soon
         if self._model_at is not None:
             left = time.ticks_diff(self._model_at, time.ticks_ms()) // 1000
-            return max(0, min(left, _IDLE_POLL_S))
+            if left > 0 or self.inbox.count:
+                return max(0, min(left, _IDLE_POLL_S))
+            self._model_at = None  # nobody waits for it any more
+            self._show()
         if self.model_link.is_open:
             if idle < _MODEL_IDLE_MS:
                 return _IDLE_POLL_S
@@ -318,8 +324,9 @@ class Relay:
         now = time.ticks_ms()
         self.watch.mark(now)
         self.board.led.serve(now)
-        if self.wifi is not None:
-            self.wifi.serve(now)
+        if self.wifi is not None and self.wifi.serve(now) != self._joined:
+            self._joined = not self._joined
+            self._show()
         step = self.watch.step(now)
         if step:
             self._wake_up(step)
@@ -380,6 +387,8 @@ class Relay:
         error = _error(self._get_updates, timeout_s, _NO_POLL)
         if error is not None:
             self.missed(error)
+            if not self.minute and self.wifi is not None:
+                self._begin_day()  # without a clock no certificate is accepted
             return
         self._backoff.reset()
         self._poll_at = self._poll_from = time.ticks_ms()
@@ -396,7 +405,7 @@ class Relay:
             self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
             wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
         self._poll_from = time.ticks_add(time.ticks_ms(), wait)
-        self.board.led.show(led.ERROR)
+        self.board.led.show(led.ERROR if self._joined else led.JOINING)
         self.log.fail(overlay.call("outage", "advice", self, error) if answered else error)
 
     def _held_off(self):

@@ -143,6 +143,14 @@ def test_a_battery_is_low_under_what_the_settings_say():
     assert not board.battery_low()
 
 
+def test_the_idf_heap_is_strained_when_no_connection_finds_a_block_there():
+    board = power_on()
+    assert board.strain() < 60
+    for largest, least, most in ((22_000, 80, 89), (19_900, 90, 99), (500, 100, 100)):
+        chip.heaps = [(16_000, 9_000, 400, 400), (220_000, 90_000, largest, 0)]
+        assert least <= board.strain() <= most
+
+
 def test_the_boards_own_led_is_a_dim_ws2812_that_is_lit_from_the_start():
     board = power_on()
     board.configure(pins())

@@ -16,6 +16,7 @@ The firmware is the relay as it is, started by a script that adds commands to th
     look       looks at the gauges now, as is done every 30 s
     later N    the clock goes N minutes on
     battery N  the board has a battery of N mV, which is looked at now
+    outside N  memory outside this heap is strained to N percent
     state      a line of JSON: what memory, conversations, connections and LED are like
 """
 
@@ -121,6 +122,9 @@ class Handled(Relay):
         elif word == b"battery":
             self.board.battery_low = lambda: int(number) < 3400
             self._looked -= 60_000
+            print("{}")
+        elif word == b"outside":
+            self.memory._outside = lambda: int(number)
             print("{}")
         elif word == b"look":
             if self.memory.chats.busy is None:

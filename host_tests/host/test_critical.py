@@ -27,6 +27,20 @@ def squeeze(house) -> None:
     house.do("look")
 
 
+def test_a_board_whose_other_heap_is_short_closes_the_idle_connection(house):
+    chat = house.ask("hello")
+    before = house.state()
+    assert before["model_open"] and before["level"] == 0
+    house.do("outside 95")
+    house.do("look")
+    assert house.state()["level"] == CRITICAL
+    house.ask("and again", chat)
+    assert house.state()["handshakes"] == before["handshakes"] + 1
+    house.do("outside 10")
+    house.do("look")
+    assert house.state()["level"] == 0
+
+
 def test_heap_taken_from_outside_is_given_back_and_taken_again_when_there_is_room(house):
     first, second = house.chat(), house.chat()
     talk(house, (first, second))

@@ -165,6 +165,19 @@ def test_a_message_that_waited_too_long_is_closed_with_an_apology(house, device)
     assert house.texts(chat) == [WAITING, NO_MODEL]
 
 
+def test_polls_are_long_again_once_nobody_waits_for_the_model_any_more(house):
+    house.cloud.models.default(status=503)
+    chat = house.say("blocked")
+    house.last(chat, WAITING, 20)
+    house.cloud.telegram.block(chat)
+    house.cloud.models.default(mode="echo")
+    house.wait(lambda: house.board.status()["inbox"] == 0, 30)
+    house.quiet()
+    count = house.cloud.telegram.count("getUpdates")
+    house.quiet(3)
+    assert house.cloud.telegram.count("getUpdates") <= count + 1
+
+
 @pytest.mark.parametrize("seconds, told", [(1, False), (4, True)])
 def test_a_model_that_asks_for_patience_is_not_asked_before(house, seconds, told):
     house.ask("before", OWNER)

@@ -136,6 +136,11 @@ class Base:
         except OSError:
             return None
 
+    def strain(self):
+        # type: () -> int
+        """Percent to which memory outside the collector's heap is strained; there is none."""
+        return 0
+
     def rss_kb(self):
         # type: () -> None
         """There are no processes."""

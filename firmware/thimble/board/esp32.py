@@ -16,6 +16,8 @@ _DOG_MS = const(120_000)
 _FEED_MS = const(20_000)
 _NAP_MS = const(60_000)
 _MARKED = const(0xA7)
+# A connection needs a block of 16.7 KB there: strained to 80 % at 22.5 KB, to 90 % at 20 KB.
+_STRAIN = const(1_800_000)
 _DIM = const(12)  # of 255: a WS2812 at full light draws 60 mA and blinds
 _TYPED = const(0)
 if _TYPED:
@@ -127,6 +129,12 @@ class Board(base.Base):
         # type: () -> int
         """Degrees Celsius in the chip."""
         return esp32.mcu_temperature()  # type: ignore[attr-defined, no-any-return]
+
+    def strain(self):
+        # type: () -> int
+        """Percent, by the largest block of the IDF's heap, from which TLS takes its buffers."""
+        largest = max([heap[2] for heap in esp32.idf_heap_info(esp32.HEAP_DATA)])
+        return min(100, _STRAIN // max(largest, 1))
 
     def _open_adc(self, pin):
         # type: (machine.Pin) -> machine.ADC

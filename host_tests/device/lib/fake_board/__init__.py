@@ -2,7 +2,7 @@
 
 install("rp2" or "esp32") puts `machine`, `network`, `esp32`, `rp2` and `time` in the place of the
 runtime's; it comes before the first import of what uses them. Time stands still but where a test
-lets it pass: `chip.run(ms)`, or a sleep in the code under test.
+lets it pass: `chip.run(ms)`, or a sleep in the code under test; or, after `live()`, as it does.
 """
 
 import sys
@@ -10,6 +10,8 @@ import time
 
 from fake_board.chip import Bitten, Reset, chip, machine  # noqa: F401
 from fake_board.radio import network, radio
+
+_2021 = 1609459200
 
 
 class Settings:
@@ -45,6 +47,33 @@ def install(port):
     sys.modules["time"] = Settings(**time_names)
     sys.modules["machine"] = machine(port)
     sys.modules["network"] = network(port)
-    sys.modules["esp32"] = Settings(mcu_temperature=lambda: 41)
+    sys.modules["esp32"] = Settings(
+        mcu_temperature=lambda: 41, HEAP_DATA=4, idf_heap_info=lambda _: chip.heaps
+    )
     sys.modules["rp2"] = Settings(bootsel_button=lambda: int(chip.bootsel))
     return radio
+
+
+def live():
+    """Lets the chip's time be the real one, for a board that speaks to real servers. Its clock
+    says 2021, as an RP2040's does, until it is set."""
+
+    def ticks_ms():
+        passed = time.ticks_diff(time.ticks_ms(), chip.now & 0x3FFFFFFF)
+        if passed > 0:
+            chip.run(passed)
+        return chip.now & 0x3FFFFFFF
+
+    def sleep_ms(ms):
+        time.sleep_ms(ms)
+        ticks_ms()
+
+    def seconds():
+        return time.time() if chip.date else _2021
+
+    chip.now = time.ticks_ms()
+    clock = sys.modules["time"]
+    clock.ticks_ms = ticks_ms
+    clock.sleep_ms = sleep_ms
+    clock.time = seconds
+    clock.gmtime = lambda at=None: time.gmtime(seconds() if at is None else at)

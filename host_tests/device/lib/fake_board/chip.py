@@ -38,6 +38,8 @@ class Chip:
         self.date = None
         self.slept = []
         self.led_fails = False
+        # Of ESP32's IDF: (total, free, largest block, lowest free) of each heap.
+        self.heaps = [(16_000, 9_000, 8_000, 8_000), (220_000, 90_000, 60_000, 70_000)]
         self._silent()
 
     def _silent(self):
