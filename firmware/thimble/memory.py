@@ -1,9 +1,9 @@
 """The keeper of memory: holds the conversations, watches the gauges, gives memory back.
 
-Three gauges: how many of the segments are used; how much of the heap above the floor, which is what
-is used after boot with the connections open and no conversation; and what the board says of memory
-outside this heap, where an ESP32 has its TLS. Collections are dear on a board and are made between
-messages.
+Three gauges: how many of the segments are used; how much of the heap above the floor, which is
+what is used after boot with the connections open and no conversation; and what the board says of
+memory outside this heap, where an ESP32 has its TLS. Collections are dear on a board and are made
+between messages.
 """
 
 import gc

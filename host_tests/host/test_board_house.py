@@ -8,7 +8,6 @@ Beside what the relay's own console takes, the serial line takes:
 """
 
 import json
-import os
 
 import pytest
 from net_kit import UdpServer
