@@ -86,7 +86,7 @@ def smallest(code: str, count: int, held: bool, low: int = 32, high: int = 256) 
         "code": code,
         "heap_kb": high,
         "code_bytes": shares.get("code", 0),
-        "gauges_bytes": shares["gauges"],
+        "before_boot": shares["before_boot"],
         "messages": count,
         "held": held,
     }
@@ -94,7 +94,7 @@ def smallest(code: str, count: int, held: bool, low: int = 32, high: int = 256) 
 
 def survives(heap_size: str, code: str, count: int, held: bool, shares: dict) -> bool:
     """Whether a burst of ``count`` is answered whole in ``heap_size``; ``shares`` gets the bytes
-    used before boot, which are the gauges', and those that the code takes."""
+    used ``before_boot``, most of them the gauges', and those that the ``code`` takes."""
     setting = Setting(heap=heap_size, code=code)
     with simulated(False, **ANSWER) as (cloud, folder):
         burst(cloud, count)
@@ -107,7 +107,7 @@ def survives(heap_size: str, code: str, count: int, held: bool, shares: dict) ->
                 done = run.wait(count, 1)
             done = done and run.arrives("burst", 10)
         shares.update(next((row for row in run.rows if "code" in row), {}))
-        shares["gauges"] = run.rows[0]["live"]
+        shares["before_boot"] = run.rows[0]["live"]
         said = " ".join(run.said)
         missing = sum(row.get("missing", 0) for row in run.rows)
         whole = done and not missing and "memory" not in said.lower()
@@ -190,8 +190,8 @@ def table(name: str, result: dict) -> str:
             limits, blocks = {"rom": 128, "mpy": 176, "frozen": 128}, "held"
         return (
             f"smallest heap, code as {name:6} {result['heap_kb']} KB   (to reach {limits[name]}; "
-            f"the connections' blocks {blocks}); the code's share {result['code_bytes']} B, "
-            f"the gauges' {result['gauges_bytes']} B"
+            f"the connections' blocks {blocks}); the code's share {result['code_bytes']} B; "
+            f"{result['before_boot']} B, most of them the gauges', were used before boot"
         )
     if name in ("instructions", "trim"):
         return {"instructions": instructions, "trim": trim}[name].table(result)
