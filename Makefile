@@ -23,12 +23,12 @@ $(STAMP): requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-run: $(STAMP) ## talk to the firmware [ASK="text"] [CONFIG=file] [ROOT=dir] [HEAP=176k] [PROFILE=pico_w] [CODE=rom|mpy]
+run: $(STAMP) ## talk to the firmware [ASK="text"] [CONFIG=file] [ROOT=dir] [HEAP=176k] [PROFILE=pico_w] [CODE=rom|mpy|frozen]
 	@exec $(BIN)/python -m tools.run $(if $(value ASK),--ask) \
 	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(ROOT),--root '$(ROOT)') \
 	  $(if $(HEAP),--heap $(HEAP)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CODE),--code $(CODE))
 
-figures: $(STAMP) ## the figures of the README, beside the naive bot [ARGS="heap rom mpy long scan start instructions trim"]
+figures: $(STAMP) ## the figures of the README, beside the naive bot [ARGS="heap rom mpy frozen long scan start instructions trim"]
 	@$(BIN)/python -m tools.bench.figures $(ARGS)
 
 membench: $(STAMP) ## memory stage by stage, beside the naive bot [BURST=1000] [ARGS="--all"]

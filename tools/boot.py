@@ -3,7 +3,8 @@
     micropython -m boot CODE TARGET [ARG …]
 
 CODE is a ROMFS image, mapped into memory so that bytecode stays out of the heap as it does when
-frozen, or a folder of .mpy files, whose code is loaded into the heap as on stock MicroPython.
+frozen, or a folder: of .mpy files, whose code is loaded into the heap as on stock MicroPython, or
+of no code at all where that is frozen, as this file then is itself.
 TARGET is a module to import and whose ``run()`` is called, or the path of a script to execute
 (.py) or of a compiled one to import (.mpy).
 """

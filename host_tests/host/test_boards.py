@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tools import port as port_
 from tools import qemu
 from tools.build import FIRMWARE
 from tools.runtime import PROJECT
@@ -51,7 +52,7 @@ def library(tmp_path_factory):
 def frozen(name, library):
     """What the board's manifest freezes: path to optimisation level."""
     port, _ = BOARDS[name]
-    source = qemu.source()
+    source = port_.source()
     paths = [source, board_file(name, "manifest.py"), library, source / "ports" / port]
     paths.append(PROJECT / "boards" / name)
     command = [sys.executable, "-c", EVALUATE, *map(str, paths)]
@@ -83,7 +84,7 @@ def test_of_the_boards_modules_only_its_own_ports_is_frozen(name, library):
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_file_of_the_ports_board_that_ours_builds_on_is_there(name):
     port, board = BOARDS[name]
-    root = qemu.source() / "ports" / port
+    root = port_.source() / "ports" / port
     wanted = []
     for path in (PROJECT / "boards" / name).glob("mpconfig*"):
         wanted += re.findall(r"boards/[\w/]+\.(?:cmake|h)", path.read_text())
@@ -100,7 +101,7 @@ def test_every_file_of_the_ports_board_that_ours_builds_on_is_there(name):
     ],
 )
 def test_the_header_compiles_to_the_ports_settings_and_our_hostname(name, defined):
-    folder, port = PROJECT / "boards" / name, qemu.source() / "ports" / BOARDS[name][0]
+    folder, port = PROJECT / "boards" / name, port_.source() / "ports" / BOARDS[name][0]
     command = [qemu.COMPILER, "-E", "-dM", "-Wall", "-Werror", f"-I{folder}", f"-I{port}"]
     done = subprocess.run(
         [*command, str(folder / "mpconfigboard.h")], capture_output=True, text=True
@@ -111,7 +112,7 @@ def test_the_header_compiles_to_the_ports_settings_and_our_hostname(name, define
 
 
 def test_the_pico_ws_pins_are_those_of_the_port():
-    theirs = qemu.source() / "ports" / "rp2" / "boards" / "RPI_PICO_W" / "pins.csv"
+    theirs = port_.source() / "ports" / "rp2" / "boards" / "RPI_PICO_W" / "pins.csv"
     assert board_file("pico_w", "pins.csv").read_text() == theirs.read_text()
 
 
@@ -124,7 +125,7 @@ def test_the_description_has_the_keys_that_micropythons_board_list_reads(name):
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_make_firmware_hands_our_folder_to_the_ports_own_build(name):
-    command = ["make", "-n", "firmware", f"BOARD={name}", f"MPY_DIR={qemu.source()}"]
+    command = ["make", "-n", "firmware", f"BOARD={name}", f"MPY_DIR={port_.source()}"]
     said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60).stdout
     assert re.search(rf'MICROPY_BOARD_DIR="{PROJECT}/boards/{name}"', said)
     assert f"MICROPY_FROZEN_MANIFEST={PROJECT}/boards/{name}/manifest.py" in said

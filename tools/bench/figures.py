@@ -1,6 +1,7 @@
 """``make figures``: the relay's figures beside the naive bot's, in the 32-bit runtime.
 
-    python -m tools.bench.figures [heap] [rom] [mpy] [long] [scan] [start] [instructions] [trim]
+    python -m tools.bench.figures [heap] [rom] [mpy] [frozen] [long] [scan] [start]
+                                  [instructions] [trim]
 
 Workload: 40 chats, 100 bytes in, 1,000 bytes out in 60 deltas, one send and at least one edit
 each, over verified TLS with the flood limits on. Each part writes ``build/bench/NAME.json`` and
@@ -77,7 +78,7 @@ def smallest(code: str, count: int, held: bool, low: int = 32, high: int = 256) 
     shares = {}
     while high - low > 2:
         middle = (low + high) // 2
-        if _survives(f"{middle}k", code, count, held, shares):
+        if survives(f"{middle}k", code, count, held, shares):
             high = middle
         else:
             low = middle
@@ -85,12 +86,15 @@ def smallest(code: str, count: int, held: bool, low: int = 32, high: int = 256) 
         "code": code,
         "heap_kb": high,
         "code_bytes": shares.get("code", 0),
+        "before_boot": shares["before_boot"],
         "messages": count,
         "held": held,
     }
 
 
-def _survives(heap_size: str, code: str, count: int, held: bool, shares: dict) -> bool:
+def survives(heap_size: str, code: str, count: int, held: bool, shares: dict) -> bool:
+    """Whether a burst of ``count`` is answered whole in ``heap_size``; ``shares`` gets the bytes
+    used ``before_boot``, most of them the gauges', and those that the ``code`` takes."""
     setting = Setting(heap=heap_size, code=code)
     with simulated(False, **ANSWER) as (cloud, folder):
         burst(cloud, count)
@@ -103,6 +107,7 @@ def _survives(heap_size: str, code: str, count: int, held: bool, shares: dict) -
                 done = run.wait(count, 1)
             done = done and run.arrives("burst", 10)
         shares.update(next((row for row in run.rows if "code" in row), {}))
+        shares["before_boot"] = run.rows[0]["live"]
         said = " ".join(run.said)
         missing = sum(row.get("missing", 0) for row in run.rows)
         whole = done and not missing and "memory" not in said.lower()
@@ -155,6 +160,7 @@ PARTS = {
     "heap": lambda options: heap(options.messages),
     "rom": lambda options: smallest("rom", options.messages, options.held),
     "mpy": lambda options: smallest("mpy", options.messages, options.held),
+    "frozen": lambda options: smallest("frozen", options.messages, options.held),
     "long": lambda options: long_answer(options.long),
     "scan": lambda options: scan_speed(),
     "start": lambda options: start(),
@@ -178,13 +184,14 @@ def table(name: str, result: dict) -> str:
             f"sends, edits, 429s           {result['sends']}, {result['edits']}, "
             f"{result['refused_429']}"
         )
-    if name in ("rom", "mpy"):
-        limits, blocks = {"rom": 64, "mpy": 96}, "not held"
+    if name in build.MODES:
+        limits, blocks = {"rom": 64, "mpy": 96, "frozen": 64}, "not held"
         if result["held"]:
-            limits, blocks = {"rom": 128, "mpy": 176}, "held"
+            limits, blocks = {"rom": 128, "mpy": 176, "frozen": 128}, "held"
         return (
-            f"smallest heap, code as {name}    {result['heap_kb']} KB   (to reach {limits[name]}; "
-            f"the connections' blocks {blocks}); the code's share {result['code_bytes']} B"
+            f"smallest heap, code as {name:6} {result['heap_kb']} KB   (to reach {limits[name]}; "
+            f"the connections' blocks {blocks}); the code's share {result['code_bytes']} B; "
+            f"{result['before_boot']} B, most of them the gauges', were used before boot"
         )
     if name in ("instructions", "trim"):
         return {"instructions": instructions, "trim": trim}[name].table(result)
@@ -203,18 +210,26 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument("--messages", type=int, default=1000)
     parser.add_argument("--long", type=int, default=1_000_000)
-    parser.add_argument("--held", action="store_true", help="rom, mpy: connections' blocks held")
+    parser.add_argument(
+        "--held", action="store_true", help="rom, mpy, frozen: connections' blocks held"
+    )
     options = parser.parse_args()
+    code = 0
     for name in options.parts or PARTS:
         if name not in PARTS:
             print(f"no part {name}; there are {', '.join(PARTS)}", file=sys.stderr)
             return 2
-        result = PARTS[name](options)
+        try:
+            result = PARTS[name](options)
+        except runtime.RuntimeMissing as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            code = 1
+            continue
         path = write(name, result)
         print(table(name, result), flush=True)
         if name == "heap":
             pictures.allocated(result, path.with_suffix(".png"))
-    return 0
+    return code
 
 
 if __name__ == "__main__":

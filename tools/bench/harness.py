@@ -36,7 +36,8 @@ _LARGEST = re.compile(r"max free sz: (\d+)")
 
 @dataclass(frozen=True)
 class Setting:
-    """How a script runs: its heap, a board's profile, where code is, which runtime, which link."""
+    """How a script runs: its heap, a board's profile, where code is (one of build.MODES), which
+    runtime, which link."""
 
     heap: str = "176k"
     profile: str = "pico_w"

@@ -1,9 +1,10 @@
 """``make membench``: what the process and its heap hold, stage by stage, beside the naive bot.
 
     python -m tools.bench.membench [--burst 1000] [--link tls http] [--profile pico_w …]
-                                   [--code rom mpy] [--bits 32 64] [--all]
+                                   [--code rom mpy frozen] [--bits 32 64] [--all]
 
-Every combination of what is named is a row set; --all names everything. Writes
+Every combination of what is named is a row set, but that frozen code has 32 bits only; --all names
+everything. Writes
 ``build/bench/membench.json`` and a picture, and prints a table.
 """
 
@@ -14,6 +15,7 @@ import itertools
 import shutil
 from pathlib import Path
 
+from tools import build
 from tools.bench import pictures
 from tools.bench.harness import (
     ANSWER,
@@ -29,9 +31,9 @@ from tools.bench.harness import (
 STAGES = ("baseline", "buffers", "configured", "burst", "rest")
 # KB of heap for a profile, by where the code is. In a 64-bit runtime everything takes twice.
 HEAPS = {
-    "pico_w": {"rom": 176, "mpy": 256},
-    "esp32_s3": {"rom": 2048, "mpy": 2048},
-    "unix": {"rom": 1024, "mpy": 1024},
+    "pico_w": {"rom": 176, "mpy": 256, "frozen": 176},
+    "esp32_s3": {"rom": 2048, "mpy": 2048, "frozen": 2048},
+    "unix": {"rom": 1024, "mpy": 1024, "frozen": 1024},
 }
 NAIVE_MOST = 500
 REACH_ANON_KB = 640
@@ -119,7 +121,7 @@ def title(result: dict) -> str:
     bits = 32 if one["arch"] == "i386" else 64
     if result["name"] != "Thimble":
         return f"{result['name']}, {link}, {bits}-bit, heap {one['heap']}"
-    where = {"rom": "code in ROMFS", "mpy": "code as .mpy"}[one["code"]]
+    where = {"rom": "code in ROMFS", "mpy": "code as .mpy", "frozen": "code frozen"}[one["code"]]
     return f"Thimble {one['profile']}, {link}, {bits}-bit, {where}, heap {one['heap']}"
 
 
@@ -162,18 +164,19 @@ def main() -> int:
     parser.add_argument("--burst", type=int, default=1000)
     parser.add_argument("--link", nargs="+", default=["tls"], choices=("tls", "http"))
     parser.add_argument("--profile", nargs="+", default=["pico_w"], choices=list(HEAPS))
-    parser.add_argument("--code", nargs="+", default=["rom"], choices=("rom", "mpy"))
+    parser.add_argument("--code", nargs="+", default=["rom"], choices=build.MODES)
     parser.add_argument("--bits", nargs="+", type=int, default=[32], choices=(32, 64))
     parser.add_argument("--all", action="store_true", help="everything, in all combinations")
     parser.add_argument("--images", action="store_true", help="put the picture into docs/ too")
     options = parser.parse_args()
     if options.all:
-        options.link, options.code, options.bits = ["tls", "http"], ["rom", "mpy"], [32, 64]
+        options.link, options.code, options.bits = ["tls", "http"], list(build.MODES), [32, 64]
         options.profile = list(HEAPS)
     results = []
     for link, bits in itertools.product(options.link, options.bits):
         for profile, code in itertools.product(options.profile, options.code):
-            results.append(measure(setting(profile, code, bits, link), options.burst))
+            if code != "frozen" or bits == 32:
+                results.append(measure(setting(profile, code, bits, link), options.burst))
         peer = setting("pico_w", "rom", bits, link)
         results.append(measure_naive(peer, options.burst))
     path = write("membench", {"burst": options.burst, "results": results, "peers": PEERS})

@@ -16,7 +16,6 @@ from micropython import const, kbd_intr
 import vfs
 from thimble.board.led import Led
 from thimble.board.line import Line
-from thimble.profile import named
 
 _BLOCK = const(4096)
 _SYNC = const(3)  # of ioctl's numbers
@@ -107,6 +106,8 @@ class Board:
     memory_size = 2046
 
     def __init__(self):
+        from thimble.profile import named  # gone again once the buffers are made
+
         self.profile = named(os.getenv("THIMBLE_PROFILE") or "unix")
         self.config_path = os.getenv("THIMBLE_CONFIG") or "thimble.json"
         self.servers = (os.getenv("THIMBLE_DNS") or "").split() or None

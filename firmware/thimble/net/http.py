@@ -43,12 +43,13 @@ class Http:
     that read() returned is inbuf[pos : pos + n] until the next call.
     """
 
+    header_ms = 20000  # here, not in each: an object's table has no room for it without growing
+
     def __init__(self, link, inbuf, outbuf):
         self.link = link
         self.inbuf = inbuf
         self.pos = 0
         self.silence_ms = 30000
-        self.header_ms = 20000
         self.status = 0
         self.retry_after = 0
         self.is_json = False

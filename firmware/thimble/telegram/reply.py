@@ -49,13 +49,16 @@ class Reply:
     log        where it is said what keeps an answer from being sent, or None
     """
 
+    # Then an answer that cannot be sent is left for later. Here, not in each: an object's table
+    # has no room for it without growing.
+    deliver_ms = _DELIVER_MS
+
     def __init__(self, bot, limits, buf, max_parts, pause, journal=None):
         self.bot = bot
         self.limits = limits
         self.buf = buf
         self.max_parts = max_parts
         self.log = None
-        self.deliver_ms = _DELIVER_MS  # then an answer that cannot be sent is left for later
         self.peer = Peer()
         self._pause = pause
         self._journal = journal
