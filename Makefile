@@ -24,7 +24,7 @@ $(STAMP): requirements.txt
 	@touch $@
 
 run: $(STAMP) ## talk to the firmware [ASK="text"] [CONFIG=file] [ROOT=dir] [HEAP=176k] [PROFILE=pico_w] [CODE=rom|mpy|frozen]
-	@exec $(BIN)/python -m tools.run $(if $(value ASK),--ask) \
+	@exec $(BIN)/python -m tools.run $(if $(filter-out undefined,$(origin ASK)),--ask) \
 	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(ROOT),--root '$(ROOT)') \
 	  $(if $(HEAP),--heap $(HEAP)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CODE),--code $(CODE))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from tools import build, runtime
 
 HEAP = "176k"
+HEAPS = {"esp32_s3": "2m", "unix": "2m"}  # of the other profiles
 PROFILE = "pico_w"
 STOP_S = 5
 

@@ -34,12 +34,15 @@ def main() -> int:
     parser.add_argument("--ask", action="store_true", help="ask the question in $ASK")
     parser.add_argument("--config", type=Path)
     parser.add_argument("--root", type=Path, help="where flash.img is kept")
-    parser.add_argument("--heap", default=firmware.HEAP)
+    parser.add_argument(
+        "--heap", help="of the firmware, such as 176k; by default what fits the profile"
+    )
     parser.add_argument("--profile", default=firmware.PROFILE)
     parser.add_argument("--code", default="rom", choices=build.MODES)
     parser.add_argument("--setup", nargs="?", const="", help="ask for what is configured")
     options = parser.parse_args()
-    sizes = {"heap": options.heap, "profile": options.profile, "code": options.code}
+    heap = options.heap or firmware.HEAPS.get(options.profile, firmware.HEAP)
+    sizes = {"heap": heap, "profile": options.profile, "code": options.code}
     try:
         if options.setup is not None:
             return wizard(options.config or Path("thimble.json"), options.setup)
@@ -96,6 +99,8 @@ def wizard(config: Path, section: str) -> int:
 
 def _child() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # It may be sent to the whole group; the runtime would die of it, and not stop cleanly.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     firmware.die_with_parent()
 
 

@@ -55,7 +55,6 @@ def run():
 
     What nobody expected ends in a restart, and again and again in safe mode.
     """
-    first = "thimble.overlay" not in sys.modules  # how the boot came about counts once
     from thimble import overlay
     from thimble.core.errors import ConfigError
 
@@ -63,7 +62,8 @@ def run():
     try:
         board = port()
         found = 0, ""
-        if first and board.reset_cause != "power-on":
+        if board.reset_cause != "power-on" and not board.judged:
+            type(board).judged = True
             found = overlay.call("safe", "check", board)
         if found is None:
             return

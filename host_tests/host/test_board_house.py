@@ -55,10 +55,10 @@ micropython.kbd_intr(3)
 
 import thimble
 
-Base = __import__("thimble.board." + port, None, None, ("Board",)).Board
+Own = __import__("thimble.board." + port, None, None, ("Board",)).Board
 
 
-class Board(Base):
+class Board(Own):
     def configure(self, pins):
         super().configure(pins)
         self.plain_line = self.read_line

@@ -90,6 +90,33 @@ def test_ask_without_a_question_says_what_is_missing():
     assert "nothing to ask" in done.stderr
 
 
+def test_make_run_with_an_empty_question_says_what_is_missing():
+    done = subprocess.run(
+        ["make", "-s", "run", "ASK="], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode and "nothing to ask" in done.stderr
+
+
+@pytest.mark.parametrize("profile", ["esp32_s3", "unix"])
+def test_a_larger_profile_has_a_heap_that_fits_it(profile):
+    done = ask("[[mode=echo]] hello", "--profile", profile)
+
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+
+
+def test_a_flash_of_another_profile_is_left_as_it_is(config):
+    argv = command("--config", config, "--root", config.parent / "root")
+    image = config.parent / "root" / "flash.img"
+    image.parent.mkdir()
+    size = 1024 * 4096
+    done = ask("hello", "--root", image.parent, "--profile", "unix")
+    assert done.returncode == 0 and image.stat().st_size == size
+    before = image.read_bytes()
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2 and "of another profile" in done.stdout
+    assert image.read_bytes() == before
+
+
 def test_ask_fails_with_a_reason_where_the_heap_is_too_small():
     done = ask("hello", "--heap", "40k")
 
@@ -124,10 +151,12 @@ def test_the_foreground_runs_without_a_standard_input(cloud, start):
     assert process.poll() is None
 
 
-def test_sigterm_stops_cleanly_and_the_next_start_is_no_crash(cloud, start, config):
-    process = start()
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+def test_sigterm_stops_cleanly_and_the_next_start_is_no_crash(cloud, start, config, send):
+    """Also where it is sent to the whole group, as systemd does."""
+    process = start(start_new_session=True)
     answered(cloud, "first run")
-    process.send_signal(signal.SIGTERM)
+    send(process.pid, signal.SIGTERM)
     out, err = process.communicate(timeout=10)
 
     assert process.returncode == 0

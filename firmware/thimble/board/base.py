@@ -35,6 +35,7 @@ class Base:
 
     name = ""
     room_inverted = False  # a connection's blocks are where a board has them
+    judged = False  # whether it was looked at how this boot came about: once, by the class
     flash = ""  # the folder of the journal and the conversations: the root
     config_path = "/thimble.json"
     roots = "/roots"

@@ -133,7 +133,7 @@ class Board(base.Base):
     def strain(self):
         # type: () -> int
         """Percent, by the largest block of the IDF's heap, from which TLS takes its buffers."""
-        largest = max([heap[2] for heap in esp32.idf_heap_info(esp32.HEAP_DATA)])
+        largest = max([heap[2] for heap in esp32.idf_heap_info(esp32.HEAP_DATA)])  # type: int
         return min(100, _STRAIN // max(largest, 1))
 
     def _open_adc(self, pin):

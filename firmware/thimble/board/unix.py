@@ -92,6 +92,12 @@ class Flash:
                 return -_EIO
         return 0
 
+    def blank(self):
+        """Whether nothing was ever written to its beginning."""
+        buf = bytearray(64)
+        self.readblocks(0, buf)
+        return buf == bytearray(64)
+
     def close(self):
         self._file.close()
 
@@ -104,6 +110,7 @@ class Board:
     room_inverted = True  # TLS lives outside the collector's heap: the blocks stand in for it
     wlan = None  # the system keeps the network
     memory_size = 2046
+    judged = False  # as base.Base.judged
 
     def __init__(self):
         from thimble.profile import named  # gone again once the buffers are made
@@ -139,6 +146,9 @@ class Board:
         try:
             vfs.mount(vfs.VfsLfs2(self._flash), "/flash")
         except OSError:
+            if not self._flash.blank():
+                print("%s is damaged, or of another profile; move it away to begin anew" % path)
+                raise SystemExit(2)
             vfs.VfsLfs2.mkfs(self._flash)
             vfs.mount(vfs.VfsLfs2(self._flash), "/flash")
 
