@@ -80,6 +80,7 @@ def run():
         print("configuration: %s" % error)
         if sys.platform != "rp2" and sys.platform != "esp32":  # there it means a soft reset
             raise SystemExit(2)
+        print("thimble.setup() asks for what is needed")
     except KeyboardInterrupt:
         if relay:
             relay.watch.rest()
