@@ -22,6 +22,7 @@ _OVERLAYS = const(
         "console.commands",
         "console.serial",
         "store.crash",
+        "store.archive",
     )
 )
 

@@ -238,7 +238,7 @@ class Relay:
             overlay.call("start", "set_clock", self)
         self._tell_time()
         self._cleaned = self.minute
-        self.sessions.clean(self.minute)
+        overlay.call("store.archive", "clean", self.sessions, self.minute)
 
     def _show(self):
         """The LED, while Telegram can be reached."""

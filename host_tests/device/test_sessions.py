@@ -7,7 +7,7 @@ from kit import live
 from thimble.core.chats import Chats
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 from thimble.core.segments import Segments
-from thimble.store import sessions as module
+from thimble.store import archive, chunks as module
 from thimble.store.sessions import Sessions
 
 HEAP = "3m"
@@ -34,12 +34,17 @@ def opened(**settings):
     return sessions
 
 
+def close(sessions):
+    for number in range(sessions.limit):
+        sessions.close(number)
+
+
 def reset():
     """All that runs ends as at a reset: what it has not committed is lost."""
     disk.failing = 0
     while running:
         try:
-            running.pop()._close()
+            close(running.pop())
         except OSError:
             pass
     disk.failing = -1
@@ -97,7 +102,7 @@ def loaded(sessions, key, limit=60_000):
 
 
 def history(sessions, key, count=40):
-    n = sessions.history(key, 0, len(key), count)
+    n = archive.history(sessions, key, 0, len(key), count)
     turns = read(sessions)
     assert n == len(turns) <= count
     return turns
@@ -150,8 +155,8 @@ def test_a_folder_without_turns_gives_none():
     sessions = fresh()
     assert loaded(sessions, b"42") == [] and history(sessions, b"42") == []
     assert sessions.files == sessions.bytes == sessions.error == 0
-    assert sessions.forget(b"42", 0, 2)
-    sessions.clean(NOW)
+    assert archive.forget(sessions, b"42", 0, 2)
+    archive.clean(sessions, NOW)
     sessions.commit()
     assert sessions.error == 0
 
@@ -338,7 +343,7 @@ def test_after_a_clear_nothing_older_is_loaded_but_shown():
     sessions = fresh()
     say(sessions, b"k", pairs(3))
     say(sessions, b"other", pairs(2, b"other"))
-    sessions.clear(b"k", 0, 1)
+    archive.clear(sessions, b"k", 0, 1)
     sessions = rebooted()
     assert loaded(sessions, b"k") == [] and history(sessions, b"k") == pairs(3)
     assert loaded(sessions, b"other") == pairs(2, b"other")
@@ -361,17 +366,17 @@ def test_a_summary_stands_in_place_of_what_it_does_not_keep():
     assert loaded(sessions, b"k", room) == short[:1] + pairs(1, b"then")
     turn(sessions, b"k", SUMMARY, b"shorter", 0)
     assert loaded(sessions, b"k") == [(SUMMARY, b"shorter")]
-    sessions.clear(b"k", 0, 1)
+    archive.clear(sessions, b"k", 0, 1)
     assert loaded(sessions, b"k") == []
 
 
 def test_history_reads_like_a_conversation():
     sessions = fresh()
     say(sessions, b"k", [(USER, b"q" * 900), (ASSISTANT, b"a" * 900)])
-    assert sessions.history(b"k", 0, 1, 1) == 1
+    assert archive.history(sessions, b"k", 0, 1, 1) == 1
     assert sessions.next_turn() == ASSISTANT and sessions.next_turn() == -1
     assert not sessions.next_piece()
-    assert sessions.history(b"k", 0, 1, 9) == 2
+    assert archive.history(sessions, b"k", 0, 1, 9) == 2
     assert sessions.next_turn() == USER and sessions.next_piece()
     assert sessions.next_turn() == ASSISTANT and sessions.next_piece()
     assert sessions.buf[sessions.pos] == ord("a")
@@ -385,7 +390,7 @@ def test_reading_while_a_turn_is_written_and_writing_while_one_is_read_mixes_not
     sessions.write(b"first ", 0, 6)
     assert loaded(sessions, b"k") == pairs(30)[-40:]
     sessions.write(b"second", 0, 6)
-    assert sessions.history(b"k", 0, 1, 40) == 40
+    assert archive.history(sessions, b"k", 0, 1, 40) == 40
     seen = []
     sessions.rewind()
     for i in range(40):
@@ -405,7 +410,7 @@ def test_writing_between_two_pieces_of_a_turn_that_is_read_spoils_neither():
     said = [(USER, b"q" * 200 + b"r" * 200), (ASSISTANT, b"a")]
     say(sessions, b"k", said)
     sessions.begin(b"other", 0, 5, USER)
-    assert sessions.history(b"k", 0, 1, 2) == 2 and sessions.next_turn() == USER
+    assert archive.history(sessions, b"k", 0, 1, 2) == 2 and sessions.next_turn() == USER
     text = b""
     for _ in range(2):
         sessions.write(b"w" * 120, 0, 120)
@@ -484,13 +489,13 @@ def test_a_day_closes_a_file_and_keep_days_removes_it():
             exchange(sessions, b"k", b"day %d" % day, b"hour %d" % hour)
     count = sessions.files
     assert 4 < count < 7
-    sessions.clean(start + 7 * DAY)
+    archive.clean(sessions, start + 7 * DAY)
     assert sessions.files == count
-    sessions.clean(start + 9 * DAY)
+    archive.clean(sessions, start + 9 * DAY)
     assert b"day 0" not in everything() and b"day 5" in everything()
     assert 0 < sessions.files < count and sessions.bytes == sum(size for _, size in files())
     assert loaded(sessions, b"k")[-1] == (ASSISTANT, b"hour 23")
-    sessions.clean(start + 20 * DAY)
+    archive.clean(sessions, start + 20 * DAY)
     assert files() == [] and sessions.files == sessions.bytes == 0 and sessions.error == 0
     exchange(sessions, b"k", b"back", b"again")
     assert loaded(rebooted(), b"k") == [(USER, b"back"), (ASSISTANT, b"again")]
@@ -514,7 +519,7 @@ def test_few_files_span_more_than_a_day_so_that_keep_days_is_kept():
     for day in range(30):
         sessions.now = NOW + day * DAY
         exchange(sessions, b"k", b"day %d." % day, b"a")
-        sessions.clean(sessions.now)
+        archive.clean(sessions, sessions.now)
         for ago in range(min(day, 7) + 1):
             assert b"day %d." % (day - ago) in everything(), (day, ago)
         if day > 11:
@@ -525,7 +530,7 @@ def test_a_clock_that_was_never_set_removes_nothing():
     sessions = fresh()
     say(sessions, b"k", pairs(2))
     for now in (0, 1, 15_778_080, 28_401_119):  # 2000 and the end of 2023 among them
-        sessions.clean(now)
+        archive.clean(sessions, now)
         sessions.now = now
         exchange(sessions, b"k", b"unset", b"%d" % now)
     assert len(history(sessions, b"k")) == 12 and sessions.files == 1
@@ -537,12 +542,12 @@ def test_turns_from_before_the_clock_was_set_go_with_those_that_follow():
     for _ in range(6):
         exchange(sessions, b"k", b"q" * 400, b"a" * 400)
     assert sessions.files == 3
-    sessions.clean(NOW)
+    archive.clean(sessions, NOW)
     assert sessions.files == 3
     exchange(sessions, b"k", b"q", b"a")
-    sessions.clean(NOW + 7 * DAY)
+    archive.clean(sessions, NOW + 7 * DAY)
     assert sessions.files == 3
-    sessions.clean(NOW + 8 * DAY)
+    archive.clean(sessions, NOW + 8 * DAY)
     assert sessions.files == 0 and files() == []
 
 
@@ -561,7 +566,7 @@ def test_forget_leaves_no_text_of_the_session_in_any_file_and_all_of_the_others(
     assert sessions.files > 1
     sessions.begin(b"mine", 0, 4, USER)
     sessions.write(b"mine, still open" * 50, 0, 800)
-    assert sessions.forget(b"mine", 0, 4)
+    assert archive.forget(sessions, b"mine", 0, 4)
     sessions.end()
     for boot in range(2):
         if boot:
@@ -573,8 +578,8 @@ def test_forget_leaves_no_text_of_the_session_in_any_file_and_all_of_the_others(
         assert sessions.bytes == sum(size for _, size in files()) and sessions.error == 0
     exchange(sessions, b"mine", b"q", b"a")
     assert loaded(sessions, b"mine") == [(USER, b"q"), (ASSISTANT, b"a")]
-    assert sessions.forget(b"third", 0, 5) and sessions.forget(b"other", 0, 5)
-    assert sessions.forget(b"mine", 0, 4) and files() == [] and sessions.files == 0
+    assert archive.forget(sessions, b"third", 0, 5) and archive.forget(sessions, b"other", 0, 5)
+    assert archive.forget(sessions, b"mine", 0, 4) and files() == [] and sessions.files == 0
 
 
 def test_forget_removes_what_can_no_longer_be_read():
@@ -585,7 +590,7 @@ def test_forget_removes_what_can_no_longer_be_read():
     data[data.find(b"mine")] ^= 1
     put(1, data)
     sessions = opened()
-    assert sessions.forget(b"mine", 0, 4)
+    assert archive.forget(sessions, b"mine", 0, 4)
     assert b"mine" not in everything() and loaded(sessions, b"other") == pairs(3)
 
 
@@ -594,7 +599,7 @@ def test_forget_on_a_full_disk_gives_the_file_up_rather_than_the_promise():
     say(sessions, b"mine", [(USER, b"mine" * 1000), (ASSISTANT, b"a")])
     say(sessions, b"other", [(USER, b"x" * 9000), (ASSISTANT, b"a")])
     fill(0)
-    assert sessions.forget(b"mine", 0, 4)
+    assert archive.forget(sessions, b"mine", 0, 4)
     assert b"mine" not in everything() and sessions.error == 28
     assert all(name.isdigit() for name, _, _, _ in os.ilistdir(FOLDER))
 
@@ -802,9 +807,9 @@ def test_a_flash_that_fails_raises_nothing():
         disk.failing = n
         for _ in range(6):
             exchange(sessions, b"k", b"q" * 300, b"a" * 600)
-            sessions.clean(NOW)
-            sessions.clear(b"other", 0, 5)
-        sessions.forget(b"other", 0, 5)
+            archive.clean(sessions, NOW)
+            archive.clear(sessions, b"other", 0, 5)
+        archive.forget(sessions, b"other", 0, 5)
         loaded(sessions, b"k")
         assert sessions.error or disk.failing > 0
         disk.failing = -1
@@ -985,7 +990,7 @@ def test_a_link_that_leads_astray_costs_only_time():
                 end = at + 2 + wrong[at + 1]
                 crc = crc16(wrong, at, end - at, 0xFFFF)
                 wrong[end : end + 2] = bytes((crc & 255, crc >> 8))
-                sessions._close()
+                close(sessions)
                 put(1, wrong)
                 for key in said:
                     turns = loaded(sessions, key)
@@ -1067,7 +1072,7 @@ def test_any_sequence_of_operations_is_remembered_as_a_list_would():
                 else:
                     model.log[key] = [(ASSISTANT, text, 0)]
             elif what == 13:
-                sessions.clear(key, 0, len(key))
+                archive.clear(sessions, key, 0, len(key))
                 model.add(key, "clear")
             elif what == 14:
                 keep = random.randint(0, 6)
@@ -1080,10 +1085,10 @@ def test_any_sequence_of_operations_is_remembered_as_a_list_would():
                 sessions.abort()
                 sessions.commit()
             elif what == 16:
-                assert sessions.forget(key, 0, len(key))
+                assert archive.forget(sessions, key, 0, len(key))
                 model.log.pop(key, None)
             elif what == 17:
-                sessions.clean(NOW)
+                archive.clean(sessions, NOW)
             elif what == 18:
                 sessions = rebooted(**settings)
             else:

@@ -35,6 +35,10 @@ class Said:
         self.sessions = Sessions(self.folder, bytearray(512), files=6, file_bytes=4096)
         self.sessions.now = NOW
 
+    def close(self):
+        for number in range(self.sessions.limit):
+            self.sessions.close(number)
+
     def turn(self, key, role, text, keep=0):
         turns, mark = self.now[key]
         if role == SUMMARY:
@@ -69,7 +73,7 @@ class Said:
                 role = chat.next_turn()
             yield key, (found, self.sessions.mark)
             chats.forget(chat)
-        self.sessions._close()
+        self.close()
 
 
 def words(key, number, role):
@@ -130,5 +134,5 @@ def test_a_power_cut_at_any_moment_leaves_ledger_sessions_and_configuration_whol
         print("%d cuts, %d programs, %d erases" % (cuts.count, disk.programs, disk.erases))
         assert cuts.count > 1000 and summaries == 4 and changed == 5
         assert len(desk.promises.closed) == COUNT and said.sessions.files > 1
-        said.sessions._close()
+        said.close()
         desk.journal.close()

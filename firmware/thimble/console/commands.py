@@ -90,7 +90,9 @@ def answer(relay, ring, off):
 def _history(relay, buf, off):
     """Sends what the archive has of the chat; whether there was anything."""
     sessions, reply = relay.sessions, relay.reply
-    count = sessions.history(buf, off + updates.KEY, buf[off + 1], _TURNS)
+    count = overlay.call(
+        "store.archive", "history", sessions, buf, off + updates.KEY, buf[off + 1], _TURNS
+    )
     for _ in range(count):
         role = sessions.next_turn()
         who = b"\n\n> " if role == USER else b"\n\n"
@@ -104,11 +106,11 @@ def _forget(relay, chat, for_good):
     """Ends a conversation; ``for_good``: nothing of it is left on flash either."""
     sessions, key = relay.sessions, chat.key
     if for_good:
-        sessions.forget(key, 0, chat.key_len)
+        overlay.call("store.archive", "forget", sessions, key, 0, chat.key_len)
         relay.memory.chats.forget(chat)
         relay.journal.rewrite()  # it has what was answered until then
     else:
-        sessions.clear(key, 0, chat.key_len)
+        overlay.call("store.archive", "clear", sessions, key, 0, chat.key_len)
         chat.clear()
 
 

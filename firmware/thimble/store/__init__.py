@@ -10,7 +10,7 @@ def put(file, buf, off, n):
     ``off`` -1: buf[:n] at the file's beginning, and flushes.
 
     An ``except … as`` makes any frame too large for the stack, unless it is native code: so the
-    one function that has it is here, and what calls it stays small.
+    functions that have it are here, and what calls them stays small.
     """
     try:
         if off < 0:
@@ -23,3 +23,18 @@ def put(file, buf, off, n):
         return 0
     except OSError as error:
         return error.errno or -1
+
+
+@micropython.native
+def get(file, off, buf, n):
+    """Reads up to n bytes of a file to the beginning of ``buf``; how many, or the negated errno of
+    what failed.
+
+    They are those from the offset ``off`` on; -1: those that come next.
+    """
+    try:
+        if off >= 0:
+            file.seek(off)
+        return file.readinto(buf, n)
+    except OSError as error:
+        return -(error.errno or 1)

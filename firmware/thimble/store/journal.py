@@ -48,6 +48,7 @@ import os
 import micropython
 from micropython import const
 
+from thimble import overlay
 from thimble.core import octets
 from thimble.store import put
 
@@ -95,18 +96,18 @@ class Journal:
     def __init__(self, path, most, buf):
         if len(buf) <= _BITS + most // 600:
             raise ValueError("scratch too small")
-        self._path = path
-        self._aside = path + ".new"
+        self.path = path
+        self.aside = path + ".new"
         self._most = most
-        self._buf = buf
+        self.buf = buf
         self._first = memoryview(buf)[_HEADER:_MORE]
         self._more = memoryview(buf)[_MORE:_KEPT]
-        self._file = self._ring = self._now = self._source = None
-        self._tail = bytearray(_ROOM)
-        self._fill = self._generation = 0
-        self._size = self._count = self._at = 0
+        self.file = self.ring = self.now = self.source = None
+        self.tail = bytearray(_ROOM)
+        self.fill = self.generation = 0
+        self.size = self.count = self.at = 0
         # Not known to be whole; to be flushed, the file and the tail; rewriting makes room.
-        self._doubt = self._loose = self._fresh = self._dead = False
+        self._doubt = self._loose = self._fresh = self.dead = False
         self.error = self.writes = self.bytes = self.rewrites = self.damaged = 0
 
     def load(self, ring, bot, out):
@@ -115,108 +116,31 @@ class Journal:
         bot: the bot's id (what stands before the token's colon, as bytes); the file of another bot
         is dropped. ``out`` must have 20 bytes. Never raises: see ``damaged`` and ``error``.
         """
-        buf = self._buf
-        self._ring = ring
-        self._bot = bot[:_ID]
-        for i in range(_KEPT, len(buf)):
-            buf[i] = 0
-        try:
-            os.remove(self._aside)
-        except OSError:
-            pass  # there is none: the last rewriting was not cut short
-        tail = self._tail
-        try:
-            self._file = open(self._path, "a+b")
-            end = self._file.seek(0, 2)
-            self._beside()
-            self._now.readinto(tail)
-            self._fill = min(tail[1], _ROOM - _TOP)
-            both = self._both()
-            self._source = both[0]
-            whole = self._survey(end)
-            size = self._size
-            if not size or tail[0] != self._generation:
-                self._fill = 0
-            if self._fill:
-                self._source = both[1]
-                whole = self._survey(size + self._fill) and whole
-            self._source = self._both()[0]
-            self._recall(size)
-            if self._fill:
-                self._source = self._both()[1]
-                self._recall(self._size - size)
-            self._source = None
-            if not size or not whole:
-                self.rewrite()
-        except OSError as error:
-            self._fail(error.errno)
-        octets.copy(out, 0, buf, _KEPT + 1, buf[_KEPT])
-        return buf[_KEPT]
+        self.ring = ring
+        self.bot = bot[:_ID]
+        return overlay.call("store.recovery", "load", self, out)
 
-    def _beside(self):
+    def beside(self):
         """Opens the file for the tail."""
-        name = self._path + ".now"
+        name = self.path + ".now"
         try:
-            self._now = open(name, "r+b")
+            self.now = open(name, "r+b")
         except OSError:
-            self._now = open(name, "w+b")
-            self._now.flush()
+            self.now = open(name, "w+b")
+            self.now.flush()
 
-    def _both(self):
+    def both(self):
         """The file and the tail, to be read from their beginning on."""
-        self._file.seek(0)
-        return self._file, io.BytesIO(memoryview(self._tail)[_TOP : _TOP + self._fill])
-
-    def _survey(self, end):
-        """Reads what is live, and what the offset is; whether ``_size`` is ``end`` then."""
-        buf = self._buf
-        size = self._size
-        kind = self._read(False)
-        if kind == _BOT:
-            self._generation = buf[1]
-            n = len(self._bot)
-            if buf[3] != n or not octets.same(buf, _HEADER, self._bot, 0, n):
-                return
-        while kind:
-            number = buf[1] | buf[2] << 8
-            bit = _BITS + (number >> 3)
-            if bit >= len(buf) or (kind == _BOT) == (size > 0):
-                break
-            if kind != _RECEIVED and number > self._count and kind != _BOT:
-                break  # about a message that never came; the next that comes has its number
-            if kind == _RECEIVED:
-                self._count = number
-                buf[bit] |= 1 << (number & 7)
-                self._pass(buf, _HEADER + _UPDATE, buf[_HEADER + _ID_LEN])
-            elif kind == _DONE:
-                buf[bit] &= ~(1 << (number & 7))
-                self._dead = True
-            elif kind == _OFFSET:
-                octets.copy(buf, _KEPT + 1, buf, _HEADER, buf[3])
-                buf[_KEPT] = buf[3]
-            size += _HEADER + (buf[3] | buf[4] << 8)
-            kind = self._read(False)
-        self._size = size
-        if size != end:
-            self.damaged += 1
-        return size == end
-
-    def _recall(self, size):
-        """Puts into the inbox what is live in so many bytes."""
-        buf = self._buf
-        while size > 0:
-            kind = self._read(True)
-            size -= _HEADER + (buf[3] | buf[4] << 8)
-            if kind == _ATTEMPT and self._rank(buf[1] | buf[2] << 8):
-                self._ring.buf[self._at + _STATE] = buf[_HEADER]
+        self.file.seek(0)
+        return self.file, io.BytesIO(memoryview(self.tail)[_TOP : _TOP + self.fill])
 
     @micropython.native
-    def _read(self, fill):
+    def read(self, fill):
         """The next record's kind, 0 if there is none that is whole; its header is in the scratch,
 
         and up to 73 bytes of the payload. ``fill``: a live message goes into the inbox.
         """
-        buf, file, ring = self._buf, self._source, self._ring
+        buf, file, ring = self.buf, self.source, self.ring
         off = -1
         try:
             if file.readinto(buf, _HEADER) != _HEADER:
@@ -251,15 +175,15 @@ class Journal:
         return kind
 
     def _name(self, record, number):
-        self._ring.buf[record + _NUMBER] = number & 255
-        self._ring.buf[record + _NUMBER + 1] = number >> 8
+        self.ring.buf[record + _NUMBER] = number & 255
+        self.ring.buf[record + _NUMBER + 1] = number >> 8
 
-    def _rank(self, number):
+    def rank(self, number):
         """Which of the live messages has the number, from 1 on, and ``_at``, its record; or 0.
 
         For number 0 each gets its rank for a number, and the last one's is returned.
         """
-        buf, ring = self._ring.buf, self._ring
+        buf, ring = self.ring.buf, self.ring
         rank = 0
         at = ring.first()
         while at >= 0:
@@ -269,24 +193,24 @@ class Journal:
                 if not number:
                     self._name(at, rank)
                 elif found == number:
-                    self._at = at
+                    self.at = at
                     return rank
             at = ring.after(at)
         return 0 if number else rank
 
-    def _pass(self, buf, off, n):
+    def behind(self, buf, off, n):
         """The offset is behind the update whose id is given."""
         n = min(n, _ID)
-        octets.copy(self._buf, _KEPT + 1, buf, off, n)
-        self._buf[_KEPT] = octets.increment(self._buf, _KEPT + 1, n)
+        octets.copy(self.buf, _KEPT + 1, buf, off, n)
+        self.buf[_KEPT] = octets.increment(self.buf, _KEPT + 1, n)
 
     # What the relay says.
 
     def full(self, n):
         """Whether an inbox record of n bytes has no room. Rewrites the file if that may help."""
-        if self._doubt or (self._dead and self._size + _HEADER + n > self._most):
+        if self._doubt or (self.dead and self.size + _HEADER + n > self._most):
             self.rewrite()
-        return self._doubt or self._size + _HEADER + n > self._most
+        return self._doubt or self.size + _HEADER + n > self._most
 
     def received(self, record, n):
         """Appends the inbox record of n bytes that was pended at ``record`` and is to be finished.
@@ -295,11 +219,11 @@ class Journal:
         all the same, the other methods take it and write nothing.
         """
         self._name(record, 0)
-        buf = self._ring.buf
+        buf = self.ring.buf
         buf[record + _STATE] = 0
         if not self._append(_RECEIVED, record, buf, record, n):
             return False
-        self._pass(buf, record + _UPDATE, buf[record + _ID_LEN])
+        self.behind(buf, record + _UPDATE, buf[record + _ID_LEN])
         return True
 
     def commit(self):
@@ -311,31 +235,31 @@ class Journal:
             return self.rewrite()
         error = 0
         if self._loose:
-            error = put(self._file, None, 0, 0)
+            error = put(self.file, None, 0, 0)
             self.writes += 1
         if self._fresh and not error:
-            self._tail[0] = self._generation
-            self._tail[1] = self._fill
-            error = put(self._now, self._tail, -1, _TOP + self._fill)
+            self.tail[0] = self.generation
+            self.tail[1] = self.fill
+            error = put(self.now, self.tail, -1, _TOP + self.fill)
             self.writes += 1
         if error:
-            return self._fail(error)
+            return self.fail(error)
         self._loose = self._fresh = False
         return True
 
     def _spill(self):
         """Moves the tail into the file; False if that failed."""
-        error = put(self._file, self._tail, _TOP, self._fill) or put(self._file, None, 0, 0)
+        error = put(self.file, self.tail, _TOP, self.fill) or put(self.file, None, 0, 0)
         if error:
-            return self._fail(error)
-        self._fill = 0
+            return self.fail(error)
+        self.fill = 0
         self._loose = False
         self.writes += 1
         return True
 
     def attempt(self, record, state):
         """Sets its state, before an attempt and where one did not count. Commits."""
-        buf = self._ring.buf
+        buf = self.ring.buf
         buf[record + _STATE] = state
         self._append(_ATTEMPT, record, buf, record + _STATE, 1)
         self.commit()
@@ -350,38 +274,25 @@ class Journal:
 
     def sent(self, record, part, out):
         """Copies the id of the message that shows a part; its length, 0 if none does."""
-        buf, box = self._buf, self._ring.buf
-        n = 0
-        if part < _PARTS and self.commit():
-            for source in self._both():
-                self._source = source
-                kind = self._read(False)
-                while kind:
-                    if kind == _ANSWERING and buf[_HEADER] == part:
-                        if octets.same(buf, 1, box, record + _NUMBER, 2):
-                            n = buf[3] - 1
-                            octets.copy(out, 0, buf, _HEADER + 1, n)
-                    kind = self._read(False)
-            self._source = None  # it may be the tail's, which would stay in the heap
-        return n
+        return overlay.call("store.recovery", "sent", self, record, part, out)
 
     def done(self, record):
         """It is answered, or never will be: appends that. To be called before it is dropped."""
-        self._append(_DONE, record, self._buf, 0, 0)
+        self._append(_DONE, record, self.buf, 0, 0)
         self._name(record, 0)
 
     def offset(self, buf, off, n):
         """Appends the offset buf[off:off+n] (n <= 20), if it is another than the file has."""
-        if n != self._buf[_KEPT] or not octets.same(self._buf, _KEPT + 1, buf, off, n):
-            octets.copy(self._buf, _KEPT + 1, buf, off, n)
-            self._buf[_KEPT] = n
-            self._append(_OFFSET, -1, self._buf, _KEPT + 1, n)
+        if n != self.buf[_KEPT] or not octets.same(self.buf, _KEPT + 1, buf, off, n):
+            octets.copy(self.buf, _KEPT + 1, buf, off, n)
+            self.buf[_KEPT] = n
+            self._append(_OFFSET, -1, self.buf, _KEPT + 1, n)
 
     def close(self):
         """Commits, and closes the files: for a clean stop, before the file system is unmounted."""
         if self.commit() and self._spill():
-            self._file.close()
-            self._now.close()
+            self.file.close()
+            self.now.close()
 
     # The file.
 
@@ -392,30 +303,30 @@ class Journal:
             return False
         number = 0
         if kind == _RECEIVED:
-            number = self._count + 1
+            number = self.count + 1
         elif record >= 0:
-            box = self._ring.buf
+            box = self.ring.buf
             number = box[record + _NUMBER] | box[record + _NUMBER + 1] << 8
             if not number:
                 return True
         file = None
         if kind == _RECEIVED or kind == _OFFSET:
-            file = self._file
+            file = self.file
             self._loose = True
-        elif self._fill + _HEADER + n > _ROOM - _TOP and not self._spill():
+        elif self.fill + _HEADER + n > _ROOM - _TOP and not self._spill():
             return False
         error = self._put(file, kind, number, buf, off, n)
         if error:
-            return self._fail(error)
+            return self.fail(error)
         if kind == _RECEIVED:
-            self._count = number
+            self.count = number
             self._name(record, number)
-        self._dead |= kind >= _DONE  # a rewriting would make room
+        self.dead |= kind >= _DONE  # a rewriting would make room
         return True
 
     @micropython.native
     def _put(self, file, kind, number, buf, off, n):
-        head = self._buf
+        head = self.buf
         head[0] = kind
         head[1] = number & 255
         head[2] = number >> 8
@@ -425,29 +336,29 @@ class Journal:
         head[5] = crc & 255
         head[6] = crc >> 8
         number = _HEADER + n
-        self._size += number
+        self.size += number
         self.bytes += number
         if file is not None:
             return put(file, head, 0, _HEADER) or put(file, buf, off, n)
-        end = _TOP + self._fill
-        octets.copy(self._tail, end, head, 0, _HEADER)
-        octets.copy(self._tail, end + _HEADER, buf, off, n)
-        self._fill += number
+        end = _TOP + self.fill
+        octets.copy(self.tail, end, head, 0, _HEADER)
+        octets.copy(self.tail, end + _HEADER, buf, off, n)
+        self.fill += number
         self._fresh = True
         return 0
 
     def rewrite(self):
         """Makes the file anew from what is live; False if it could not be, and the old one is."""
-        buf, ring = self._buf, self._ring
-        count = error = self._size = 0
+        buf, ring = self.buf, self.ring
+        count = error = self.size = 0
         try:
             if self._doubt:
-                self._file = open(self._path, "a+b")
-            generation = (self._generation + 1) & 7
-            if generation == self._tail[0]:  # a tail of no known file lies there
+                self.file = open(self.path, "a+b")
+            generation = (self.generation + 1) & 7
+            if generation == self.tail[0]:  # a tail of no known file lies there
                 generation = (generation + 1) & 7
-            with open(self._aside, "wb") as new:
-                error = self._put(new, _BOT, generation, self._bot, 0, len(self._bot)) or error
+            with open(self.aside, "wb") as new:
+                error = self._put(new, _BOT, generation, self.bot, 0, len(self.bot)) or error
                 at = ring.first()
                 while at >= 0:
                     if ring.buf[at + _NUMBER] or ring.buf[at + _NUMBER + 1]:
@@ -456,42 +367,42 @@ class Journal:
                             self._put(new, _RECEIVED, count, ring.buf, at, ring.size(at)) or error
                         )
                     at = ring.after(at)
-                for source in self._both():
-                    self._source = source
-                    kind = self._read(False)
+                for source in self.both():
+                    self.source = source
+                    kind = self.read(False)
                     while kind:
-                        rank = kind == _ANSWERING and self._rank(buf[1] | buf[2] << 8)
+                        rank = kind == _ANSWERING and self.rank(buf[1] | buf[2] << 8)
                         if rank:
                             error = self._put(new, kind, rank, buf, _HEADER, buf[3]) or error
-                        kind = self._read(False)
+                        kind = self.read(False)
                 error = self._put(new, _OFFSET, 0, buf, _KEPT + 1, buf[_KEPT]) or error
             if error:
-                return self._fail(error)
-            self._file.close()
-            os.rename(self._aside, self._path)
-            self._generation = generation
-            self._fill = 0
-            self._source = None
-            self._count = self._rank(0)
-            self._file = None
+                return self.fail(error)
+            self.file.close()
+            os.rename(self.aside, self.path)
+            self.generation = generation
+            self.fill = 0
+            self.source = None
+            self.count = self.rank(0)
+            self.file = None
             gc.collect()  # where the two were there is room for this one
-            self._file = open(self._path, "a+b")
+            self.file = open(self.path, "a+b")
             if self._doubt:
-                self._beside()
+                self.beside()
         except MemoryError:
-            self._fail(_ENOMEM)
+            self.fail(_ENOMEM)
             raise
         except OSError as error:
-            return self._fail(error.errno)
-        self._doubt = self._loose = self._fresh = self._dead = False
+            return self.fail(error.errno)
+        self._doubt = self._loose = self._fresh = self.dead = False
         self.rewrites += 1
         return True
 
-    def _fail(self, error):
+    def fail(self, error):
         """Closes the files as they were when last flushed. What is on flash is true still."""
         self.error = error or -1
         self._doubt = True
-        for file in (self._file, self._now):
+        for file in (self.file, self.now):
             try:
                 if file:
                     file.close()
