@@ -30,19 +30,21 @@ FOLDER_BLOCKS = 2
 class Target:
     """A board that is known: mpy-cross's name of its architecture, the numbers of those that run
     such code (``Facts.arch``), the module of thimble/board that is its own, what stands in
-    ``sys.implementation._machine``, and the oldest MicroPython that has what the firmware uses."""
+    ``sys.implementation._machine``, the oldest MicroPython that has what the firmware uses, and
+    whether the heap holds the relay where it is not frozen."""
 
     march: str
     archs: tuple[int, ...]
     port: str
     machine: str
     oldest: tuple[int, int] = (1, 25)
+    roomy: bool = True
 
 
 TARGETS = {
     "esp32_s3": Target("xtensawin", (10,), "esp32", "ESP32S3"),
     # Its guard is a machine.Timer(hard=True), which rp2 has since 1.26.0.
-    "pico_w": Target("armv6m", (4,), "rp2", "Pico W with RP2040", (1, 26)),
+    "pico_w": Target("armv6m", (4,), "rp2", "Pico W with RP2040", (1, 26), roomy=False),
     "qemu": Target("armv7m", (5, 6, 7, 8), "", "Cortex-M3"),
 }
 
@@ -95,6 +97,11 @@ def flash(name: str, port: str, say=print) -> tuple[int, int]:
         check(name, facts)
         if facts.frozen:
             say("Thimble is frozen in this image: only main.py and the certificates are copied")
+        elif not TARGETS[name].roomy:
+            say(
+                "as .mpy files the wizard fits this board's heap, but the relay does not: "
+                f"for that put on the frozen image (make firmware BOARD={name} MPY_DIR=…)"
+            )
         files = plan(name, bool(facts.frozen))
         board.maintain()
         done = _bring(board, files, facts, say)

@@ -1,5 +1,6 @@
 """The firmware onto a board: the emulated one with stock MicroPython and a file system in RAM."""
 
+import hashlib
 import stat
 import subprocess
 import zipfile
@@ -127,6 +128,54 @@ def test_an_image_with_the_firmware_frozen_gets_main_py_and_the_certificates():
     with qemu.Board() as board:
         flash.flash("qemu", board.port)
         assert {path.split("/")[1] for path in files(board)} == {"main.py", "roots"}
+
+
+class StandIn:
+    """In the place of a board that only says what it is: with no file, and taking all."""
+
+    facts_ = PICO_W
+
+    def __init__(self, port):
+        self.files = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+    maintain = reset = __exit__
+
+    def facts(self):
+        return self.facts_
+
+    def sizes(self, *paths):
+        return {}
+
+    def hashes(self, paths):
+        return {path: hashlib.sha256(self.files[path]).hexdigest() for path in paths}
+
+    def write(self, path, data):
+        self.files[path] = data
+
+    def first_line(self, start):
+        return start
+
+
+@pytest.mark.parametrize(
+    "name, changed, told",
+    [("pico_w", {}, True), ("pico_w", {"frozen": "0.1.0"}, False), ("esp32_s3", ESP32_S3, False)],
+)
+def test_a_board_whose_heap_does_not_hold_the_relay_is_told_before_the_copying(
+    monkeypatch, name, changed, told
+):
+    monkeypatch.setattr(flash, "Remote", StandIn)
+    monkeypatch.setattr(StandIn, "facts_", Facts(**{**PICO_W.__dict__, **changed}))
+    monkeypatch.setattr(flash, "plan", lambda name, frozen: {flash.MAIN: b"import thimble"})
+    said = []
+    assert flash.flash(name, "a port", said.append) == (1, 0)
+    assert "copy /main.py (14 bytes)" in said
+    assert told == ("frozen image (make firmware BOARD=pico_w" in said[0])
 
 
 # Refusals. Each leaves the board as it was.
