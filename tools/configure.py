@@ -104,13 +104,13 @@ def certificate(values: dict, file: Path) -> dict[str, bytes]:
     return {values["tls"]["ca"]: data}
 
 
-def named(board: Remote) -> set[str]:
-    """The certificate that the board's configuration names, if certificate() named it."""
+def named(board: Remote) -> str:
+    """The certificate that the board's configuration names, "" if it names none."""
     if CONFIG in board.sizes(CONFIG):
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            found = json.loads(board.read(CONFIG))["tls"]["ca"]
-            return {found} if CERTIFICATE.fullmatch(found) else set()
-    return set()
+            name = json.loads(board.read(CONFIG))["tls"]["ca"]
+            return "/" + name.removeprefix("/") if name and isinstance(name, str) else ""
+    return ""
 
 
 def configure(file: Path, port: str, force: bool = False, say=print) -> bool:
@@ -130,7 +130,7 @@ def configure(file: Path, port: str, force: bool = False, say=print) -> bool:
             if good or force:
                 old = named(board)
                 board.run(f"import os; os.rename({TRIAL!r}, {CONFIG!r})")
-                unused = old - files.keys()
+                unused = {old} - files.keys() if CERTIFICATE.fullmatch(old) else set()
                 say(f"written to {CONFIG}" + ("" if good else ", though not all of it works"))
             else:
                 say("not all of it works: the board keeps the configuration that it had")

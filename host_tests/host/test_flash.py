@@ -287,32 +287,81 @@ def test_ctrl_c_in_the_seconds_after_boot_gives_the_prompt(flashed):
 
 # What the board has written.
 
+WRITTEN = {
+    "/thimble.json": b'{"tls": {"ca": "/home.pem"}}',
+    "/thimble.json.new": b"{",
+    "/thimble.trial.json": b"{}",
+    "/home.pem": b"a root that the configuration names",
+    "/ca-0123abcd.pem": b"a root that make configure has left",
+    "/journal": bytes(range(256)) * 8,
+    "/journal.now": b"now",
+    "/turns/7": b"turns",
+    "/turns/new": b"",
+    "/crash.txt": b"crash",
+    "/memory.txt": b"memory",
+    "/boots": b"12",
+}
+FOREIGN = (
+    "/boot.py",
+    "/helper.py",
+    "/webrepl_cfg.py",
+    "/ca.pem",
+    "/ca-mine.pem",
+    "/boots.txt",
+    "/journal.txt",
+    "/thimble.json.old",
+    "/photos/a.jpg",
+    "/photos/turns/7",
+)
 
-def test_backup_and_restore_bring_back_what_the_board_had_written(flashed, tmp_path):
-    archive = tmp_path / "board.zip"
-    put(flashed, "/thimble.json", b'{"wifi": {}}')
-    put(flashed, "/data/journal", bytes(range(256)) * 8)
-    assert backup.save(flashed.port, archive) == 2
-    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
-    put(flashed, "/thimble.json", b"{}")
-    put(flashed, "/data/later")
-    backup.restore(flashed.port, archive)
+
+@pytest.fixture
+def lived_in(flashed):
+    """A board with files of ours and of somebody else's, and no others but the firmware's."""
     with Remote(flashed.port) as link:
-        assert link.read("/thimble.json") == b'{"wifi": {}}'
-        assert link.read("/data/journal") == bytes(range(256)) * 8
-        assert "/data/later" not in link.sizes("/")
-    assert flash.flash("qemu", flashed.port) == (0, 0)
+        link.maintain()
+        for path in link.sizes("/").keys() - flash.plan("qemu", frozen=False).keys():
+            link.remove(path)
+        for path, data in WRITTEN.items():
+            link.write(path, data)
+        for path in FOREIGN:
+            link.write(path, b"mine")
+    yield flashed
+    with Remote(flashed.port) as link:
+        for path in [*WRITTEN, *FOREIGN]:
+            link.remove(path)
 
 
-def test_erase_leaves_the_firmware_and_the_users_code_alone(flashed):
-    put(flashed, "/thimble.json", b"{}")
-    put(flashed, "/data/journal")
-    put(flashed, "/boot.py", b"pass\n")
-    done = make("erase", f"PORT={flashed.port}")
+def test_backup_and_restore_bring_back_what_the_board_had_written(lived_in, tmp_path):
+    archive = tmp_path / "board.zip"
+    assert backup.save(lived_in.port, archive) == len(WRITTEN)
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    put(lived_in, "/thimble.json", b'{"tls": {"ca": "later.pem"}}')
+    put(lived_in, "/journal", b"other")
+    for path in ("/later.pem", "/turns/8", "/photos/b.jpg"):
+        put(lived_in, path)
+    backup.restore(lived_in.port, archive)
+    with Remote(lived_in.port) as link:
+        assert {path: link.read(path) for path in WRITTEN} == WRITTEN
+        left = link.sizes("/").keys()
+        link.remove("/photos/b.jpg")
+    assert not {"/later.pem", "/turns/8"} & left and {*FOREIGN, "/photos/b.jpg"} < left
+    assert flash.flash("qemu", lived_in.port) == (0, 0)
+
+
+def test_erase_removes_what_the_board_has_written_and_nothing_else(lived_in):
+    done = make("erase", f"PORT={lived_in.port}")
     assert done.returncode == 0, done.stderr
-    left = files(flashed)
-    assert "/boot.py" in left and not {"/thimble.json", "/data/journal"} & left.keys()
-    assert flash.flash("qemu", flashed.port) == (0, 0)
+    assert files(lived_in).keys() == {*FOREIGN, *flash.plan("qemu", frozen=False)}
+    assert flash.flash("qemu", lived_in.port) == (0, 0)
+
+
+@pytest.mark.parametrize("config", ["{", '{"tls": {"ca": 5}}', '{"tls": {"ca": "main.py"}}'])
+def test_a_configuration_that_names_no_certificate_of_its_own_is_erased_alone(flashed, config):
+    put(flashed, "/thimble.json", config.encode())
+    before = files(flashed)
+    assert backup.erase(flashed.port) == 1
+    assert before.keys() - files(flashed).keys() == {"/thimble.json"}
 
 
 def test_a_backup_never_overwrites_a_file_and_no_other_archive_is_restored(flashed, tmp_path):
