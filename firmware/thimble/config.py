@@ -72,7 +72,7 @@ _RANGES = {
     "budget_kb": (0, 1_000_000),
     "elevated": (1, 99),
     "critical": (2, 100),
-    "max_messages": (2, 100_000),
+    "max_messages": (10, 100_000),  # fewer, and each exchange would end in a compaction
     "keep_days": (1, 3650),
     "per_user_hour": (0, 250),
     "calls_per_day": (0, 1_000_000),
