@@ -36,9 +36,10 @@ def test_a_tick_between_two_looks_at_the_radio_allocates_nothing_frames_included
 
 
 def test_country_and_name_are_set_before_the_radio_starts():
-    wifi, _, _ = start(Board, country="DE", hostname="kitchen")
-    live(wifi, 5000)
-    assert (radio.country_at_start, radio.hostname_at_start) == ("DE", "kitchen")
+    for country in ("DE", "de"):
+        wifi, _, _ = start(Board, country=country, hostname="kitchen")
+        live(wifi, 5000)
+        assert (radio.country_at_start, radio.hostname_at_start) == ("DE", "kitchen")
 
 
 def test_the_power_mode_is_the_settings():

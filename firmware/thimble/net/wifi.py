@@ -151,7 +151,7 @@ class Wifi:
         # type: () -> None
         settings, wlan = self._settings, self._wlan
         if settings.country:
-            network.country(settings.country)
+            network.country(settings.country.upper())
         network.hostname(settings.hostname)
         wlan.active(True)
         self._leave()  # an ESP32 stays in its network through a soft reset

@@ -176,5 +176,5 @@ class network:
         radio.country = code
 
     def hostname(self, name):
-        assert len(name) <= 32
+        assert len(name.encode()) <= 32
         radio.hostname = name
