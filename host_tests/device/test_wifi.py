@@ -75,7 +75,7 @@ def test_a_network_without_dhcp_is_given_up_at_the_deadline_and_tried_again():
     wifi, _, log = start(Board)
     radio.air["home"].dhcp = False
     live(wifi, 25_000)
-    assert wifi.error == "home did not answer in time"
+    assert wifi.error == "home was not joined in time (is the password right?)"
     radio.air["home"].dhcp = True
     assert 0 < live(wifi, 60_000, True)
     assert wifi.error == ""

@@ -246,7 +246,7 @@ class Wifi:
         # type: (_TicksMs) -> None
         """The network that was tried did not take us."""
         status = self._wlan.status()
-        why = "did not answer in time"
+        why = "was not joined in time (is the password right?)"
         if status == network.STAT_WRONG_PASSWORD:
             why = "refused the password"
         elif status == network.STAT_NO_AP_FOUND:
