@@ -79,7 +79,7 @@ IMAGE = build/image/$(BOARD)$(if $(BOARD_VARIANT),-$(BOARD_VARIANT))
 firmware: ## an image with the firmware frozen BOARD=esp32_s3|pico_w MPY_DIR=… [BOARD_VARIANT=SPIRAM_OCT]
 	@test -n '$(PORT_$(BOARD))' || { echo "say which: BOARD=esp32_s3 or pico_w" >&2; exit 1; }
 	@test -f '$(MPY_DIR)/py/mkrules.cmake' || \
-	  { echo "MPY_DIR= is to be a source tree of MicroPython 1.25 or newer" >&2; exit 1; }
+	  { echo "MPY_DIR= is to be a source tree of MicroPython 1.26 or newer" >&2; exit 1; }
 	@grep -qsxF 'CMAKE_HOME_DIRECTORY:INTERNAL=$(realpath $(MPY_DIR))/ports/$(PORT_$(BOARD))' \
 	  $(IMAGE)/CMakeCache.txt || rm -rf $(IMAGE)
 	@$(MAKE) -C '$(MPY_DIR)/mpy-cross'

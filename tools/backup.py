@@ -2,8 +2,9 @@
 
     python -m tools.backup save|restore|erase [--file FILE] [--port PORT]
 
-That is every file on it but the firmware's and the user's own code. A backup is a zip archive of
-these files; it holds the secrets of the configuration, so that only its owner may read it.
+With the configuration goes the certificate that it names. All other files on the board are the
+firmware's or the user's own, and stay as they are. A backup is a zip archive; it holds the secrets
+of the configuration, so that only its owner may read it.
 """
 
 from __future__ import annotations
@@ -14,20 +15,34 @@ import sys
 import zipfile
 from pathlib import Path
 
+from tools.configure import CERTIFICATE, CONFIG, TRIAL, named
 from tools.flash import KEPT, MAIN, OWN
 from tools.remote import MARKER, BoardError, Remote, choose
 
 CODE = ("/lib/", "/rom/", *(f"{folder}/" for folder in OWN))
 CODE_FILES = (MAIN, KEPT, "/boot.py", MARKER)
+# What the firmware and these tools write, and besides each what it is written anew in.
+WRITTEN = (CONFIG, TRIAL, "/journal", "/journal.now", "/crash.txt", "/memory.txt", "/boots")
+FOLDER = "/turns/"
+ASIDE = ".new"
 
 
 def _data(board: Remote) -> dict[str, int]:
-    """Sizes of the files that are not code."""
-    return {
-        path: size
-        for path, size in board.sizes("/").items()
-        if not path.startswith(CODE) and path not in CODE_FILES
-    }
+    """Sizes of the files that the board has written, and of the certificate that it was given."""
+    given = named(board)
+
+    def ours(path: str) -> bool:
+        if _is_code(path):
+            return False
+        path = path.removesuffix(ASIDE)
+        known = path == given or path in WRITTEN or CERTIFICATE.fullmatch(path)
+        return bool(known) or path.startswith(FOLDER)
+
+    return {path: size for path, size in board.sizes("/").items() if ours(path)}
+
+
+def _is_code(path: str) -> bool:
+    return path.startswith(CODE) or path in CODE_FILES
 
 
 def save(port: str, file: Path, say=print) -> int:
@@ -50,20 +65,21 @@ def save(port: str, file: Path, say=print) -> int:
 
 
 def restore(port: str, file: Path, say=print) -> int:
-    """Makes the board's files those of the backup; how many these are."""
+    """Makes what the board has written that of the backup; how many files these are."""
     try:
         with zipfile.ZipFile(file) as archive:
             saved = {f"/{name}": archive.read(name) for name in archive.namelist()}
     except (OSError, zipfile.BadZipFile) as error:
         raise BoardError(f"{file} is not a backup: {error}") from error
-    if bad := [p for p in saved if p.startswith(CODE) or p in CODE_FILES or ".." in p]:
+    if bad := [p for p in saved if _is_code(p) or ".." in p]:
         raise BoardError(f"{file} is not a backup: it holds {bad[0]}")
     with Remote(port) as board:
         board.maintain()
+        found = _data(board)
         for path, data in saved.items():
             board.write(path, data)
         # What the backup does not know goes last: a board is never without its configuration.
-        for path in _data(board).keys() - saved.keys():
+        for path in found.keys() - saved.keys():
             board.remove(path)
         board.reset()
     say(f"{len(saved)} files restored from {file}")
@@ -71,7 +87,7 @@ def restore(port: str, file: Path, say=print) -> int:
 
 
 def erase(port: str, say=print) -> int:
-    """Removes everything that the board has written; how many files these were."""
+    """Removes what the board has written; how many files these were."""
     with Remote(port) as board:
         board.maintain()
         found = _data(board)

@@ -3,18 +3,22 @@
     python -m tools.configure FILE [--port PORT] [--force]
 
 A text "env:NAME" in FILE stands for the environment's variable NAME, so that the file needs to
-hold no secret. A certificate that tls.ca names is copied as well. With the new configuration the
-board joins the network, sets its clock, calls getMe and asks the model one word. It takes the
-place of the old one only if all of that works (or with --force, whatever the board says).
+hold no secret. A certificate that tls.ca names is copied as well, under a name of its content, and
+goes again with the configuration. With the new configuration the board joins the network, sets its
+clock, calls getMe and asks the model one word. It takes the place of the old one only if all of
+that works (or with --force, whatever the board says).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 from tools import build, firmware, runtime
@@ -23,6 +27,7 @@ from tools.remote import BoardError, Remote, choose
 CHECK = build.PROJECT / "tools" / "check_config.py"
 CONFIG = "/thimble.json"
 TRIAL = "/thimble.trial.json"
+CERTIFICATE = re.compile(r"/ca-[0-9a-f]{8}(\.[^/]*)?")  # what certificate() names
 ENV = "env:"
 CHECK_S = 20
 PROOF_S = 240  # joining, the clock, two services
@@ -94,8 +99,18 @@ def certificate(values: dict, file: Path) -> dict[str, bytes]:
         data = (file.parent / name).read_bytes()
     except OSError as error:
         raise ConfigurationError(f"tls.ca cannot be read: {name}: {error.strerror}") from error
-    values["tls"]["ca"] = "/" + Path(name).name
+    # By its content: a new one never takes the place of one that works.
+    values["tls"]["ca"] = f"/ca-{sha256(data).hexdigest()[:8]}{Path(name).suffix}"
     return {values["tls"]["ca"]: data}
+
+
+def named(board: Remote) -> str:
+    """The certificate that the board's configuration names, "" if it names none."""
+    if CONFIG in board.sizes(CONFIG):
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            name = json.loads(board.read(CONFIG))["tls"]["ca"]
+            return "/" + name.removeprefix("/") if name and isinstance(name, str) else ""
+    return ""
 
 
 def configure(file: Path, port: str, force: bool = False, say=print) -> bool:
@@ -106,18 +121,22 @@ def configure(file: Path, port: str, force: bool = False, say=print) -> bool:
     say(f"{file} is what the firmware takes")
     with Remote(choose(port)) as board:
         board.maintain()
-        for path, data in files.items():
-            board.write(path, data)
-        board.write(TRIAL, json.dumps(values).encode())
+        unused = files.keys() - board.sizes(*files)  # if all stays as it is
         try:
+            for path, data in files.items():
+                board.write(path, data)
+            board.write(TRIAL, json.dumps(values).encode())
             good = _prove(board, say)
             if good or force:
+                old = named(board)
                 board.run(f"import os; os.rename({TRIAL!r}, {CONFIG!r})")
+                unused = {old} - files.keys() if CERTIFICATE.fullmatch(old) else set()
                 say(f"written to {CONFIG}" + ("" if good else ", though not all of it works"))
             else:
                 say("not all of it works: the board keeps the configuration that it had")
         finally:
-            board.remove(TRIAL)
+            for path in (TRIAL, *unused):
+                board.remove(path)
         board.reset()
         say(board.first_line("thimble "))
     return good or force

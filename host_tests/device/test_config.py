@@ -40,6 +40,8 @@ def test_a_wrong_type_is_refused_by_name():
 
 def test_numbers_out_of_range_are_refused_with_the_range():
     assert "between 1 and 99" in refused(memory={"elevated": 0})
+    assert "memory.max_messages must be between 10" in refused(memory={"max_messages": 9})
+    assert config.settings({"memory": {"max_messages": 10}}).memory.max_messages == 10
     assert "less than memory.critical" in refused(memory={"elevated": 90, "critical": 90})
 
 
@@ -55,6 +57,31 @@ def test_plain_http_is_only_for_the_local_network():
     for bad in ("http://api.openai.com/v1", "http://8.8.8.8", "http://172.32.0.1", "ftp://x", "x"):
         raises(ConfigError, lambda bad=bad: url.parse(bad, "model.url"))
     assert url.parse("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
+
+
+def test_what_the_radio_would_refuse_is_refused_by_name():
+    assert refused(wifi={"hostname": "ü" * 17}) == "wifi.hostname must have 1 to 32 bytes"
+    assert "wifi.hostname" in refused(wifi={"hostname": ""})
+    assert refused(wifi={"ssid": "x" * 33}) == "wifi.ssid must have at most 32 bytes"
+    wanted = "password must have 8 to 63 bytes, or 64 hex digits"
+    for bad in ("seven 7", "x" * 64, "ü" * 32, "0" * 65):
+        assert refused(wifi={"password": bad}) == "wifi." + wanted, bad
+    for bad in ("DEU", "D", "D1", "dé", "äö"):
+        assert "wifi.country must be two letters" in refused(wifi={"country": bad}), bad
+    network = {"ssid": "x", "password": "short"}
+    assert refused(wifi={"networks": [network]}) == "wifi.networks: " + wanted
+    assert "networks: ssid must" in refused(wifi={"networks": [{"ssid": "ü" * 17}]})
+    assert "networks: a network has no ssid" in refused(wifi={"networks": [{"priority": 1}]})
+    for bad in (101, "1", True):
+        said = refused(wifi={"networks": [{"ssid": "x", "priority": bad}]})
+        assert "networks: priority must be" in said, bad
+
+
+def test_what_the_radio_takes_is_taken():
+    for password in ("", "eight 88", "ü" * 31, "0123456789abcdefABCDEF" * 2 + "0" * 20):
+        network = {"ssid": "ü" * 16, "password": password, "priority": 100}
+        wifi = {"ssid": "ü" * 16, "password": password, "networks": [network], "country": "de"}
+        config.settings({"wifi": wifi})
 
 
 def test_a_token_with_a_slash_is_refused_without_being_shown():

@@ -36,9 +36,10 @@ def test_a_tick_between_two_looks_at_the_radio_allocates_nothing_frames_included
 
 
 def test_country_and_name_are_set_before_the_radio_starts():
-    wifi, _, _ = start(Board, country="DE", hostname="kitchen")
-    live(wifi, 5000)
-    assert (radio.country_at_start, radio.hostname_at_start) == ("DE", "kitchen")
+    for country in ("DE", "de"):
+        wifi, _, _ = start(Board, country=country, hostname="kitchen")
+        live(wifi, 5000)
+        assert (radio.country_at_start, radio.hostname_at_start) == ("DE", "kitchen")
 
 
 def test_the_power_mode_is_the_settings():
@@ -74,7 +75,7 @@ def test_a_network_without_dhcp_is_given_up_at_the_deadline_and_tried_again():
     wifi, _, log = start(Board)
     radio.air["home"].dhcp = False
     live(wifi, 25_000)
-    assert wifi.error == "home did not answer in time"
+    assert wifi.error == "home was not joined in time (is the password right?)"
     radio.air["home"].dhcp = True
     assert 0 < live(wifi, 60_000, True)
     assert wifi.error == ""

@@ -81,6 +81,13 @@ def test_a_wrong_password_is_said():
     assert wifi.error == "home refused the password"
 
 
+def test_a_wrong_password_that_the_driver_does_not_tell_is_asked_about():
+    wifi, _, _ = start(Board, password="wrong")
+    radio.vague = True
+    live(wifi, 25_000)
+    assert wifi.error == "home was not joined in time (is the password right?)"
+
+
 def test_a_network_that_was_kept_through_a_soft_reset_is_left_first():
     wifi, board, log = start(Board)
     live(wifi, 10_000)

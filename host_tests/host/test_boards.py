@@ -203,7 +203,7 @@ def test_what_was_built_from_another_tree_is_not_built_upon(same, tree, tmp_path
     "words, said",
     [
         (["BOARD=qemu"], "say which: BOARD=esp32_s3 or pico_w"),
-        (["BOARD=pico_w", "MPY_DIR=/nowhere"], "a source tree of MicroPython 1.25 or newer"),
+        (["BOARD=pico_w", "MPY_DIR=/nowhere"], "a source tree of MicroPython 1.26 or newer"),
     ],
 )
 def test_make_firmware_says_what_it_lacks(words, said):

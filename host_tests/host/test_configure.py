@@ -1,5 +1,6 @@
 """`make configure`: what it writes on the emulated board, what it proves in the runtime."""
 
+import hashlib
 import json
 import re
 
@@ -79,34 +80,42 @@ def board():
         yield board
 
 
+def with_certificate(file, data):
+    """Lets the configuration name a certificate, which the board has under the name returned."""
+    values = json.loads(file.read_text()) | {"tls": {"ca": "ca.pem"}}
+    file.write_text(json.dumps(values))
+    (file.parent / "ca.pem").write_bytes(data)
+    return f"/ca-{hashlib.sha256(data).hexdigest()[:8]}.pem"
+
+
 def test_what_does_not_work_leaves_the_board_as_it_was(board, file, environment):
+    with_certificate(file, b"a certificate")
     with Remote(board.port) as link:
         link.write(configure.CONFIG, b'{"old": 1}')
+        before = link.sizes("/")
     said = []
     assert configure.configure(file, board.port, say=said.append) is False
     assert "keeps the configuration that it had" in " ".join(said)
     with Remote(board.port) as link:
         assert link.read(configure.CONFIG) == b'{"old": 1}'
-        assert configure.TRIAL not in link.sizes("/")
+        assert link.sizes("/") == before
 
 
 def test_forced_it_is_written_whole_with_its_certificate_and_shows_no_secret(
     board, file, environment, capfd
 ):
-    values = json.loads(file.read_text()) | {"tls": {"ca": "ca.pem"}}
-    file.write_text(json.dumps(values))
-    (file.parent / "ca.pem").write_bytes(b"a certificate")
+    ca = with_certificate(file, b"a certificate")
     assert configure.configure(file, board.port, force=True)
     out, err = capfd.readouterr()
     assert "written to /thimble.json" in out
     assert not [secret for secret in (TOKEN, KEY, "a long password") if secret in out + err]
     with Remote(board.port) as link:
         there = json.loads(link.read(configure.CONFIG))
-        assert link.read("/ca.pem") == b"a certificate"
+        assert link.read(ca) == b"a certificate"
         assert configure.TRIAL not in link.sizes("/")
     assert there["telegram"]["token"] == TOKEN and there["model"]["name"] == "a model 😀"
     assert there["wifi"]["networks"][0]["password"] == "a long password"
-    assert there["tls"] == {"ca": "/ca.pem"}
+    assert there["tls"] == {"ca": ca}
 
 
 # What it proves.
@@ -132,6 +141,12 @@ def stand_in(device, tmp_path, monkeypatch):
 
         def write(self, path, data):
             (root / path.rpartition("/")[2]).write_bytes(data)
+
+        def read(self, path):
+            return (root / path.rpartition("/")[2]).read_bytes()
+
+        def sizes(self, *paths):
+            return {p: len(self.read(p)) for p in paths if (root / p.rpartition("/")[2]).exists()}
 
         def remove(self, path):
             (root / path.rpartition("/")[2]).unlink(missing_ok=True)
@@ -178,3 +193,53 @@ def test_a_wrong_token_and_a_model_that_refuses_are_both_reported(stand_in, tmp_
     assert "model     FAILS: " in text and "403" in text
     assert cloud.key not in text and TOKEN not in text
     assert not (stand_in / "thimble.json").exists()
+
+
+# The certificates.
+
+
+def certificates(stand_in):
+    return {path.name: path.read_bytes() for path in stand_in.glob("*.pem")}
+
+
+@pytest.fixture
+def refused(file, environment):
+    """A configuration that no proof accepts."""
+    values = json.loads(file.read_text())
+    values["telegram"]["url"] = values["model"]["url"] = "http://127.0.0.1:9"
+    file.write_text(json.dumps(values))
+    return file
+
+
+def test_a_failed_proof_leaves_the_certificate_of_the_configuration_that_stays(stand_in, refused):
+    old = with_certificate(refused, b"the old one")
+    assert configure.configure(refused, "a port", force=True)
+    with_certificate(refused, b"a new one")
+    assert not configure.configure(refused, "a port")
+    assert certificates(stand_in) == {old[1:]: b"the old one"}
+    assert json.loads((stand_in / "thimble.json").read_text())["tls"]["ca"] == old
+
+
+def test_a_failed_proof_of_the_same_certificate_leaves_it(stand_in, refused):
+    old = with_certificate(refused, b"the old one")
+    assert configure.configure(refused, "a port", force=True)
+    assert not configure.configure(refused, "a port")
+    assert certificates(stand_in) == {old[1:]: b"the old one"}
+
+
+def test_a_certificate_goes_with_the_configuration_that_named_it(stand_in, refused):
+    with_certificate(refused, b"the old one")
+    assert configure.configure(refused, "a port", force=True)
+    for _ in range(2):
+        new = with_certificate(refused, b"a new one")
+        assert configure.configure(refused, "a port", force=True)
+        assert certificates(stand_in) == {new[1:]: b"a new one"}
+
+
+@pytest.mark.parametrize("old", [b'{"tls": {"ca": "/mine.pem"}}', b'{"tls": []}', b"[]", b"{"])
+def test_a_certificate_of_the_users_own_stays(stand_in, refused, old):
+    (stand_in / "mine.pem").write_bytes(b"mine")
+    (stand_in / "thimble.json").write_bytes(old)
+    new = with_certificate(refused, b"a new one")
+    assert configure.configure(refused, "a port", force=True)
+    assert certificates(stand_in) == {"mine.pem": b"mine", new[1:]: b"a new one"}

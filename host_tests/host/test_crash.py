@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -265,6 +266,18 @@ def test_safe_mode_is_left_by_itself_after_a_while(device, tmp_path):
     assert done.returncode == 75 and done.stdout.endswith("restarts 75\n")
     assert done.stdout.startswith("safe mode") and time.monotonic() - started < 10
     assert boots(device, tmp_path, "pass") == ["(0, '')"]
+
+
+def test_safe_mode_survives_bytes_that_are_no_text(device, tmp_path):
+    boots(device, tmp_path, "board.restart(3)")
+    source = BOOT.replace("300)", "60_000)")
+    argv, env = device.command(source, {"THIMBLE_ROOT": str(tmp_path)})
+    typed = b"setup \xff\xfe\n\xe2\x82\nsetup nothing\nrelay\n"
+    done = subprocess.run(argv, env=env, input=typed, capture_output=True, timeout=20)
+    said = done.stdout.decode()
+    assert done.returncode == 75, done.stderr
+    assert said.count("safe mode: ") == 3  # at first, and where the command is not known
+    assert said.index("nothing is not a section") < said.index("restarting")
 
 
 def test_maintenance_starts_neither_relay_nor_dog(tmp_path, device):

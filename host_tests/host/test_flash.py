@@ -1,5 +1,6 @@
 """The firmware onto a board: the emulated one with stock MicroPython and a file system in RAM."""
 
+import hashlib
 import stat
 import subprocess
 import zipfile
@@ -9,8 +10,9 @@ import pytest
 from tools import backup, flash, qemu, remote
 from tools.remote import BoardError, Facts, Remote
 
-PICO_W = Facts((1, 25, 0), "Raspberry Pi Pico W with RP2040", 4 << 10 | 0x306, 4096, 212, 200, "")
+PICO_W = Facts((1, 26, 0), "Raspberry Pi Pico W with RP2040", 4 << 10 | 0x306, 4096, 212, 200, "")
 S3 = "Generic ESP32S3 module with Octal-SPIRAM with ESP32S3"
+ESP32_S3 = {"version": (1, 25, 0), "machine": S3, "mpy": 10 << 10 | 0x306}
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +130,54 @@ def test_an_image_with_the_firmware_frozen_gets_main_py_and_the_certificates():
         assert {path.split("/")[1] for path in files(board)} == {"main.py", "roots"}
 
 
+class StandIn:
+    """In the place of a board that only says what it is: with no file, and taking all."""
+
+    facts_ = PICO_W
+
+    def __init__(self, port):
+        self.files = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+    maintain = reset = __exit__
+
+    def facts(self):
+        return self.facts_
+
+    def sizes(self, *paths):
+        return {}
+
+    def hashes(self, paths):
+        return {path: hashlib.sha256(self.files[path]).hexdigest() for path in paths}
+
+    def write(self, path, data):
+        self.files[path] = data
+
+    def first_line(self, start):
+        return start
+
+
+@pytest.mark.parametrize(
+    "name, changed, told",
+    [("pico_w", {}, True), ("pico_w", {"frozen": "0.1.0"}, False), ("esp32_s3", ESP32_S3, False)],
+)
+def test_a_board_whose_heap_does_not_hold_the_relay_is_told_before_the_copying(
+    monkeypatch, name, changed, told
+):
+    monkeypatch.setattr(flash, "Remote", StandIn)
+    monkeypatch.setattr(StandIn, "facts_", Facts(**{**PICO_W.__dict__, **changed}))
+    monkeypatch.setattr(flash, "plan", lambda name, frozen: {flash.MAIN: b"import thimble"})
+    said = []
+    assert flash.flash(name, "a port", said.append) == (1, 0)
+    assert "copy /main.py (14 bytes)" in said
+    assert told == ("frozen image (make firmware BOARD=pico_w" in said[0])
+
+
 # Refusals. Each leaves the board as it was.
 
 
@@ -181,7 +231,8 @@ def test_another_chip_is_refused(flashed):
         ("pico_w", {"machine": "Raspberry Pi Pico with RP2040"}, "which BOARD=pico_w is not"),
         ("esp32_s3", {}, "Pico W with RP2040, which BOARD=esp32_s3 is not"),
         ("esp32_s3", {"machine": S3}, "does not run our compiled files"),
-        ("pico_w", {"version": (1, 24, 1)}, "MicroPython 1.24.1; 1.25 or newer is needed"),
+        ("pico_w", {"version": (1, 25, 0)}, "MicroPython 1.25.0; 1.26 or newer is needed"),
+        ("esp32_s3", {**ESP32_S3, "version": (1, 24, 1)}, "1.24.1; 1.25 or newer is needed"),
         ("pico_w", {"mpy": 4 << 10 | 0x206}, "does not run our compiled files"),
     ],
 )
@@ -192,7 +243,7 @@ def test_a_board_that_cannot_run_it_is_refused_with_a_sentence(name, changed, sa
 
 def test_the_boards_that_are_meant_are_taken():
     flash.check("pico_w", PICO_W)
-    flash.check("esp32_s3", Facts(**{**PICO_W.__dict__, "machine": S3, "mpy": 10 << 10 | 0x306}))
+    flash.check("esp32_s3", Facts(**{**PICO_W.__dict__, **ESP32_S3}))
 
 
 def test_a_line_on_which_nobody_answers_is_said(tmp_path, monkeypatch):
@@ -236,32 +287,81 @@ def test_ctrl_c_in_the_seconds_after_boot_gives_the_prompt(flashed):
 
 # What the board has written.
 
+WRITTEN = {
+    "/thimble.json": b'{"tls": {"ca": "/home.pem"}}',
+    "/thimble.json.new": b"{",
+    "/thimble.trial.json": b"{}",
+    "/home.pem": b"a root that the configuration names",
+    "/ca-0123abcd.pem": b"a root that make configure has left",
+    "/journal": bytes(range(256)) * 8,
+    "/journal.now": b"now",
+    "/turns/7": b"turns",
+    "/turns/new": b"",
+    "/crash.txt": b"crash",
+    "/memory.txt": b"memory",
+    "/boots": b"12",
+}
+FOREIGN = (
+    "/boot.py",
+    "/helper.py",
+    "/webrepl_cfg.py",
+    "/ca.pem",
+    "/ca-mine.pem",
+    "/boots.txt",
+    "/journal.txt",
+    "/thimble.json.old",
+    "/photos/a.jpg",
+    "/photos/turns/7",
+)
 
-def test_backup_and_restore_bring_back_what_the_board_had_written(flashed, tmp_path):
-    archive = tmp_path / "board.zip"
-    put(flashed, "/thimble.json", b'{"wifi": {}}')
-    put(flashed, "/data/journal", bytes(range(256)) * 8)
-    assert backup.save(flashed.port, archive) == 2
-    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
-    put(flashed, "/thimble.json", b"{}")
-    put(flashed, "/data/later")
-    backup.restore(flashed.port, archive)
+
+@pytest.fixture
+def lived_in(flashed):
+    """A board with files of ours and of somebody else's, and no others but the firmware's."""
     with Remote(flashed.port) as link:
-        assert link.read("/thimble.json") == b'{"wifi": {}}'
-        assert link.read("/data/journal") == bytes(range(256)) * 8
-        assert "/data/later" not in link.sizes("/")
-    assert flash.flash("qemu", flashed.port) == (0, 0)
+        link.maintain()
+        for path in link.sizes("/").keys() - flash.plan("qemu", frozen=False).keys():
+            link.remove(path)
+        for path, data in WRITTEN.items():
+            link.write(path, data)
+        for path in FOREIGN:
+            link.write(path, b"mine")
+    yield flashed
+    with Remote(flashed.port) as link:
+        for path in [*WRITTEN, *FOREIGN]:
+            link.remove(path)
 
 
-def test_erase_leaves_the_firmware_and_the_users_code_alone(flashed):
-    put(flashed, "/thimble.json", b"{}")
-    put(flashed, "/data/journal")
-    put(flashed, "/boot.py", b"pass\n")
-    done = make("erase", f"PORT={flashed.port}")
+def test_backup_and_restore_bring_back_what_the_board_had_written(lived_in, tmp_path):
+    archive = tmp_path / "board.zip"
+    assert backup.save(lived_in.port, archive) == len(WRITTEN)
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    put(lived_in, "/thimble.json", b'{"tls": {"ca": "later.pem"}}')
+    put(lived_in, "/journal", b"other")
+    for path in ("/later.pem", "/turns/8", "/photos/b.jpg"):
+        put(lived_in, path)
+    backup.restore(lived_in.port, archive)
+    with Remote(lived_in.port) as link:
+        assert {path: link.read(path) for path in WRITTEN} == WRITTEN
+        left = link.sizes("/").keys()
+        link.remove("/photos/b.jpg")
+    assert not {"/later.pem", "/turns/8"} & left and {*FOREIGN, "/photos/b.jpg"} < left
+    assert flash.flash("qemu", lived_in.port) == (0, 0)
+
+
+def test_erase_removes_what_the_board_has_written_and_nothing_else(lived_in):
+    done = make("erase", f"PORT={lived_in.port}")
     assert done.returncode == 0, done.stderr
-    left = files(flashed)
-    assert "/boot.py" in left and not {"/thimble.json", "/data/journal"} & left.keys()
-    assert flash.flash("qemu", flashed.port) == (0, 0)
+    assert files(lived_in).keys() == {*FOREIGN, *flash.plan("qemu", frozen=False)}
+    assert flash.flash("qemu", lived_in.port) == (0, 0)
+
+
+@pytest.mark.parametrize("config", ["{", '{"tls": {"ca": 5}}', '{"tls": {"ca": "main.py"}}'])
+def test_a_configuration_that_names_no_certificate_of_its_own_is_erased_alone(flashed, config):
+    put(flashed, "/thimble.json", config.encode())
+    before = files(flashed)
+    assert backup.erase(flashed.port) == 1
+    assert before.keys() - files(flashed).keys() == {"/thimble.json"}
 
 
 def test_a_backup_never_overwrites_a_file_and_no_other_archive_is_restored(flashed, tmp_path):

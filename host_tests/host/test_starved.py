@@ -127,15 +127,15 @@ def test_a_conversation_that_could_not_be_loaded_is_whole_the_next_time(tmp_path
 
 @pytest.mark.parametrize("count", [0, 120, 500])
 def test_a_compaction_without_memory_ends_nothing(tmp_path, count):
-    with Pressed(tmp_path, settings={"memory": {"max_messages": 6}}) as house:
+    with Pressed(tmp_path, settings={"memory": {"max_messages": 10}}) as house:
         house.do("fast")
         chat = house.chat()
-        for number in range(3):
+        for number in range(5):
             house.ask(f"{number}", chat)
         house.do("turns 2")
         house.do(f"starve {count}")
-        house.say("3", chat)
-        house.wait(lambda: len(house.texts(chat)) == 4)
+        house.say("5", chat)
+        house.wait(lambda: len(house.texts(chat)) == 6)
         house.wait(lambda: house.cloud.telegram.polling(), 20)
         house.ask("after", chat, timeout=20)
         house.wait(lambda: house.state()["busy"] is False)

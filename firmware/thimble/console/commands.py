@@ -71,7 +71,8 @@ def answer(relay, ring, off):
         relay.rebooting = True
         return b"Restarting."
     if code == updates.NEW or code == updates.FORGET:
-        _forget(relay, relay.conversation(off), code == updates.FORGET)
+        if not _forget(relay, relay.conversation(off), code == updates.FORGET):
+            return b"Not all of it could be deleted. Please send /forget again."
     if code in _WORDS:
         return _WORDS[code]
     if code == updates.STATUS:
@@ -103,15 +104,17 @@ def _history(relay, buf, off):
 
 
 def _forget(relay, chat, for_good):
-    """Ends a conversation; ``for_good``: nothing of it is left on flash either."""
+    """Ends a conversation; ``for_good``: on flash too. False if something is left of it there."""
     sessions, key = relay.sessions, chat.key
+    gone = True
     if for_good:
-        overlay.call("store.archive", "forget", sessions, key, 0, chat.key_len)
+        gone = overlay.call("store.archive", "forget", sessions, key, 0, chat.key_len)
         relay.memory.chats.forget(chat)
-        relay.journal.rewrite()  # it has what was answered until then
+        gone = relay.journal.rewrite() and gone  # it has what was answered until then
     else:
         overlay.call("store.archive", "clear", sessions, key, 0, chat.key_len)
         chat.clear()
+    return gone
 
 
 def reboot(relay):

@@ -45,17 +45,21 @@ def stay(board, retry_ms):
 
 
 def _carry_out(board, line):
-    name, _, rest = line.partition(b" ")
-    if line in (b"relay", b"start", b"reboot", b"safe"):
+    try:
+        line = line.decode()
+    except UnicodeError:
+        line = ""  # an unknown command like any other
+    name, _, rest = line.partition(" ")
+    if line in ("relay", "start", "reboot", "safe"):
         print("restarting")
         board.restart(_ASKED)
-    elif line == b"status":
+    elif line == "status":
         state = {"version": VERSION, "board": board.name, "reset_cause": board.reset_cause}
         state["error"] = "safe mode"
         print(json.dumps(state))
-    elif line == b"log":
+    elif line == "log":
         overlay.call("store.crash", "show", board, sys.stdout)
-    elif name == b"setup":
-        overlay.call("console.setup", "run", rest.decode().strip(), board)
+    elif name == "setup":
+        overlay.call("console.setup", "run", rest.strip(), board)
     else:
         print(_HELP)

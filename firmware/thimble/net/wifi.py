@@ -151,7 +151,7 @@ class Wifi:
         # type: () -> None
         settings, wlan = self._settings, self._wlan
         if settings.country:
-            network.country(settings.country)
+            network.country(settings.country.upper())
         network.hostname(settings.hostname)
         wlan.active(True)
         self._leave()  # an ESP32 stays in its network through a soft reset
@@ -246,7 +246,7 @@ class Wifi:
         # type: (_TicksMs) -> None
         """The network that was tried did not take us."""
         status = self._wlan.status()
-        why = "did not answer in time"
+        why = "was not joined in time (is the password right?)"
         if status == network.STAT_WRONG_PASSWORD:
             why = "refused the password"
         elif status == network.STAT_NO_AP_FOUND:

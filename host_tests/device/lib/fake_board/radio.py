@@ -4,6 +4,7 @@
 
     stuck    every call raises EPERM, until the chip loses its power (Pico W)
     lies     isconnected() says True whatever the air says, until then
+    vague    a refused password is a join that goes on (ESP32)
 """
 
 from fake_board.chip import chip
@@ -28,7 +29,7 @@ class Radio:
         self.air = {}
         self.calls = []
         self.country = self.hostname = None
-        self.stuck = self.lies = False
+        self.stuck = self.lies = self.vague = False
         self.powered = 0  # how often the power came
         self.pm = self.address = None
         self.off()
@@ -60,7 +61,7 @@ class Radio:
             if net is None:
                 self._failed(-2, 201)
             elif net.password != password:
-                self._failed(-3, 202)
+                self._failed(-3, 0 if self.vague else 202)
             elif net.dhcp or self.address:
                 self.up, self.reason = name, 0
 
@@ -176,5 +177,5 @@ class network:
         radio.country = code
 
     def hostname(self, name):
-        assert len(name) <= 32
+        assert len(name.encode()) <= 32
         radio.hostname = name
