@@ -22,7 +22,7 @@ from tools.remote import MARKER, BoardError, Remote, choose
 CODE = ("/lib/", "/rom/", *(f"{folder}/" for folder in OWN))
 CODE_FILES = (MAIN, KEPT, "/boot.py", MARKER)
 # What the firmware and these tools write, and besides each what it is written anew in.
-WRITTEN = (CONFIG, TRIAL, "/journal", "/journal.now", "/crash.txt", "/memory.txt", "/boots")
+WRITTEN = (CONFIG, TRIAL, "/journal", "/journal.now", "/crash.txt", "/memory.txt")
 FOLDER = "/turns/"
 ASIDE = ".new"
 

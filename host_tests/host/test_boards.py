@@ -241,7 +241,7 @@ def test_the_pico_ws_larger_stack_fits_into_the_ports_start():
     """The heap's making is where the stack's size is told again: so it comes after, and once."""
     wraps = re.findall(r"--wrap=(\w+)", board_file("pico_w", "mpconfigboard.cmake").read_text())
     assert re.findall(r"void __wrap_(\w+)", board_file("pico_w", "stack.c").read_text()) == wraps
-    main = (qemu.source() / "ports" / "rp2" / "main.c").read_text()
+    main = (port_.source() / "ports" / "rp2" / "main.c").read_text()
     stack = main.index("mp_cstack_init_with_top(&__StackTop, &__StackTop - &__StackBottom);")
     heap = main.rindex("gc_init(&__GcHeapStart, &__GcHeapEnd);")
     assert stack < heap < main.index("for (;;)")

@@ -299,7 +299,6 @@ WRITTEN = {
     "/turns/new": b"",
     "/crash.txt": b"crash",
     "/memory.txt": b"memory",
-    "/boots": b"12",
 }
 FOREIGN = (
     "/boot.py",
