@@ -409,8 +409,12 @@ class Relay:
         self.log.fail(overlay.call("outage", "advice", self, error) if answered else error)
 
     def _held_off(self):
-        """Whether Telegram is to be left alone still."""
-        return time.ticks_diff(self._poll_from, time.ticks_ms()) > 0
+        """Whether Telegram is to be left alone still. What a full inbox does not confirm would be
+        the answer to each poll, at once."""
+        now = time.ticks_ms()
+        if time.ticks_diff(self._poll_from, now) > 0:
+            return True
+        return self.inbox.full and not self.updates.due(now)
 
     def _name_refused(self):
         """Names whom the allow-list kept out, once, so that the owner can add the id."""

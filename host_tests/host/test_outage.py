@@ -1,5 +1,7 @@
 """The model is out of reach: messages wait in the journal, and all else goes on."""
 
+import time
+
 import pytest
 from relay_kit import OWNER, Board, House
 
@@ -176,6 +178,19 @@ def test_polls_are_long_again_once_nobody_waits_for_the_model_any_more(house):
     count = house.cloud.telegram.count("getUpdates")
     house.quiet(3)
     assert house.cloud.telegram.count("getUpdates") <= count + 1
+
+
+def test_a_full_inbox_is_polled_every_four_seconds_in_an_outage_and_commands_are_taken(house):
+    house.cloud.models.default(status=503)
+    waits, other = house.say("x" * 2200), house.chat()
+    house.last(waits, WAITING, 20)
+    house.say("more than there is room for", other)
+    house.say("/help", other)
+    house.wait(lambda: house.texts(other))
+    count = house.cloud.telegram.count("getUpdates")
+    time.sleep(5)
+    assert 1 <= house.cloud.telegram.count("getUpdates") - count <= 2
+    assert house.cloud.telegram.pending() == 2
 
 
 @pytest.mark.parametrize("seconds, told", [(1, False), (4, True)])
