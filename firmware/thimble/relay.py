@@ -132,6 +132,7 @@ class Relay:
         self.greeted = False
         self._refusals = 0
         self._refused = ""
+        self._away = False  # Telegram: no answer could be brought
         self._poll_at = self._poll_from = self.started
         self._used_at = self.started
         self._stopping = False
@@ -257,7 +258,7 @@ class Relay:
     def _rest_s(self):
         """How long the poll may wait: a warm model connection is closed when nothing comes."""
         idle = time.ticks_diff(time.ticks_ms(), self._used_at)
-        if self._due == _NOW:
+        if self._due == _NOW or self._away:
             return 0
         if self.tell:
             return _SHORT_POLL_MS // 1000  # the owner is to know soon
@@ -391,6 +392,7 @@ class Relay:
                 self._begin_day()  # without a clock no certificate is accepted
             return
         self._backoff.reset()
+        self._away = False
         self._poll_at = self._poll_from = time.ticks_ms()
         self.watch.polled(self._poll_at)
         self._show()
@@ -401,6 +403,7 @@ class Relay:
         """Telegram failed: nothing is polled before the backoff's end, or before it wishes."""
         wait = self._backoff.next(time.ticks_ms() & 255)
         answered = isinstance(error, ApiError)
+        self._away = isinstance(error, NetError) and error.stage != "journal"
         if answered:
             self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
             wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
@@ -465,7 +468,12 @@ class Relay:
             reply.finish(b"")
 
     def _ready(self):
-        """The record to see to now, or -1: while the model is out of reach, whom to tell so."""
+        """The record to see to now, or -1: while the model is out of reach, whom to tell so.
+
+        While Telegram is, none: each try would be a call of the model for nothing.
+        """
+        if self._away:
+            return -1
         if not self._waiting():
             return self._next()
         ring = self.inbox

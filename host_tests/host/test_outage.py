@@ -10,7 +10,8 @@ from tools import build, runtime
 WAITING = "The model cannot be reached just now. I will answer when it is back."
 NO_MODEL = "The model could not be reached for too long. Please ask again later."
 
-# The relay as it is, but that it tries a model that is out of reach again ten times as soon.
+# The relay as it is, but that it tries a model that is out of reach again ten times as soon, and
+# gives up an answer that cannot be sent after 2 s.
 IMPATIENT = """
 import gc
 
@@ -24,6 +25,7 @@ relay = Relay(*_booted)
 relay._outage = Backoff(500)
 relay._exchange._retry = Backoff(100)
 relay._exchange.patience_ms = 2000
+relay.reply.deliver_ms = 2000
 gc.threshold(-1)
 try:
     relay.run()
@@ -191,6 +193,35 @@ def test_a_full_inbox_is_polled_every_four_seconds_in_an_outage_and_commands_are
     time.sleep(5)
     assert 1 <= house.cloud.telegram.count("getUpdates") - count <= 2
     assert house.cloud.telegram.pending() == 2
+
+
+def test_while_telegram_is_out_of_reach_the_model_is_not_asked_again_and_again(house):
+    chat = house.ask("before")
+    house.quiet()
+    house.cloud.clear_calls()
+    fault = house.cloud.fault("telegram", None, "close", times=None)
+    house.say("once", chat)
+    house.wait(lambda: house.cloud.models.calls())
+    applied = fault.applied
+    house.wait(lambda: fault.applied > applied + 5, 30)
+    time.sleep(3)
+    assert len(house.cloud.models.calls()) == 1
+    house.cloud.clear_faults()
+    house.last(chat, "once", 30)
+    assert house.texts(chat) == ["before", "once"]
+
+
+@pytest.mark.parametrize("status", [409, 500])
+def test_polls_that_telegram_refuses_hold_no_answer_back(house, status):
+    chat = house.ask("before")
+    house.quiet()
+    said = {"ok": False, "error_code": status, "description": "refused"}
+    fault = house.cloud.fault(
+        "telegram", "getUpdates", "status", times=None, status=status, body=said
+    )
+    house.cloud.telegram.say_many(["one", "two", "three"], chat)
+    house.last(chat, "three")
+    assert fault.applied
 
 
 @pytest.mark.parametrize("seconds, told", [(1, False), (4, True)])
