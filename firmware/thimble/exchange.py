@@ -146,10 +146,12 @@ class Exchange:
         """Asks, and reads the answer to its end; returns the note that belongs behind it."""
         answer = self._model
         self._relay.calls += 1
-        answer.ask(self._chat, self._buf, self._off, self._size)
+        answer.waiting = self._relay.between
+        note = b""
+        if not answer.ask(self._chat, self._buf, self._off, self._size):
+            note = _STOPPED
         self._keep_question()
         self._begin(ASSISTANT, 0)
-        note = b""
         while not note:
             event = answer.poll(_SLICE_MS)
             if event == model.DONE:

@@ -97,6 +97,7 @@ class Relay:
         self._tick = self.tick
         self._pause = self.pause
         self._attempt = self._carry_out
+        self.between = self.meanwhile
 
         secure, host, port, path = config.telegram.endpoint
         resolver = Resolver(self._tick, board.servers)

@@ -145,6 +145,24 @@ def test_typing_is_shown_while_the_model_is_silent(house):
     assert actions[0].params["action"] == "typing"
 
 
+def test_until_the_model_answers_at_all_typing_is_shown_and_commands_are_served(house):
+    chat, other = house.ask("before"), house.chat()
+    fault = house.cloud.fault("models", "chat", "late", seconds=30)
+    house.say("and now?", chat)
+    house.wait(lambda: fault.applied and house.cloud.telegram.calls("sendChatAction"), 2)
+    house.say("/help", other)
+    house.wait(lambda: house.texts(other), 6)
+    house.say("/stop", chat)
+    house.last(chat, STOPPED.strip(), 6)
+    house.say("/retry", chat)
+    house.last(chat, "and now?")
+
+    typing = [call.params["chat_id"] for call in house.cloud.telegram.calls("sendChatAction")]
+    assert len(typing) > 1 and set(typing) == {str(chat)}
+    asked = [("user", "before"), ("assistant", "before"), ("user", "and now?")]
+    assert house.prompts()[-1][1:] == asked
+
+
 def test_a_quick_answer_shows_no_typing_and_needs_no_edit(house):
     chat = house.ask("quick")
 

@@ -64,7 +64,8 @@ class Model:
 
     silence_ms: bound on the wait for any byte; progress_ms: for text or reasoning while the
     service only keeps the connection alive; answer_ms: for the whole answer. log: where it is
-    said what cut an answer off, or None.
+    said what cut an answer off, or None. waiting: called while the answer has not begun, or None;
+    True gives it up.
 
     After DONE: reason (STOP, LENGTH, CUT or OTHER), tokens_in and tokens_out (0 if not told),
     thought (there was reasoning).
@@ -81,7 +82,7 @@ class Model:
         if len(out) < _OUT_LEAST:
             raise ValueError("out is too small")
         self.http = http
-        self.log = None
+        self.log = self.waiting = None
         self.out = out
         self.silence_ms = _SILENCE_MS
         self.progress_ms = _PROGRESS_MS
@@ -144,7 +145,8 @@ class Model:
         """Sends the turns of ``conversation`` (or None) and behind them buf[off:off + n], if any.
 
         Of the turns no more than the oldest ``turns``, an attribute that is set before.
-        Returns when the answer begins. Raises ApiError, whose text is for the owner, or NetError.
+        Returns True when the answer begins; False if ``waiting``, which is called until then,
+        said so. Raises ApiError, whose text is for the owner, or NetError.
         What the service does not know of the request's parameters is left out from then on.
         """
         self.conversation = conversation
@@ -155,11 +157,14 @@ class Model:
         while True:
             self._begin()
             self.http.silence_ms = self.silence_ms
-            status = self.http.request(self, self.silence_ms)
-            if 200 <= status < 300:
+            # Another name for the status would make the frame too large.
+            n = self.http.request(self, self.silence_ms, self.waiting)
+            if not n:
+                return False
+            if 200 <= n < 300:
                 self._json = self.http.is_json
-                return
-            self._refused(status, newer)
+                return True
+            self._refused(n, newer)
 
     def _refused(self, status, newer):
         """Raises the ApiError of a refusal, unless the request can be asked otherwise."""
