@@ -157,14 +157,19 @@ class Exchange:
             if event == model.DONE:
                 break
             if event == model.TEXT:
-                self._got = True
-                self._append(answer.out, answer.pos, answer.end - answer.pos)
-                self._reply.append(answer.out, answer.pos, answer.end)
+                self._show()
                 if self._reply.full:
                     note = _MORE
             if self._relay.meanwhile():
                 note = _STOPPED
         return self._end(note)
+
+    def _show(self):
+        """Takes a piece of the answer; what is not shown any more the model is to write again."""
+        answer = self._model
+        self._got = True
+        end = self._reply.append(answer.out, answer.pos, answer.end)
+        self._append(answer.out, answer.pos, end - answer.pos)
 
     def _end(self, note):
         """The answer has ended, or is ended with a note."""

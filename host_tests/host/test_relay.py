@@ -206,6 +206,23 @@ def test_max_parts_bounds_an_answer_and_more_goes_on(build):
     assert [role for role, _ in house.prompts()[-1]] == ["user", "assistant", "user"]
 
 
+def test_more_goes_on_behind_what_was_shown_not_behind_what_was_written(build):
+    house = build(settings={"telegram": {"max_parts": 1}})
+    first = " ".join(f"first{number:03}" for number in range(330))
+    second = " ".join(f"second{number:03}" for number in range(400))
+    house.cloud.models.script(text=f"{first}\n\n{second}", deltas=200)
+    chat = house.say("long")
+    house.wait(lambda: house.texts(chat) and house.texts(chat)[-1].endswith(MORE), 20)
+    shown = house.texts(chat)[-1].removesuffix(MORE)
+    house.say("/more", chat)
+    house.wait(lambda: len(house.prompts()) == 2)
+
+    assert 3900 < len(shown) <= 4096
+    role, written = house.prompts()[-1][1]
+    assert role == "assistant"
+    assert written.rstrip().endswith(shown[-200:])  # of a long turn the middle is left out
+
+
 def test_an_answer_at_max_tokens_says_so_and_more_goes_on(house):
     house.cloud.models.script(text="Half of", finish="length")
     chat = house.say("tell")
