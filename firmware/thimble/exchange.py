@@ -119,7 +119,7 @@ class Exchange:
     def _halve(self):
         """Drops the older half of a conversation that is too long for the model, if it can."""
         chat = self._chat
-        keep = chat.turns // 2
+        keep = max(chat.turns // 2, not self._size)  # the question may be the last turn
         while chat.turns > keep and chat.drop_oldest():
             self._halved = True
         return self._halved

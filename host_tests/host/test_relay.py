@@ -365,7 +365,30 @@ def test_a_conversation_too_long_is_compacted_once_and_answered(house):
 def test_one_message_too_long_for_the_model_is_told_after_one_call(house):
     house.cloud.models.default(mode="echo", context=50)
     chat = house.say("x" * 1000)
-    house.last(chat, "The conversation is too long for the model (400).")
+    too_long = "The conversation is too long for the model (400). /new begins a new one."
+    house.last(chat, too_long)
+    assert len(house.cloud.models.calls()) == 1
+    house.say("/retry", chat)
+    house.wait(lambda: house.texts(chat) == [too_long] * 2)
+    assert house.prompts()[1:] == [house.prompts()[0]], "the question is still there"
+    house.cloud.models.default(mode="echo")
+    house.say("/retry", chat)
+    house.last(chat, "x" * 1000)
+
+
+def test_a_page_in_place_of_an_answer_is_told_after_one_call(house):
+    page = "<!DOCTYPE html>\n<html>\n<title>A router</title>\n</html>\n"
+    house.cloud.fault("models", "chat", "status", status=200, body=page, content_type="text/html")
+    chat = house.say("hello")
+    house.last(chat, "What answers is no language model's service (200). Check model.url.")
+    assert len(house.cloud.models.calls()) == 1
+
+
+def test_why_a_model_declines_is_told(house):
+    house.cloud.models.script(status=403, message="Your input was flagged for violence")
+    chat = house.say("hello")
+    said = "The model's service refused the request (403). It says: "
+    house.last(chat, said + "Your input was flagged for violence")
     assert len(house.cloud.models.calls()) == 1
 
 

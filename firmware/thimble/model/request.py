@@ -127,6 +127,7 @@ class Model:
         self._last = False  # the event that ends the answer was seen
         self.done = False
         self._flushed = False
+        self._heard = -1  # -1: no byte yet; 0: none of a stream of events
         self._began = self._moved = ticks_ms()
         self._think.start()
         self._sse.start()
@@ -238,6 +239,7 @@ class Model:
         stream = self._sse
         event = stream.next()
         if event == sse.DATA:
+            self._heard = 1
             self.scanner.feed(stream.buf, stream.pos, stream.end)
         elif event == sse.EVENT:
             if self.scanner.offset:
@@ -265,6 +267,8 @@ class Model:
         if self._json:
             self.scanner.feed(http.inbuf, http.pos, http.pos + n)
         else:
+            if self._heard < 0:
+                self._heard = http.inbuf[http.pos] == 0x3A  # a comment
             self._sse.feed(http.inbuf, http.pos, http.pos + n)
         return _FED
 
@@ -342,6 +346,8 @@ class Model:
             self._flushed = True
             self._sse.feed(b"\n\n", 0, 2)
             return _ON
+        if not self._heard:
+            raise self._error(200)
         if self.reason < 0:
             raise NetError("closed", "the model's answer ended before it was complete")
         return self._finish()
