@@ -120,7 +120,7 @@ class Relay:
         )
         limits = Limits(sizes.slots + 16)
         parts = config.telegram.max_parts
-        self.reply = Reply(self.bot, limits, buffers.reply, parts, self._pause, journal)
+        self.reply = Reply(self.bot, limits, buffers.reply, parts, self.linger, journal)
         # A short answer to a command, while another answer is being written.
         self.aside = Reply(self.bot, limits, buffers.words, 1, self._pause)
         http = Http(self.model_link, buffers.model_in, buffers.model_out)
@@ -381,6 +381,16 @@ class Relay:
             self.tick()
             time.sleep_ms(min(left, _SLICE_MS))
             left = time.ticks_diff(end, time.ticks_ms())
+
+    def linger(self, ms):
+        """Waits until an answer may go on; commands and messages are taken meanwhile."""
+        end = time.ticks_add(time.ticks_ms(), ms)
+        if ms > _SLICE_MS:
+            self._look(True)
+        while ms > 0:
+            self.pause(min(ms, _SLICE_MS))
+            self.look_in()
+            ms = time.ticks_diff(end, time.ticks_ms())
 
     # Telegram.
 
