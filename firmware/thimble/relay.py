@@ -131,7 +131,7 @@ class Relay:
         self._model_at = None  # when it is tried again
         self.model_wait = 0  # milliseconds that it asked for
         self.greeted = False
-        self._refusals = 0
+        self._refusals = self.odd = 0
         self._refused = ""
         self._away = False  # Telegram: no answer could be brought
         self._poll_at = self._poll_from = self.started
@@ -336,6 +336,7 @@ class Relay:
             self._looked = now
             self.log.seconds()
             self._tell_time()
+            self.reply.limits.serve(now)
             self._calm = led.LOW_BATTERY if self.board.battery_low() else led.ONLINE
             if self.rates is not None:
                 self.rates.serve(now, self.calls)
@@ -461,16 +462,17 @@ class Relay:
 
     def _act(self, buf, record):
         """Carries out a command that acts at once."""
-        if (
-            buf[record + 3] == updates.STOP
-            and self.memory.chats.busy is not None
-            and self.reply.peer.is_at(buf, record + updates.KEY, buf[record + 1])
-        ):
-            self._stopping = True
-        else:
-            self._say(self.aside, self.asides, record)
+        here = False
+        if buf[record + 3] == updates.STOP:
+            if self.memory.chats.busy is not None:
+                here = self.reply.peer.is_at(buf, record + updates.KEY, buf[record + 1])
+            self._stopping = self._stopping or here
+            if self.inbox.count > here and overlay.call("outage", "stop", self, record, here):
+                return
+        if not here:
+            self.say(self.aside, self.asides, record)
 
-    def _say(self, reply, ring, record):
+    def say(self, reply, ring, record):
         """Answers a record with what the commands say to it."""
         words = overlay.call("console.commands", "answer", self, ring, record)
         if words:
@@ -551,8 +553,10 @@ class Relay:
         if tries > _ATTEMPTS:
             if tries <= 2 * _ATTEMPTS:
                 self.reply.say(_POISON)
+        elif self.inbox.buf[record] & updates.ODD:
+            overlay.call("outage", "odd", self, record)
         elif not self.asks(record):
-            self._say(self.reply, self.inbox, record)
+            self.say(self.reply, self.inbox, record)
         elif self.calls_left() > 0:
             self._ask(record)
         elif not self.rates.told(self.reply.peer.key, self.reply.peer.key_len):
@@ -568,7 +572,7 @@ class Relay:
             again = True
         chat.pop(ASSISTANT if again else USER)  # a question stands there that got no answer
         if not chat.turns and updates.RETRY <= code <= updates.MORE:
-            self._say(self.reply, self.inbox, record)
+            self.say(self.reply, self.inbox, record)
         elif self._asked(record, again):
             self._model_at = None
             self.model_wait = 0

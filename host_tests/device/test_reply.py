@@ -454,6 +454,23 @@ def test_retry_after_blocks_only_that_chat_and_ends_on_time():
     assert limits.wait_ms(Peer(b"2"), now, 0) == 0
 
 
+def test_a_chat_that_was_silent_for_weeks_is_not_held_back():
+    limits, start, peer = Limits(4), time.ticks_ms(), Peer(b"42")
+    hours = 0
+    limits.spend(peer, start)
+    now = start
+    while hours < 13 * 24:
+        hours += 1
+        now = time.ticks_add(now, 3_600_000)
+        limits.serve(now)
+        assert limits.wait_ms(peer, now, 0) == 0
+    limits.spend(peer, now)
+    for _ in range(4):
+        limits.spend(peer, now)
+    limits.serve(now)
+    assert limits.wait_ms(peer, now, 0) > 900
+
+
 def test_a_short_answer_that_is_longer_than_the_buffer_is_cut_at_a_character():
     bot = Bot()
     buf = bytearray(20)

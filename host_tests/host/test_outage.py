@@ -137,6 +137,24 @@ def test_what_needs_no_model_is_answered_in_an_outage_in_its_place(house):
     assert house.texts(waits)[2:] == ["wait", "A new conversation begins."]
 
 
+def test_stop_closes_what_waits_for_the_model_for_good(house):
+    house.cloud.models.default(status=503)
+    chat, other = house.chat(), house.chat()
+    house.cloud.telegram.say_many(["one", "two"], chat)
+    house.last(chat, WAITING, 20)
+    house.say("three", other)
+    house.last(other, WAITING, 20)
+    house.say("/stop", chat)
+    house.last(chat, "(Stopped.)")
+    house.wait(lambda: house.board.status()["journal"] == 1)
+    house.kill()
+    house.start()
+    house.cloud.models.default(mode="echo")
+    house.last(other, "three", 30)
+    house.ask("four", chat)
+    assert house.texts(chat) == [WAITING, "(Stopped.)", "four"]
+
+
 def test_restarts_in_an_outage_are_no_attempts(house):
     house.cloud.models.default(status=503)
     chat = house.say("patience")

@@ -242,6 +242,23 @@ def test_stop_with_nothing_to_stop_says_so(house):
     assert not house.cloud.models.calls()
 
 
+def test_stop_reaches_what_still_waits_and_nothing_that_comes_after_it(house):
+    house.cloud.models.script(text="word " * 60, delay=0.1)
+    busy, chat = house.say("go"), house.chat()
+    house.wait(lambda: house.texts(busy))
+    house.cloud.telegram.say_many(["one", "two", "/new", "/stop", "three"], chat)
+    house.cloud.telegram.say_many(["next", "/stop"], busy)
+    house.last(chat, "three")
+    house.quiet()
+
+    assert house.texts(chat) == ["(Stopped.)", "A new conversation begins.", "three"]
+    assert house.texts(busy)[-1].endswith(STOPPED)
+    asked = [prompt[-1][1] for prompt in house.prompts()]
+    assert asked == ["go", "three"]
+    house.say("/stop", chat)
+    house.last(chat, "Nothing is being written here.")
+
+
 def test_a_cut_answer_is_marked_and_retry_replaces_it(house):
     house.cloud.models.script(text=WORDS, cut_after=4)
     chat = house.say("count")
@@ -470,6 +487,18 @@ def test_what_is_no_text_gets_a_short_word_once(house, kind):
     house.quiet()
     assert house.texts(chat) == ["I can read only text."]
     assert not house.cloud.models.calls()
+
+
+def test_an_album_gets_one_word(house):
+    chat, other = house.chat(), house.chat()
+    for _ in range(3):
+        house.cloud.telegram.photo(chat=chat)
+    house.cloud.telegram.photo(chat=other)
+    house.last(other, "I can read only text.")
+    house.cloud.telegram.photo(chat=other)
+    house.ask("and now?", other)
+    assert house.texts(chat) == ["I can read only text."]
+    assert house.texts(other) == ["I can read only text.", "and now?"]
 
 
 def test_updates_without_words_are_confirmed_in_silence(house):

@@ -45,6 +45,7 @@ class Reply:
                ends at 4,096 units, or where that room begins
     max_parts  messages an answer may have; then ``full`` is set and what follows is not taken
     pause      pause(ms) waits, serving the rest of the relay
+    record     what it answers, see begin()
     again      an attempt before this one may have sent messages
     journal    where the ids of the messages that are sent are noted, or None
     log        where it is said what keeps an answer from being sent, or None
@@ -76,7 +77,7 @@ class Reply:
         """
         self.length = self.parts = self._units = 0
         self.full = False
-        self._record = record
+        self.record = record
         self.again = again
         self._begun = self._at = ticks_ms()
         self._typed = False
@@ -86,7 +87,7 @@ class Reply:
         """A message begins: a new one, or the one that an earlier attempt has sent."""
         self._shown = self._id_len = 0
         if self.again:
-            self._id_len = self._journal.sent(self._record, self.parts, self.bot.message_id)
+            self._id_len = self._journal.sent(self.record, self.parts, self.bot.message_id)
             copy(self._id, 1, self.bot.message_id, 0, self._id_len)
         self._edited = self._id_len > 0
 
@@ -171,7 +172,7 @@ class Reply:
         bot = self.bot
         part = self.parts + (self.length > 0)
         while part <= _PARTS_MOST:
-            bot.message_id_len = self._journal.sent(self._record, part, bot.message_id)
+            bot.message_id_len = self._journal.sent(self.record, part, bot.message_id)
             if not bot.message_id_len:
                 break
             part += 1
@@ -257,8 +258,8 @@ class Reply:
         bot.send_message(peer, self.buf, 0, self.length)
         self._id_len = bot.message_id_len
         copy(self._id, 1, bot.message_id, 0, self._id_len)
-        if self._record >= 0:
-            self._journal.answering(self._record, self.parts, self._id, self._id_len)
+        if self.record >= 0:
+            self._journal.answering(self.record, self.parts, self._id, self._id_len)
 
     def _settled(self, error):
         """What an error from Telegram means: True, it is as wished; False, try again; or Gone."""
