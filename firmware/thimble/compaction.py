@@ -71,6 +71,7 @@ def summarize(relay, chat):
     finally:
         relay.model.stop()
         relay.model.turns = model.ALL
+        relay.model.waiting = None
         memory.chats.busy = None
     if not size:
         return False
@@ -106,7 +107,14 @@ def _ask(relay, chat, older, buf):
     size = 0
     relay.calls += 1
     answer.turns = older
-    answer.ask(chat, _PROMPT, 0, len(_PROMPT))
+
+    def waiting():
+        relay.look_in()
+        return relay.inbox.count
+
+    answer.waiting = waiting
+    if not answer.ask(chat, _PROMPT, 0, len(_PROMPT)):
+        return 0
     while size < _MOST:
         event = answer.poll(_SLICE_MS)
         if event == model.TEXT:
@@ -115,7 +123,6 @@ def _ask(relay, chat, older, buf):
             size += n
         elif event == model.DONE:
             break
-        relay.look_in()
-        if relay.inbox.count:
+        if waiting():
             return 0
     return text.boundary(buf, 0, size)

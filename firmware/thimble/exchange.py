@@ -119,7 +119,7 @@ class Exchange:
     def _halve(self):
         """Drops the older half of a conversation that is too long for the model, if it can."""
         chat = self._chat
-        keep = chat.turns // 2
+        keep = max(chat.turns // 2, not self._size)  # the question may be the last turn
         while chat.turns > keep and chat.drop_oldest():
             self._halved = True
         return self._halved
@@ -146,23 +146,30 @@ class Exchange:
         """Asks, and reads the answer to its end; returns the note that belongs behind it."""
         answer = self._model
         self._relay.calls += 1
-        answer.ask(self._chat, self._buf, self._off, self._size)
+        answer.waiting = self._relay.between
+        note = b""
+        if not answer.ask(self._chat, self._buf, self._off, self._size):
+            note = _STOPPED
         self._keep_question()
         self._begin(ASSISTANT, 0)
-        note = b""
         while not note:
             event = answer.poll(_SLICE_MS)
             if event == model.DONE:
                 break
             if event == model.TEXT:
-                self._got = True
-                self._append(answer.out, answer.pos, answer.end - answer.pos)
-                self._reply.append(answer.out, answer.pos, answer.end)
+                self._show()
                 if self._reply.full:
                     note = _MORE
             if self._relay.meanwhile():
                 note = _STOPPED
         return self._end(note)
+
+    def _show(self):
+        """Takes a piece of the answer; what is not shown any more the model is to write again."""
+        answer = self._model
+        self._got = True
+        end = self._reply.append(answer.out, answer.pos, answer.end)
+        self._append(answer.out, answer.pos, end - answer.pos)
 
     def _end(self, note):
         """The answer has ended, or is ended with a note."""

@@ -1,8 +1,15 @@
-"""What is done while Telegram or the model is out of reach, beside waiting. An overlay."""
+"""What is done while Telegram or the model is out of reach, beside waiting; and what becomes of
+messages that are not to be answered one by one. An overlay.
+"""
+
+from micropython import const
 
 from thimble.core.errors import NetError, ThimbleError
+from thimble.core.octets import behind, crc16
 from thimble.telegram import updates
 from thimble.telegram.reply import Gone
+
+_UPDATE = const(48)  # as in telegram.updates
 
 
 def advice(relay, error):
@@ -38,6 +45,45 @@ def park(relay, record):
     relay.set_back(record)
     _tell(relay, record)
     return False
+
+
+def stop(relay, record, here):
+    """Closes what waits for the model in the chat of /stop, an aside, and came before it.
+
+    Whether there was anything. It is said if no answer is being ended ``here``, in that chat.
+    """
+    ring, said, peer = relay.inbox, relay.asides.buf, relay.aside.peer  # loaded with the aside's
+    answered = relay.reply.record if relay.memory.chats.busy is not None else -1
+    last = record + _UPDATE
+    found = False
+    other = ring.first()
+    while other >= 0:
+        at, other = other, ring.after(other)
+        if (
+            at != answered
+            and relay.asks(at)
+            and peer.is_at(ring.buf, at + updates.KEY, ring.buf[at + 1])
+            and behind(ring.buf, at + _UPDATE, ring.buf[at + 4], said, last, said[record + 4]) > 0
+        ):
+            relay.done(at)
+            found = True
+    if found and not here:
+        relay.aside.say(b"(Stopped.)")
+    return found
+
+
+def odd(relay, record):
+    """Answers a record without text; of an album, whose pictures come one by one, the first."""
+    buf = relay.inbox.buf
+    minute = updates.minute_at(buf, record)
+    now = _mark(buf, record, minute)
+    if not minute or relay.odd not in (now, _mark(buf, record, minute - 1)):
+        relay.say(relay.reply, relay.inbox, record)
+        relay.odd = now
+
+
+def _mark(buf, record, minute):
+    return crc16(buf, record + updates.KEY, buf[record + 1], minute & 0xFFFF)
 
 
 def _behind(relay, record):

@@ -97,6 +97,7 @@ class Relay:
         self._tick = self.tick
         self._pause = self.pause
         self._attempt = self._carry_out
+        self.between = self.meanwhile
 
         secure, host, port, path = config.telegram.endpoint
         resolver = Resolver(self._tick, board.servers)
@@ -119,7 +120,7 @@ class Relay:
         )
         limits = Limits(sizes.slots + 16)
         parts = config.telegram.max_parts
-        self.reply = Reply(self.bot, limits, buffers.reply, parts, self._pause, journal)
+        self.reply = Reply(self.bot, limits, buffers.reply, parts, self.linger, journal)
         # A short answer to a command, while another answer is being written.
         self.aside = Reply(self.bot, limits, buffers.words, 1, self._pause)
         http = Http(self.model_link, buffers.model_in, buffers.model_out)
@@ -130,8 +131,9 @@ class Relay:
         self._model_at = None  # when it is tried again
         self.model_wait = 0  # milliseconds that it asked for
         self.greeted = False
-        self._refusals = 0
+        self._refusals = self.odd = 0
         self._refused = ""
+        self._away = False  # Telegram: no answer could be brought
         self._poll_at = self._poll_from = self.started
         self._used_at = self.started
         self._stopping = False
@@ -257,7 +259,7 @@ class Relay:
     def _rest_s(self):
         """How long the poll may wait: a warm model connection is closed when nothing comes."""
         idle = time.ticks_diff(time.ticks_ms(), self._used_at)
-        if self._due == _NOW:
+        if self._due == _NOW or self._away:
             return 0
         if self.tell:
             return _SHORT_POLL_MS // 1000  # the owner is to know soon
@@ -334,6 +336,7 @@ class Relay:
             self._looked = now
             self.log.seconds()
             self._tell_time()
+            self.reply.limits.serve(now)
             self._calm = led.LOW_BATTERY if self.board.battery_low() else led.ONLINE
             if self.rates is not None:
                 self.rates.serve(now, self.calls)
@@ -380,6 +383,16 @@ class Relay:
             time.sleep_ms(min(left, _SLICE_MS))
             left = time.ticks_diff(end, time.ticks_ms())
 
+    def linger(self, ms):
+        """Waits until an answer may go on; commands and messages are taken meanwhile."""
+        end = time.ticks_add(time.ticks_ms(), ms)
+        if ms > _SLICE_MS:
+            self._look(True)
+        while ms > 0:
+            self.pause(min(ms, _SLICE_MS))
+            self.look_in()
+            ms = time.ticks_diff(end, time.ticks_ms())
+
     # Telegram.
 
     def _poll(self, timeout_s):
@@ -391,6 +404,7 @@ class Relay:
                 self._begin_day()  # without a clock no certificate is accepted
             return
         self._backoff.reset()
+        self._away = False
         self._poll_at = self._poll_from = time.ticks_ms()
         self.watch.polled(self._poll_at)
         self._show()
@@ -401,6 +415,7 @@ class Relay:
         """Telegram failed: nothing is polled before the backoff's end, or before it wishes."""
         wait = self._backoff.next(time.ticks_ms() & 255)
         answered = isinstance(error, ApiError)
+        self._away = isinstance(error, NetError) and error.stage != "journal"
         if answered:
             self.watch.polled(time.ticks_ms())  # it is not Telegram that is out of reach
             wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
@@ -409,8 +424,12 @@ class Relay:
         self.log.fail(overlay.call("outage", "advice", self, error) if answered else error)
 
     def _held_off(self):
-        """Whether Telegram is to be left alone still."""
-        return time.ticks_diff(self._poll_from, time.ticks_ms()) > 0
+        """Whether Telegram is to be left alone still. What a full inbox does not confirm would be
+        the answer to each poll, at once."""
+        now = time.ticks_ms()
+        if time.ticks_diff(self._poll_from, now) > 0:
+            return True
+        return self.inbox.full and not self.updates.due(now)
 
     def _name_refused(self):
         """Names whom the allow-list kept out, once, so that the owner can add the id."""
@@ -443,16 +462,17 @@ class Relay:
 
     def _act(self, buf, record):
         """Carries out a command that acts at once."""
-        if (
-            buf[record + 3] == updates.STOP
-            and self.memory.chats.busy is not None
-            and self.reply.peer.is_at(buf, record + updates.KEY, buf[record + 1])
-        ):
-            self._stopping = True
-        else:
-            self._say(self.aside, self.asides, record)
+        here = False
+        if buf[record + 3] == updates.STOP:
+            if self.memory.chats.busy is not None:
+                here = self.reply.peer.is_at(buf, record + updates.KEY, buf[record + 1])
+            self._stopping = self._stopping or here
+            if self.inbox.count > here and overlay.call("outage", "stop", self, record, here):
+                return
+        if not here:
+            self.say(self.aside, self.asides, record)
 
-    def _say(self, reply, ring, record):
+    def say(self, reply, ring, record):
         """Answers a record with what the commands say to it."""
         words = overlay.call("console.commands", "answer", self, ring, record)
         if words:
@@ -461,7 +481,12 @@ class Relay:
             reply.finish(b"")
 
     def _ready(self):
-        """The record to see to now, or -1: while the model is out of reach, whom to tell so."""
+        """The record to see to now, or -1: while the model is out of reach, whom to tell so.
+
+        While Telegram is, none: each try would be a call of the model for nothing.
+        """
+        if self._away:
+            return -1
         if not self._waiting():
             return self._next()
         ring = self.inbox
@@ -528,8 +553,10 @@ class Relay:
         if tries > _ATTEMPTS:
             if tries <= 2 * _ATTEMPTS:
                 self.reply.say(_POISON)
+        elif self.inbox.buf[record] & updates.ODD:
+            overlay.call("outage", "odd", self, record)
         elif not self.asks(record):
-            self._say(self.reply, self.inbox, record)
+            self.say(self.reply, self.inbox, record)
         elif self.calls_left() > 0:
             self._ask(record)
         elif not self.rates.told(self.reply.peer.key, self.reply.peer.key_len):
@@ -545,7 +572,7 @@ class Relay:
             again = True
         chat.pop(ASSISTANT if again else USER)  # a question stands there that got no answer
         if not chat.turns and updates.RETRY <= code <= updates.MORE:
-            self._say(self.reply, self.inbox, record)
+            self.say(self.reply, self.inbox, record)
         elif self._asked(record, again):
             self._model_at = None
             self.model_wait = 0

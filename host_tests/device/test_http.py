@@ -9,7 +9,7 @@ from thimble.core.errors import NetError
 from thimble.net.http import Http
 
 QEMU = True
-HEAP = "256k"
+HEAP = "384k"  # the scripts of the peer, up to 64 KB each
 END = b""  # in a script: the peer closes
 NOTHING = None  # in a script: no bytes within the time
 
@@ -427,6 +427,32 @@ def test_no_second_attempt_for_what_is_not_repeatable_or_was_answered_or_timed_o
     assert http.link.opens == 1
 
 
+def test_until_an_answer_begins_it_is_asked_whether_it_is_waited_for():
+    asked = []
+
+    def wait():
+        asked.append(http.link.opens)
+
+    for script, opens in (
+        (((PLAIN, NOTHING, NOTHING, PLAIN),), [1, 1]),
+        (((PLAIN, END), (NOTHING, PLAIN)), [1, 2]),
+        (((PLAIN, NOTHING, END), (PLAIN,)), [1, 1]),
+        (((PLAIN, b"HTTP/1.1 102 Wait\r\n\r\n", PLAIN),), []),
+    ):
+        http = client(*script)
+        fetch(http)
+        asked.clear()
+        assert http.request(Request(), 1000, wait) == 200
+        assert body(http) == b"hello world" and asked == opens, (script, asked)
+
+
+def test_an_answer_that_is_given_up_before_it_begins_leaves_nothing_behind():
+    http = client((NOTHING, PLAIN), (PLAIN,))
+    assert http.request(Request(), 1000, lambda: True) == 0
+    assert not http.link.is_open and http.read(0) == 0
+    assert fetch(http) == (200, b"hello world") and http.link.opens == 2
+
+
 def test_what_is_left_of_an_answer_is_drained_before_the_next_request():
     big = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60000
     http = client((big, PLAIN))
@@ -501,6 +527,7 @@ class Ready:
 
     def __init__(self, answer):
         self.answer = answer
+        self.silent = 0  # how often there is nothing yet
         self.is_open = self.cut = False
 
     def open(self, host, port, secure):
@@ -516,6 +543,9 @@ class Ready:
         pass
 
     def recv(self, buf, ms):
+        if self.silent:
+            self.silent -= 1
+            return -1
         for i in range(len(self.answer)):
             buf[i] = self.answer[i]
         return len(self.answer)
@@ -540,3 +570,22 @@ def test_a_request_and_its_answer_allocate_nothing():
         http.drain()
         assert micropython.mem_total() - before == 0, micropython.mem_total() - before
     gc.enable()
+
+
+def test_waiting_for_an_answer_allocates_nothing_frames_included():
+    http = Http(Ready(PLAIN), bytearray(512), bytearray(256))
+    http.origin("example.org", 443, True)
+    request, wait = Request(b"x"), Wait().wait
+    exchange(http, request)
+    gc.disable()
+    before = micropython.mem_total()
+    http.link.silent = 50
+    http.request(request, 1000, wait)
+    assert micropython.mem_total() - before == 0, micropython.mem_total() - before
+    assert not http.link.silent
+    gc.enable()
+
+
+class Wait:
+    def wait(self):
+        return False

@@ -59,7 +59,7 @@ class Tape:
     def origin(self, host, port, secure):
         pass
 
-    def request(self, req, first_ms):
+    def request(self, req, first_ms, waiting=None):
         req.write_head(self)
         req.write_body(self)
         self._next = 0

@@ -366,13 +366,21 @@ def test_a_connection_that_ends_early_cuts_the_answer():
 
 
 def test_a_connection_that_ends_before_any_text_is_an_error():
-    for rest in ([], [b": ping\n\n"], [chunk(reasoning="hm")], [b"data: oops\n\n"], [b"<html>"]):
+    for rest in ([], [b": ping\n\n"], [chunk(reasoning="hm")], [b"data: oops\n\n"]):
         http = Http((200, rest))
         error = raises(ThimbleError, lambda http=http: ask(model_of(http)))
         assert isinstance(error, ParseError) or error.stage == "closed"
         assert http.closed
     error = raises(ParseError, lambda: ask(model_of(Http((200, b'{"choi'), is_json=True))))
     assert "ends too early" in str(error)
+
+
+def test_what_is_no_stream_of_events_is_refused_for_good():
+    for page in (b"<html>", b"\r\n<!DOCTYPE html>\n<p>data</p>\n\n", b"OK"):
+        for step in (1, 4096):
+            http = Http((200, page), step=step)
+            error = raises(ApiError, lambda http=http: ask(model_of(http)))
+            assert error.kind == 0 and "Check model.url" in error.text
 
 
 def test_silence_progress_and_length_are_bounded():
@@ -422,7 +430,6 @@ def test_every_status_becomes_a_sentence_for_the_owner():
     cases = (
         (401, "model.key", FINAL),
         (402, "credit", FINAL),
-        (403, "model.key", FINAL),
         (404, "model.name", FINAL),
         (301, "model.url", FINAL),
         (408, "later", RETRY),
@@ -430,6 +437,7 @@ def test_every_status_becomes_a_sentence_for_the_owner():
         (500, "later", RETRY),
         (503, "later", RETRY),
         (529, "overloaded", RETRY),
+        (403, "model.key", FINAL),
     )
     for status, word, kind in cases:
         for body in (
@@ -441,6 +449,9 @@ def test_every_status_becomes_a_sentence_for_the_owner():
         ):
             error = refuse(status, body)
             assert error.status == status and error.kind == kind, (status, body)
+            if status == 403 and b"x" in body:
+                assert error.text.endswith("It says: x")
+                continue
             assert word in error.text and "(%d)" % status in error.text, error.text
     assert '"small-model"' in refuse(404).text
     assert (

@@ -5,6 +5,7 @@ import time
 
 from kit import raises
 from thimble.core.errors import ApiError, NetError, ParseError
+from thimble.core.text import units
 from thimble.telegram.limits import Limits
 from thimble.telegram.reply import Gone, Reply
 
@@ -102,15 +103,18 @@ class FreeLimits:
 
 
 def write(reply, text):
+    """Returns what of the text was taken."""
     data = text.encode()
     step = 500
     at = 0
+    taken = b""
     while at < len(data):
         end = min(at + step, len(data))
         while end < len(data) and data[end] & 0xC0 == 0x80:
             end += 1
-        reply.append(data, at, end)
+        taken += data[at : reply.append(data, at, end)]
         at = end
+    return taken.decode()
 
 
 def test_the_first_words_are_sent_at_once_when_they_are_a_few():
@@ -190,6 +194,29 @@ def test_after_the_last_part_the_rest_is_refused_and_the_note_says_how_to_go_on(
     reply.finish(b"\n\n(/more goes on.)")
     assert len(bot.shown) == 2
     assert bot.shown[1].endswith("(/more goes on.)") and len(bot.shown[1]) <= 4096
+
+
+def test_no_more_is_taken_than_is_shown():
+    note = "\n\n(/more goes on.)"
+    for parts in (1, 2):
+        for text in ("word " * 3000, "A" * 4000 + "\n\n" + "🧵 " * 3000, "x" * 9000, "中" * 9000):
+            reply, bot = make(parts)
+            taken = write(reply, text)
+            assert reply.full and text.startswith(taken)
+            reply.finish(note.encode())
+            assert len(bot.shown) == parts and bot.shown[-1].endswith(note)
+            shown = "".join(bot.shown)[: -len(note)]
+            assert "".join(shown.split()) == "".join(taken.split())
+            assert all(units(one.encode(), 0, len(one.encode())) <= 4096 for one in bot.shown)
+            assert text[len(taken)] == " " or " " not in text
+
+
+def test_what_fits_is_taken_whole():
+    reply, bot = make(1)
+    text = "word " * 800
+    assert write(reply, text) == text and not reply.full
+    reply.finish(b"")
+    assert bot.shown == [text]
 
 
 def test_a_note_that_does_not_fit_goes_into_a_further_message():
@@ -425,6 +452,23 @@ def test_retry_after_blocks_only_that_chat_and_ends_on_time():
     assert limits.wait_ms(Peer(b"1"), now, 0) == 7000
     assert limits.wait_ms(Peer(b"1"), time.ticks_add(now, 7000), 0) == 0
     assert limits.wait_ms(Peer(b"2"), now, 0) == 0
+
+
+def test_a_chat_that_was_silent_for_weeks_is_not_held_back():
+    limits, start, peer = Limits(4), time.ticks_ms(), Peer(b"42")
+    hours = 0
+    limits.spend(peer, start)
+    now = start
+    while hours < 13 * 24:
+        hours += 1
+        now = time.ticks_add(now, 3_600_000)
+        limits.serve(now)
+        assert limits.wait_ms(peer, now, 0) == 0
+    limits.spend(peer, now)
+    for _ in range(4):
+        limits.spend(peer, now)
+    limits.serve(now)
+    assert limits.wait_ms(peer, now, 0) > 900
 
 
 def test_a_short_answer_that_is_longer_than_the_buffer_is_cut_at_a_character():

@@ -3,6 +3,7 @@
 import gzip
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cloud_kit import Api, get_me, raw
@@ -125,6 +126,18 @@ def test_an_answer_comes_late(cloud):
     raw(cloud, get_me())
 
     assert time.monotonic() - started > 0.1
+
+
+def test_a_call_is_heard_late(cloud):
+    chat = cloud.telegram
+    cloud.fault("telegram", "sendMessage", "late", seconds=0.3)
+    before = len(chat.texts(42))
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(raw, cloud, send_message(b"late"))
+        time.sleep(0.1)
+        assert len(chat.texts(42)) == before
+        assert json.loads(body_of(answer.result()))["ok"]
+    assert chat.texts(42)[before:] == ["late"]
 
 
 def test_no_answer_comes(cloud):

@@ -114,12 +114,16 @@ def test_the_summary_is_there_after_a_restart(build):
     assert texts(house.prompts()[-1])[2:] == [*"4556677", "last", "last", "and now?"]
 
 
-def test_a_message_that_comes_meanwhile_is_answered_first_and_nothing_has_changed(build):
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_message_that_comes_meanwhile_is_answered_first_and_nothing_has_changed(build, silent):
     house = build()
     chat = house.chat()
     fill(house, chat, MOST // 2)
     house.cloud.models.script(mode="echo")
-    house.cloud.models.script(length=600, delay=1, deltas=30)
+    if silent:
+        house.cloud.fault("models", "chat", "late", skip=1, seconds=30)
+    else:
+        house.cloud.models.script(length=600, delay=1, deltas=30)
     house.ask("last", chat)
     house.wait(lambda: summaries(house))
     house.ask("in between", chat, timeout=6)

@@ -184,7 +184,7 @@ def test_every_framing_with_and_without_an_end_event(run, cloud, api, framing):
     [
         (400, FINAL, "It says: "),
         (401, FINAL, "Set model.key"),
-        (403, FINAL, "Set model.key"),
+        (403, FINAL, "It says: "),
         (404, FINAL, "model.name"),
         (429, RETRY, "7 s"),
         (500, RETRY, "later"),
@@ -312,7 +312,8 @@ def test_a_page_of_html_in_place_of_an_answer(device, cloud, api, status):
         done = device.run(CLIENT + "ask()", env={"MODEL": json.dumps(section)})
     said = json.loads(done.stdout)
     if status == 200:
-        assert said["error"] == "NetError"
+        assert said["error_status"] == 200 and said["error_kind"] == FINAL
+        assert said["error_text"].endswith("Check model.url.")
     else:
         assert said["error_status"] == status and "html" not in said["error_text"]
 

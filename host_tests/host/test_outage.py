@@ -1,5 +1,7 @@
 """The model is out of reach: messages wait in the journal, and all else goes on."""
 
+import time
+
 import pytest
 from relay_kit import OWNER, Board, House
 
@@ -8,7 +10,8 @@ from tools import build, runtime
 WAITING = "The model cannot be reached just now. I will answer when it is back."
 NO_MODEL = "The model could not be reached for too long. Please ask again later."
 
-# The relay as it is, but that it tries a model that is out of reach again ten times as soon.
+# The relay as it is, but that it tries a model that is out of reach again ten times as soon, and
+# gives up an answer that cannot be sent after 2 s.
 IMPATIENT = """
 import gc
 
@@ -22,6 +25,7 @@ relay = Relay(*_booted)
 relay._outage = Backoff(500)
 relay._exchange._retry = Backoff(100)
 relay._exchange.patience_ms = 2000
+relay.reply.deliver_ms = 2000
 gc.threshold(-1)
 try:
     relay.run()
@@ -133,6 +137,24 @@ def test_what_needs_no_model_is_answered_in_an_outage_in_its_place(house):
     assert house.texts(waits)[2:] == ["wait", "A new conversation begins."]
 
 
+def test_stop_closes_what_waits_for_the_model_for_good(house):
+    house.cloud.models.default(status=503)
+    chat, other = house.chat(), house.chat()
+    house.cloud.telegram.say_many(["one", "two"], chat)
+    house.last(chat, WAITING, 20)
+    house.say("three", other)
+    house.last(other, WAITING, 20)
+    house.say("/stop", chat)
+    house.last(chat, "(Stopped.)")
+    house.wait(lambda: house.board.status()["journal"] == 1)
+    house.kill()
+    house.start()
+    house.cloud.models.default(mode="echo")
+    house.last(other, "three", 30)
+    house.ask("four", chat)
+    assert house.texts(chat) == [WAITING, "(Stopped.)", "four"]
+
+
 def test_restarts_in_an_outage_are_no_attempts(house):
     house.cloud.models.default(status=503)
     chat = house.say("patience")
@@ -176,6 +198,48 @@ def test_polls_are_long_again_once_nobody_waits_for_the_model_any_more(house):
     count = house.cloud.telegram.count("getUpdates")
     house.quiet(3)
     assert house.cloud.telegram.count("getUpdates") <= count + 1
+
+
+def test_a_full_inbox_is_polled_every_four_seconds_in_an_outage_and_commands_are_taken(house):
+    house.cloud.models.default(status=503)
+    waits, other = house.say("x" * 2200), house.chat()
+    house.last(waits, WAITING, 20)
+    house.say("more than there is room for", other)
+    house.say("/help", other)
+    house.wait(lambda: house.texts(other))
+    count = house.cloud.telegram.count("getUpdates")
+    time.sleep(5)
+    assert 1 <= house.cloud.telegram.count("getUpdates") - count <= 2
+    assert house.cloud.telegram.pending() == 2
+
+
+def test_while_telegram_is_out_of_reach_the_model_is_not_asked_again_and_again(house):
+    chat = house.ask("before")
+    house.quiet()
+    house.cloud.clear_calls()
+    fault = house.cloud.fault("telegram", None, "close", times=None)
+    house.say("once", chat)
+    house.wait(lambda: house.cloud.models.calls())
+    applied = fault.applied
+    house.wait(lambda: fault.applied > applied + 5, 30)
+    time.sleep(3)
+    assert len(house.cloud.models.calls()) == 1
+    house.cloud.clear_faults()
+    house.last(chat, "once", 30)
+    assert house.texts(chat) == ["before", "once"]
+
+
+@pytest.mark.parametrize("status", [409, 500])
+def test_polls_that_telegram_refuses_hold_no_answer_back(house, status):
+    chat = house.ask("before")
+    house.quiet()
+    said = {"ok": False, "error_code": status, "description": "refused"}
+    fault = house.cloud.fault(
+        "telegram", "getUpdates", "status", times=None, status=status, body=said
+    )
+    house.cloud.telegram.say_many(["one", "two", "three"], chat)
+    house.last(chat, "three")
+    assert fault.applied
 
 
 @pytest.mark.parametrize("seconds, told", [(1, False), (4, True)])

@@ -145,6 +145,24 @@ def test_typing_is_shown_while_the_model_is_silent(house):
     assert actions[0].params["action"] == "typing"
 
 
+def test_until_the_model_answers_at_all_typing_is_shown_and_commands_are_served(house):
+    chat, other = house.ask("before"), house.chat()
+    fault = house.cloud.fault("models", "chat", "late", seconds=30)
+    house.say("and now?", chat)
+    house.wait(lambda: fault.applied and house.cloud.telegram.calls("sendChatAction"), 2)
+    house.say("/help", other)
+    house.wait(lambda: house.texts(other), 6)
+    house.say("/stop", chat)
+    house.last(chat, STOPPED.strip(), 6)
+    house.say("/retry", chat)
+    house.last(chat, "and now?")
+
+    typing = [call.params["chat_id"] for call in house.cloud.telegram.calls("sendChatAction")]
+    assert len(typing) > 1 and set(typing) == {str(chat)}
+    asked = [("user", "before"), ("assistant", "before"), ("user", "and now?")]
+    assert house.prompts()[-1][1:] == asked
+
+
 def test_a_quick_answer_shows_no_typing_and_needs_no_edit(house):
     chat = house.ask("quick")
 
@@ -188,6 +206,23 @@ def test_max_parts_bounds_an_answer_and_more_goes_on(build):
     assert [role for role, _ in house.prompts()[-1]] == ["user", "assistant", "user"]
 
 
+def test_more_goes_on_behind_what_was_shown_not_behind_what_was_written(build):
+    house = build(settings={"telegram": {"max_parts": 1}})
+    first = " ".join(f"first{number:03}" for number in range(330))
+    second = " ".join(f"second{number:03}" for number in range(400))
+    house.cloud.models.script(text=f"{first}\n\n{second}", deltas=200)
+    chat = house.say("long")
+    house.wait(lambda: house.texts(chat) and house.texts(chat)[-1].endswith(MORE), 20)
+    shown = house.texts(chat)[-1].removesuffix(MORE)
+    house.say("/more", chat)
+    house.wait(lambda: len(house.prompts()) == 2)
+
+    assert 3900 < len(shown) <= 4096
+    role, written = house.prompts()[-1][1]
+    assert role == "assistant"
+    assert written.rstrip().endswith(shown[-200:])  # of a long turn the middle is left out
+
+
 def test_an_answer_at_max_tokens_says_so_and_more_goes_on(house):
     house.cloud.models.script(text="Half of", finish="length")
     chat = house.say("tell")
@@ -205,6 +240,23 @@ def test_stop_with_nothing_to_stop_says_so(house):
     chat = house.say("/stop")
     house.last(chat, "Nothing is being written here.")
     assert not house.cloud.models.calls()
+
+
+def test_stop_reaches_what_still_waits_and_nothing_that_comes_after_it(house):
+    house.cloud.models.script(text="word " * 60, delay=0.1)
+    busy, chat = house.say("go"), house.chat()
+    house.wait(lambda: house.texts(busy))
+    house.cloud.telegram.say_many(["one", "two", "/new", "/stop", "three"], chat)
+    house.cloud.telegram.say_many(["next", "/stop"], busy)
+    house.last(chat, "three")
+    house.quiet()
+
+    assert house.texts(chat) == ["(Stopped.)", "A new conversation begins.", "three"]
+    assert house.texts(busy)[-1].endswith(STOPPED)
+    asked = [prompt[-1][1] for prompt in house.prompts()]
+    assert asked == ["go", "three"]
+    house.say("/stop", chat)
+    house.last(chat, "Nothing is being written here.")
 
 
 def test_a_cut_answer_is_marked_and_retry_replaces_it(house):
@@ -330,7 +382,30 @@ def test_a_conversation_too_long_is_compacted_once_and_answered(house):
 def test_one_message_too_long_for_the_model_is_told_after_one_call(house):
     house.cloud.models.default(mode="echo", context=50)
     chat = house.say("x" * 1000)
-    house.last(chat, "The conversation is too long for the model (400).")
+    too_long = "The conversation is too long for the model (400). /new begins a new one."
+    house.last(chat, too_long)
+    assert len(house.cloud.models.calls()) == 1
+    house.say("/retry", chat)
+    house.wait(lambda: house.texts(chat) == [too_long] * 2)
+    assert house.prompts()[1:] == [house.prompts()[0]], "the question is still there"
+    house.cloud.models.default(mode="echo")
+    house.say("/retry", chat)
+    house.last(chat, "x" * 1000)
+
+
+def test_a_page_in_place_of_an_answer_is_told_after_one_call(house):
+    page = "<!DOCTYPE html>\n<html>\n<title>A router</title>\n</html>\n"
+    house.cloud.fault("models", "chat", "status", status=200, body=page, content_type="text/html")
+    chat = house.say("hello")
+    house.last(chat, "What answers is no language model's service (200). Check model.url.")
+    assert len(house.cloud.models.calls()) == 1
+
+
+def test_why_a_model_declines_is_told(house):
+    house.cloud.models.script(status=403, message="Your input was flagged for violence")
+    chat = house.say("hello")
+    said = "The model's service refused the request (403). It says: "
+    house.last(chat, said + "Your input was flagged for violence")
     assert len(house.cloud.models.calls()) == 1
 
 
@@ -412,6 +487,18 @@ def test_what_is_no_text_gets_a_short_word_once(house, kind):
     house.quiet()
     assert house.texts(chat) == ["I can read only text."]
     assert not house.cloud.models.calls()
+
+
+def test_an_album_gets_one_word(house):
+    chat, other = house.chat(), house.chat()
+    for _ in range(3):
+        house.cloud.telegram.photo(chat=chat)
+    house.cloud.telegram.photo(chat=other)
+    house.last(other, "I can read only text.")
+    house.cloud.telegram.photo(chat=other)
+    house.ask("and now?", other)
+    assert house.texts(chat) == ["I can read only text."]
+    assert house.texts(other) == ["I can read only text.", "and now?"]
 
 
 def test_updates_without_words_are_confirmed_in_silence(house):

@@ -65,6 +65,26 @@ def test_a_message_that_could_not_be_sent_is_sent_again(house):
     assert house.texts(chat) == ["hello"]
 
 
+def test_while_telegram_bids_an_answer_wait_others_are_served_and_stop_ends_it(tmp_path):
+    with House(tmp_path) as house:
+        chat, other = house.ask("before"), house.chat()
+        house.cloud.models.script(text="word " * 100, delay=0.2)
+        house.say("go", chat)
+        house.wait(lambda: len(house.texts(chat)) == 2)
+        fault = house.cloud.fault("telegram", "editMessageText", "flood", retry_after=12)
+        house.wait(lambda: fault.applied)
+        refused = time.monotonic()
+        house.say("/stop", chat)
+        house.wait(lambda: house.cloud.telegram.pending() == 0)
+        house.say("/help", other)
+        house.wait(lambda: house.texts(other), 6)
+        assert time.monotonic() - refused < 11
+        count = len(polls(house))
+        house.wait(lambda: len(polls(house)) > count, 6)
+        house.wait(lambda: house.texts(chat)[-1].endswith("(Stopped.)"), 15)
+        assert time.monotonic() - refused >= 12
+
+
 def test_dropped_connections_are_made_again(house):
     house.ask("before")
     house.cloud.drop(reset=True)

@@ -173,7 +173,7 @@ FAULTS = [
     _status(
         401, {"telegram": "refused the token.*401", "model": "refused the key"}, "Unauthorized"
     ),
-    _status(403, {"telegram": "403", "model": "refused the key"}, "Forbidden"),
+    _status(403, {"telegram": "403", "model": "refused the request"}, "Forbidden"),
     _status(404, {"telegram": "refused the token.*404", "model": "knows no model"}, "Not Found"),
     _status(409, {"telegram": "Another program polls", "model": "409"}, "Conflict: terminated"),
     _http("429, retry after 3 s", "flood", "429", retry_after=3),

@@ -151,6 +151,13 @@ async def delay(request, proceed, seconds=1.0):
     return response
 
 
+@kind("late")
+async def late(request, proceed, seconds=1.0):
+    """The call is heard late: before that it takes no effect, and nothing of an answer comes."""
+    await asyncio.sleep(seconds)
+    return await proceed()
+
+
 @kind("hang")
 async def hang(request, proceed, seconds=3600.0, effect=False):
     """No answer at all; the connection stays open, for `seconds` at most."""

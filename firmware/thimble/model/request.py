@@ -64,7 +64,8 @@ class Model:
 
     silence_ms: bound on the wait for any byte; progress_ms: for text or reasoning while the
     service only keeps the connection alive; answer_ms: for the whole answer. log: where it is
-    said what cut an answer off, or None.
+    said what cut an answer off, or None. waiting: called while the answer has not begun, or None;
+    True gives it up.
 
     After DONE: reason (STOP, LENGTH, CUT or OTHER), tokens_in and tokens_out (0 if not told),
     thought (there was reasoning).
@@ -81,7 +82,7 @@ class Model:
         if len(out) < _OUT_LEAST:
             raise ValueError("out is too small")
         self.http = http
-        self.log = None
+        self.log = self.waiting = None
         self.out = out
         self.silence_ms = _SILENCE_MS
         self.progress_ms = _PROGRESS_MS
@@ -126,6 +127,7 @@ class Model:
         self._last = False  # the event that ends the answer was seen
         self.done = False
         self._flushed = False
+        self._heard = -1  # -1: no byte yet; 0: none of a stream of events
         self._began = self._moved = ticks_ms()
         self._think.start()
         self._sse.start()
@@ -144,7 +146,8 @@ class Model:
         """Sends the turns of ``conversation`` (or None) and behind them buf[off:off + n], if any.
 
         Of the turns no more than the oldest ``turns``, an attribute that is set before.
-        Returns when the answer begins. Raises ApiError, whose text is for the owner, or NetError.
+        Returns True when the answer begins; False if ``waiting``, which is called until then,
+        said so. Raises ApiError, whose text is for the owner, or NetError.
         What the service does not know of the request's parameters is left out from then on.
         """
         self.conversation = conversation
@@ -155,11 +158,14 @@ class Model:
         while True:
             self._begin()
             self.http.silence_ms = self.silence_ms
-            status = self.http.request(self, self.silence_ms)
-            if 200 <= status < 300:
+            # Another name for the status would make the frame too large.
+            n = self.http.request(self, self.silence_ms, self.waiting)
+            if not n:
+                return False
+            if 200 <= n < 300:
                 self._json = self.http.is_json
-                return
-            self._refused(status, newer)
+                return True
+            self._refused(n, newer)
 
     def _refused(self, status, newer):
         """Raises the ApiError of a refusal, unless the request can be asked otherwise."""
@@ -233,6 +239,7 @@ class Model:
         stream = self._sse
         event = stream.next()
         if event == sse.DATA:
+            self._heard = 1
             self.scanner.feed(stream.buf, stream.pos, stream.end)
         elif event == sse.EVENT:
             if self.scanner.offset:
@@ -260,6 +267,8 @@ class Model:
         if self._json:
             self.scanner.feed(http.inbuf, http.pos, http.pos + n)
         else:
+            if self._heard < 0:
+                self._heard = http.inbuf[http.pos] == 0x3A  # a comment
             self._sse.feed(http.inbuf, http.pos, http.pos + n)
         return _FED
 
@@ -337,6 +346,8 @@ class Model:
             self._flushed = True
             self._sse.feed(b"\n\n", 0, 2)
             return _ON
+        if not self._heard:
+            raise self._error(200)
         if self.reason < 0:
             raise NetError("closed", "the model's answer ended before it was complete")
         return self._finish()

@@ -46,7 +46,7 @@ _NAMES = (
     ),
 )
 
-_TOO_LONG = "The conversation is too long for the model (%d)."
+_TOO_LONG = "The conversation is too long for the model (%d). /new begins a new one."
 _CREDIT = "The account of model.key has no credit left (%d). Add some with the model's service."
 _KEY = "The model refused the key (%d). Set model.key to one that is valid for model.url."
 
@@ -155,7 +155,7 @@ def error(model, status):
         return ApiError(status, _TOO_LONG % status, retry_after, TOO_LONG)
     if meant == 402:
         return ApiError(status, _CREDIT % status, retry_after, FINAL)
-    if meant in (401, 403):
+    if meant == 401 or meant == 403 and not said:
         return ApiError(status, _KEY % status, retry_after, FINAL)
     if meant == 429:
         text = "The model's service limits our requests (429). "
@@ -168,6 +168,8 @@ def error(model, status):
         text = "The model's service is overloaded (%d). Try again later." % status
     elif status >= 500 or status == 408:
         text = "The model's service has failed (%d). Try again later." % status
+    elif status < 300:
+        text = "What answers is no language model's service (%d). Check model.url." % status
     else:
         text = "The model's service refused the request (%d)." % status
         if not said or status < 400:

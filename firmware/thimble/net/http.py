@@ -16,6 +16,7 @@ from thimble.core.errors import NetError
 from thimble.net.head import Head
 from thimble.net.writer import Writer
 
+_SLICE_MS = const(250)
 _INTERIM_MAX = const(8)
 _DRAIN_MAX = const(131072)
 _DRAIN_READ = const(256)
@@ -86,14 +87,15 @@ class Http:
         self._next = self._end = 0
         self.link.close()
 
-    def request(self, req, first_ms):
+    def request(self, req, first_ms, waiting=None):
         """Sends req and reads the header of the answer; returns the status.
 
         req: write_head(w), the request line and the header lines but Host and Content-Length;
         has_body and write_body(w), called twice; repeatable, whether it may be sent again when a
         kept connection turns out to have been closed. first_ms: how long the answer may take to
-        begin. Raises NetError, and the connection is then closed; ConfigError if the roots cannot
-        be loaded. A redirect is an answer like others.
+        begin. waiting: is called now and then until it begins; once it returns True the answer is
+        given up, and the status is 0. Raises NetError, and the connection is then closed;
+        ConfigError if the roots cannot be loaded. A redirect is an answer like others.
         """
         if self._state:
             self.drain()
@@ -101,9 +103,10 @@ class Http:
             self.close()
         self._req = req
         self._again = self.link.is_open and req.repeatable
-        if not self._attempt(first_ms):
-            self._again = False
-            self._attempt(first_ms)
+        while not self._attempt(first_ms):
+            if waiting is not None and waiting():
+                self.close()
+                return 0
         return self.status
 
     def read(self, ms):
@@ -133,16 +136,24 @@ class Http:
             self.close()
 
     def _attempt(self, first_ms):
-        """Whether there is an answer; False: it is worth a second attempt."""
+        """Whether there is an answer, after a slice at the most in which none has begun.
+
+        Sends the request if it is not out; anew where a kept connection turns out to be closed.
+        """
         try:
-            self._send()
-            self._answer(first_ms)
+            if not self._state:
+                self._send()
+                self._start = ticks_ms()
+                self._limit = first_ms
+            self._more()
+            if self._begun:
+                self._answer(first_ms)
         except NetError:
             self.close()
             if self._begun or not self._again:
                 raise
-            return False
-        return True
+            self._again = False
+        return self._begun
 
     def _send(self):
         req = self._req
@@ -173,7 +184,7 @@ class Http:
     def _answer(self, first_ms):
         """Reads headers until one is not interim (RFC 9110, section 15.2)."""
         head = self._head
-        self._limit = first_ms
+        self._limit = self.header_ms
         for _ in range(_INTERIM_MAX):
             self._start = ticks_ms()
             head.start()
@@ -236,14 +247,13 @@ class Http:
         return n
 
     def _more(self):
-        """More bytes of a header, or NetError."""
-        n = self._fill(self._limit - ticks_diff(ticks_ms(), self._start))
-        if n <= 0:
-            self._stalled(n)
-        if not self._begun:
+        """More bytes of a header, or NetError. Before its first ones no longer than a slice."""
+        ms = self._limit - ticks_diff(ticks_ms(), self._start)
+        n = self._fill(ms if self._begun or ms < _SLICE_MS else _SLICE_MS)
+        if n > 0:
             self._begun = True
-            self._start = ticks_ms()
-            self._limit = self.header_ms
+        elif n == 0 or self._begun or ms <= _SLICE_MS:
+            self._stalled(n)
 
     def _stalled(self, n):
         if n == 0 and self._begun:

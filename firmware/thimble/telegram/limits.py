@@ -54,6 +54,13 @@ class Limits:
         self._full_at[slot] = now
         self._delay(slot, now, wait)
 
+    def serve(self, now):
+        """To be called every few days at least: the time when a bucket was full long ago would
+        else be one to come, when the ticks have wrapped."""
+        for slot in range(len(self._full_at)):
+            if not self._ahead(slot, now):
+                self._full_at[slot] = now
+
     def _delay(self, slot, now, ms):
         self._full_at[slot] = ticks_add(now, self._ahead(slot, now) + ms)
 

@@ -20,6 +20,7 @@ from thimble.telegram.bot import Peer
 
 _UNITS = const(4096)
 _PIECE = const(512)
+_NOTE = const(64)  # units of the longest note
 _PARTS_MOST = const(100)  # deleted at the most
 _FIRST_UNITS = const(24)  # the first words: this many units, or what is there after _FIRST_MS
 _FIRST_MS = const(500)
@@ -42,8 +43,9 @@ class Reply:
 
     buf        the part that grows, and beside it room for the largest piece (512 bytes); a part
                ends at 4,096 units, or where that room begins
-    max_parts  messages an answer may have; then ``full`` is set and what follows is refused
+    max_parts  messages an answer may have; then ``full`` is set and what follows is not taken
     pause      pause(ms) waits, serving the rest of the relay
+    record     what it answers, see begin()
     again      an attempt before this one may have sent messages
     journal    where the ids of the messages that are sent are noted, or None
     log        where it is said what keeps an answer from being sent, or None
@@ -75,7 +77,7 @@ class Reply:
         """
         self.length = self.parts = self._units = 0
         self.full = False
-        self._record = record
+        self.record = record
         self.again = again
         self._begun = self._at = ticks_ms()
         self._typed = False
@@ -85,23 +87,44 @@ class Reply:
         """A message begins: a new one, or the one that an earlier attempt has sent."""
         self._shown = self._id_len = 0
         if self.again:
-            self._id_len = self._journal.sent(self._record, self.parts, self.bot.message_id)
+            self._id_len = self._journal.sent(self.record, self.parts, self.bot.message_id)
             copy(self._id, 1, self.bot.message_id, 0, self._id_len)
         self._edited = self._id_len > 0
 
     def append(self, buf, off, end):
-        """Adds text (whole characters); sends a part that is complete, which may take a while."""
+        """Adds text (whole characters); sends a part that is complete, which may take a while.
+
+        Returns where the text ends that was taken: before ``end`` where the last part is full.
+        """
         if not self.length:
             off = text.skip_space(buf, off, end)
-        if self.full or off >= end:
-            return
+        if self.parts + 1 >= self.max_parts:
+            end = self._fits(buf, off, end)
+        if off >= end:
+            return end
         if not self.length and not self.parts:
             self._at = ticks_ms()
         copy(self.buf, self.length, buf, off, end - off)
         self.length += end - off
         self._units += text.units(buf, off, end)
-        while (self._units > _UNITS or self.length > self._most) and not self.full:
+        while self._units > _UNITS or self.length > self._most:
             self._split(_UNITS)
+        return end
+
+    def _fits(self, buf, off, end):
+        """Where the text ends that the last part takes, beside the note that says how to go on."""
+        if self.full:
+            return off
+        fits = _UNITS - _NOTE - self._units
+        fits = text.fit(buf, off, end, fits)
+        if fits - off > self._most - self.length:
+            fits = text.boundary(buf, off, off + self._most - self.length)
+        if fits < end:
+            self.full = True
+            end = buf.rfind(b" ", off, fits + 1)
+            if end < 0:
+                end = fits
+        return end
 
     def tick(self, now):
         """Shows what is new if it is time for that; never waits for Telegram's limits."""
@@ -149,7 +172,7 @@ class Reply:
         bot = self.bot
         part = self.parts + (self.length > 0)
         while part <= _PARTS_MOST:
-            bot.message_id_len = self._journal.sent(self._record, part, bot.message_id)
+            bot.message_id_len = self._journal.sent(self.record, part, bot.message_id)
             if not bot.message_id_len:
                 break
             part += 1
@@ -169,17 +192,11 @@ class Reply:
         self.finish(b"")
 
     def _split(self, limit):
-        self.full = self.parts + 1 >= self.max_parts
-        if self.full:
-            limit = min(limit, _UNITS - 64)  # room for the note that says how to go on
         whole = self.length
         if whole > self._most:
             fits = text.boundary(self.buf, 0, self._most)
             limit = min(limit, text.units(self.buf, 0, fits))
         self.length = text.cut(self.buf, 0, whole, limit)
-        if self.full:
-            self._units = text.units(self.buf, 0, self.length)
-            return
         self._deliver()
         rest = text.skip_space(self.buf, self.length, whole)
         copy(self.buf, 0, self.buf, rest, whole - rest)
@@ -241,8 +258,8 @@ class Reply:
         bot.send_message(peer, self.buf, 0, self.length)
         self._id_len = bot.message_id_len
         copy(self._id, 1, bot.message_id, 0, self._id_len)
-        if self._record >= 0:
-            self._journal.answering(self._record, self.parts, self._id, self._id_len)
+        if self.record >= 0:
+            self._journal.answering(self.record, self.parts, self._id, self._id_len)
 
     def _settled(self, error):
         """What an error from Telegram means: True, it is as wished; False, try again; or Gone."""

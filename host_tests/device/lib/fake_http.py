@@ -51,7 +51,7 @@ class Http:
     def origin(self, host, port, secure):
         self.at = (host, port, secure)
 
-    def request(self, req, first_ms):
+    def request(self, req, first_ms, waiting=None):
         assert req.has_body and req.repeatable and first_ms > 0
         head, first, second = Writer(), Writer(), Writer()
         req.write_body(first)

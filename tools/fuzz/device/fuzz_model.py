@@ -30,7 +30,7 @@ class Http:
     def origin(self, host, port, secure):
         pass
 
-    def request(self, req, first_ms):
+    def request(self, req, first_ms, waiting=None):
         self.at = 4
         return self.status
 
