@@ -49,6 +49,9 @@ class Free:
     def block(self, peer, now, seconds):
         pass
 
+    def serve(self, now):
+        pass
+
 
 class Handled(Relay):
     def __init__(self, *args):
