@@ -52,6 +52,9 @@ class Free:
     def block(self, peer, now, seconds):
         pass
 
+    def serve(self, now):
+        pass
+
 
 class Probe(Relay):
     """A relay that tells its memory."""
