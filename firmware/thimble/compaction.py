@@ -23,7 +23,10 @@ _PROMPT = const(
 
 
 def run(relay):
-    """Compacts until the pressure is over, and every conversation that has too many turns."""
+    """Compacts until the pressure is over, and every conversation that has too many turns.
+
+    True if a message came, for which it was given up.
+    """
     memory = relay.memory
     most = relay.config.memory.max_messages
     able = True
@@ -43,8 +46,7 @@ def run(relay):
         able = able and relay.calls_left() > 0
         if not (able and summarize(relay, chat)):
             if relay.inbox.count:
-                relay.compact_later()
-                return
+                return True
             able = able and not _older(chat)  # it is not the model's fault if it was not asked
             goal = chat.turns // 2
             while chat.turns > goal and chat.drop_oldest():
@@ -54,6 +56,7 @@ def run(relay):
         memory.compactions += 1
     memory.look()
     relay.log.info("compacted: %d %% of the segments used" % memory.fill())
+    return False
 
 
 def summarize(relay, chat):

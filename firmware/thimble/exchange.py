@@ -3,16 +3,18 @@
 A failure before the first words is tried again where that can help, and then left for later;
 after them the person keeps what came, marked. A question that is refused stays in the
 conversation for /retry. What is said is written to the sessions on flash as it goes.
+
+It is known here, too, whether the model is out of reach, and when it is to be tried again.
 """
 
-import micropython
 from micropython import const
-from time import ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.backoff import Backoff
 from thimble.core.conversation import ASSISTANT, USER
 from thimble.core.errors import FINAL, RETRY, TOO_LONG, ApiError, NetError, ParseError
 from thimble.model import request as model
+from thimble.poller import failure
 
 _SLICE_MS = const(250)
 _PATIENCE_MS = const(60_000)
@@ -32,7 +34,14 @@ _FAILURES = (ApiError, NetError, ParseError)
 
 
 class Exchange:
-    """Runs exchanges for ``relay``, whose ``meanwhile`` and ``wait`` say when to stop."""
+    """Runs exchanges for ``relay``, whose ``meanwhile`` says when to stop.
+
+    mark      of the message that is answered, see updates.mark_at
+    tries     how often the model may be tried for it still
+    retry_at  when a model that is out of reach is tried again; None while it is in reach
+    wait_ms   for how long it asked to be left alone
+    outage    backoff of its absence
+    """
 
     def __init__(self, relay):
         self._relay = relay
@@ -40,81 +49,94 @@ class Exchange:
         self._reply = relay.reply
         self._chats = relay.memory.chats
         self._sessions = relay.sessions
+        self._meanwhile = relay.meanwhile  # each bound once
+        self._try = self._stream
         self._retry = Backoff()
+        self.outage = Backoff(5000)
+        self.retry_at = None
         self.patience_ms = _PATIENCE_MS  # for longer no one waits: the message is parked
-        self.mark = 0  # of the message that is answered, see updates.mark_at
-        # The exchange that runs: what run() was given; whether words came; whether the
-        # conversation was halved.
-        self._chat = self._buf = None
-        self._off = self._size = self._tries = 0
+        # The exchange that runs: what run() was given; the note behind the answer; whether words
+        # came; whether the conversation was halved.
+        self._chat = self._buf = self._note = None
+        self._off = self._size = self.tries = self.mark = self.wait_ms = 0
         self._got = self._halved = False
 
-    def run(self, chat, buf, off, size, tries):
-        """Asks about buf[off:off + size] and streams the answer to the reply's peer.
+    def waiting(self):
+        """Whether the model is out of reach, and it is not yet time to try it again."""
+        at = self.retry_at
+        return at is not None and ticks_diff(at, ticks_ms()) > 0
+
+    def run(self, buf, off, size):
+        """Asks about buf[off:off + size] in the busy conversation, and streams the answer to the
+        reply's peer.
 
         ``size`` 0 asks about the question that ends the conversation. False if after ``tries``
         the model could not be reached, and nothing is changed. A refusal is said to the person;
         only Gone passes through, with the conversation's turn still open.
         """
-        self._chat = chat
+        self._chat = self._chats.busy
         self._buf = buf
         self._off = off
         self._size = size
-        self._tries = tries
         self._halved = False
         self._retry.reset()
-        note = None
-        while note is None:
-            note = self._try()
-        if note is False:
+        self._note = None
+        while self._note is None:
+            self._got = False
+            error = failure(self._try, b"", _FAILURES)
+            if error is not None:
+                self._relay.log.fail(error)
+                self._note = self._end(_CUT) if self._got else self._failed(error)
+        if self._note is False:
             return False
         self._sessions.commit()
-        self._reply.finish(note)
+        self._reply.finish(self._note)
+        self.retry_at = None
+        self.wait_ms = 0
+        self.outage.reset()
         return True
 
-    @micropython.native
-    def _try(self):
-        """One try: the note that belongs behind the answer, None to try again, or
-        False to leave it for later."""
-        self._got = False
-        try:
-            return self._stream()
-        except _FAILURES as error:
-            self._relay.log.fail(error)
-            return self._end(_CUT) if self._got else self._failed(error)
-
     def _failed(self, error):
-        """What _try() returns after a failure before the first words. Nothing is kept of them."""
+        """The note after a failure before the first words, of which nothing is kept; None to try
+        again, or False to leave it for later."""
         self._model.stop()
         self._chat.abort()
         self._sessions.abort()
         if self._size:
             self._chat.pop(USER)
-        said, wait = self._fault(error)
-        if said == TOO_LONG and not self._halved and self._halve():
+        kind = RETRY
+        wait = self._retry.next(ticks_ms() & 255)
+        if isinstance(error, ApiError):
+            kind = error.kind
+            self.wait_ms = min(error.retry_after, _DAY_S) * 1000
+            wait = max(wait, self.wait_ms)
+            if self.wait_ms > self.patience_ms:
+                self.tries = 0
+        elif isinstance(error, NetError) and error.stage == "certificate":
+            kind = FINAL
+        if kind == TOO_LONG and not self._halved and self._halve():
             return None
-        self._tries -= 1
-        if said != RETRY:
+        self.tries -= 1
+        if kind != RETRY:
             note = _sentence(error)
-        elif self._tries <= 0:
+        elif self.tries <= 0:
             return False
-        elif self._relay.wait(wait):
+        elif self._wait(wait):
             note = _STOPPED
         else:
             return None
         self._keep_question()
         return note
 
-    def _fault(self, error):
-        """(kind, milliseconds to wait before another try) of a model's failure."""
-        if isinstance(error, NetError) and error.stage == "certificate":
-            return FINAL, 0
-        if not isinstance(error, ApiError):
-            return RETRY, self._retry.next(ticks_ms() & 255)
-        wait = self._relay.model_wait = min(error.retry_after, _DAY_S) * 1000
-        if wait > self.patience_ms:
-            self._tries = 0
-        return error.kind, max(self._retry.next(ticks_ms() & 255), wait)
+    def _wait(self, ms):
+        """Waits before another try; True if /stop came."""
+        self._relay.look(True)
+        end = ticks_add(ticks_ms(), ms)
+        while ticks_diff(end, ticks_ms()) > 0:
+            if self._meanwhile():
+                return True
+            self._relay.pause(min(_SLICE_MS, ms))
+        return False
 
     def _halve(self):
         """Drops the older half of a conversation that is too long for the model, if it can."""
@@ -142,12 +164,11 @@ class Exchange:
         self._chats.append(self._chat, buf, off, size)
         self._sessions.write(buf, off, size)
 
-    def _stream(self):
-        """Asks, and reads the answer to its end; returns the note that belongs behind it."""
+    def _stream(self, note):
+        """Asks, and reads the answer to its end; ``note`` is what belongs behind it."""
         answer = self._model
         self._relay.calls += 1
-        answer.waiting = self._relay.between
-        note = b""
+        answer.waiting = self._meanwhile
         if not answer.ask(self._chat, self._buf, self._off, self._size):
             note = _STOPPED
         self._keep_question()
@@ -160,9 +181,9 @@ class Exchange:
                 self._show()
                 if self._reply.full:
                     note = _MORE
-            if self._relay.meanwhile():
+            if self._meanwhile():
                 note = _STOPPED
-        return self._end(note)
+        self._note = self._end(note)
 
     def _show(self):
         """Takes a piece of the answer; what is not shown any more the model is to write again."""

@@ -3,6 +3,7 @@ messages that are not to be answered one by one. An overlay.
 """
 
 from micropython import const
+from time import ticks_add, ticks_ms
 
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import behind, crc16
@@ -29,20 +30,26 @@ def advice(relay, error):
 
 def holds(relay, record):
     """Whether the record has to wait for the model, or for another that does; says so, once."""
-    if not relay.asks(record) and not _behind(relay, record):
+    if not relay.responder.asks(record) and not _behind(relay, record):
         return False
     _tell(relay, record)
     return True
 
 
 def park(relay, record):
-    """Leaves the record for later; True if it has waited too long, and that was said."""
+    """Leaves the model alone for a while, and the record for later.
+
+    True if it has waited too long, and that was said.
+    """
     arrived = updates.minute_at(relay.inbox.buf, record)
     if arrived and relay.minute - arrived > relay.config.model.patience_min:
         relay.reply.say(b"The model could not be reached for too long. Please ask again later.")
         return True
-    relay.retry_later()
-    relay.set_back(record)
+    exchange = relay.exchange
+    wait = max(exchange.outage.next(ticks_ms() & 255), exchange.wait_ms)
+    exchange.retry_at = ticks_add(ticks_ms(), wait)
+    # Not being able to answer it was no attempt.
+    relay.journal.attempt(record, relay.inbox.buf[record + updates.STATE] - 1)
     _tell(relay, record)
     return False
 
@@ -61,11 +68,11 @@ def stop(relay, record, here):
         at, other = other, ring.after(other)
         if (
             at != answered
-            and relay.asks(at)
+            and relay.responder.asks(at)
             and peer.is_at(ring.buf, at + updates.KEY, ring.buf[at + 1])
             and behind(ring.buf, at + _UPDATE, ring.buf[at + 4], said, last, said[record + 4]) > 0
         ):
-            relay.done(at)
+            relay.responder.done(at)
             found = True
     if found and not here:
         relay.aside.say(b"(Stopped.)")
@@ -77,9 +84,10 @@ def odd(relay, record):
     buf = relay.inbox.buf
     minute = updates.minute_at(buf, record)
     now = _mark(buf, record, minute)
-    if not minute or relay.odd not in (now, _mark(buf, record, minute - 1)):
-        relay.say(relay.reply, relay.inbox, record)
-        relay.odd = now
+    responder = relay.responder
+    if not minute or responder.odd not in (now, _mark(buf, record, minute - 1)):
+        responder.say(relay.reply, relay.inbox, record)
+        responder.odd = now
 
 
 def _mark(buf, record, minute):
@@ -110,6 +118,6 @@ def _tell(relay, record):
         except (NetError, Gone) as error:
             relay.log.fail(error)
             if isinstance(error, Gone):
-                relay.done(record)
+                relay.responder.done(record)
             return
     relay.journal.attempt(record, buf[record + updates.STATE] | updates.TOLD)

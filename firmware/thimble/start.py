@@ -1,4 +1,4 @@
-"""The relay's first steps: attempts that were none, the clock, the greeting of Telegram.
+"""The first steps, the relay's and each day's: attempts that were none, the clock, the greeting.
 
 An overlay.
 """
@@ -21,27 +21,32 @@ def forgive(relay):
         record = relay.inbox.after(record)
 
 
-def set_clock(relay):
-    """By SNTP, once there is a network: certificates are checked against the clock."""
-    tick = relay.tick
+def begin_day(relay):
+    """Sets the clock, against which certificates are checked, by SNTP once there is a network;
+    what is too old leaves the flash."""
+    tick, wifi = relay.tick, relay.wifi
     try:
-        while not relay.wifi.join(_JOIN_MS, tick):
-            relay.log.fail(relay.wifi.error or "no network yet")
-        args = relay.resolver, tick, relay.board.set_clock, relay.config.clock.servers
-        overlay.call("net.clock", "sync", *args)
+        if wifi is not None:
+            while not wifi.join(_JOIN_MS, tick):
+                relay.log.fail(wifi.error or "no network yet")
+            args = relay.resolver, tick, relay.board.set_clock, relay.config.clock.servers
+            overlay.call("net.clock", "sync", *args)
     except NetError as error:
         relay.log.fail(error)
         if not overlay.call("net.clock", "plausible"):
             relay.log.info("the clock was never set: certificates will not be accepted")
+    relay.tell_time()
+    relay.cleaned = relay.minute
+    overlay.call("store.archive", "clean", relay.sessions, relay.minute)
 
 
 def greet(relay):
     """Learns the bot's own name, by which groups mean it, and sets the menu of commands."""
     try:
         relay.bot.get_me()
-        relay.greeted = True
+        relay.poller.greeted = True
     except ThimbleError as error:
-        relay.missed(error)
+        relay.poller.missed(error)
         return
     try:
         overlay.call("console.commands", "set_menu", relay.bot)

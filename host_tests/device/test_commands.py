@@ -25,7 +25,7 @@ class Relay:
     key_len = 2
 
     def __init__(self, archive, journal):
-        self.sessions = self.memory = self.chats = self.journal = self
+        self.sessions = self.memory = self.chats = self.journal = self.responder = self
         self.archive, self.written = archive, journal
         self.calls = []
         commands.overlay = self

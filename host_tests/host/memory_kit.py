@@ -65,6 +65,8 @@ class Handled(Relay):
         super().__init__(*args)
         self.read_line = self.board.read_line
         self.board.read_line = self.line
+        self.real_poll = self.poller.poll
+        self.poller.poll = self.poll
 
     def line(self):
         line = self.read_line()
@@ -131,11 +133,11 @@ class Handled(Relay):
             print("{}")
         elif word == b"look":
             if self.memory.chats.busy is None:
-                self._look(True)
+                self.look(True)
             print("{}")
         elif word == b"later":
             self.shift += int(number)
-            self._tell_time()
+            self.tell_time()
             print("{}")
         elif word == b"state":
             self.state()
@@ -176,8 +178,8 @@ class Handled(Relay):
             )
         )
 
-    def _tell_time(self):
-        super()._tell_time()
+    def tell_time(self):
+        super().tell_time()
         self.minute += self.shift
         self.sessions.now = self.updates.minute = self.minute
 
@@ -192,11 +194,11 @@ class Handled(Relay):
         gc.collect()
         gc.enable()
 
-    def _poll(self, timeout_s):
+    def poll(self, timeout_s):
         if self.poor:
             self.poor -= 1
             raise MemoryError
-        super()._poll(timeout_s)
+        self.real_poll(timeout_s)
         if self.starve >= 0 and (self.inbox.count or self.asides.count):
             self.fill()
 
@@ -221,9 +223,9 @@ class Handled(Relay):
         gc.collect()
         self.left = gc.mem_free()
 
-    def _starved(self):
+    def starved(self):
         self.ran_out += 1
-        return super()._starved()
+        return super().starved()
 
 
 def main():

@@ -22,9 +22,9 @@ from thimble.core.backoff import Backoff
 from thimble.relay import Relay
 
 relay = Relay(*_booted)
-relay._outage = Backoff(500)
-relay._exchange._retry = Backoff(100)
-relay._exchange.patience_ms = 2000
+relay.exchange.outage = Backoff(500)
+relay.exchange._retry = Backoff(100)
+relay.exchange.patience_ms = 2000
 relay.reply.deliver_ms = 2000
 gc.threshold(-1)
 try:

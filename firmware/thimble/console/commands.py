@@ -71,7 +71,7 @@ def answer(relay, ring, off):
         relay.rebooting = True
         return b"Restarting."
     if code == updates.NEW or code == updates.FORGET:
-        if not _forget(relay, relay.conversation(off), code == updates.FORGET):
+        if not _forget(relay, relay.responder.conversation(off), code == updates.FORGET):
             return b"Not all of it could be deleted. Please send /forget again."
     if code in _WORDS:
         return _WORDS[code]

@@ -1,0 +1,91 @@
+"""The poll of Telegram, and what becomes of one that fails."""
+
+import micropython
+from micropython import const
+from time import ticks_add, ticks_diff, ticks_ms
+
+from thimble import overlay
+from thimble.board import led
+from thimble.core.backoff import Backoff
+from thimble.core.errors import ApiError, NetError, ParseError
+
+_RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
+_FAILURES = (NetError, ApiError, ParseError)
+
+
+class Poller:
+    """Polls for ``relay``.
+
+    backoff     of the polls that failed since the last that did not
+    rest_until  Telegram is left alone until then; behind it, when the last poll was completed
+    away        Telegram is out of reach: no answer could be brought
+    greeted     the bot knows its own name, see start.greet
+    """
+
+    def __init__(self, relay):
+        self._relay = relay
+        self._get_updates = relay.updates.poll  # bound once
+        self.backoff = Backoff()
+        self.rest_until = relay.started
+        self.away = self.greeted = False
+        self._refused = ""
+
+    def poll(self, timeout_s):
+        """One getUpdates. After a failure Telegram is left alone for a while."""
+        relay = self._relay
+        error = failure(self._get_updates, timeout_s, _FAILURES)
+        if error is not None:
+            self.missed(error)
+            if not relay.minute and relay.wifi is not None:
+                # Without a clock no certificate is accepted.
+                overlay.call("start", "begin_day", relay)
+            return
+        self.backoff.reset()
+        self.away = False
+        self.rest_until = ticks_ms()
+        relay.watch.polled(self.rest_until)
+        relay.show()
+        if relay.updates.refused_len:
+            self._name_refused(relay.updates)
+
+    def missed(self, error):
+        """Telegram failed: nothing is polled before the backoff's end, or before it wishes."""
+        relay = self._relay
+        wait = self.backoff.next(ticks_ms() & 255)
+        self.away = isinstance(error, NetError) and error.stage != "journal"
+        answered = isinstance(error, ApiError)
+        if answered:
+            relay.watch.polled(ticks_ms())  # it is not Telegram that is out of reach
+            wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
+        self.rest_until = ticks_add(ticks_ms(), wait)
+        relay.board.led.show(led.ERROR if relay.joined else led.JOINING)
+        relay.log.fail(overlay.call("outage", "advice", relay, error) if answered else error)
+
+    def held_off(self):
+        """Whether Telegram is to be left alone still. What a full inbox does not confirm would be
+        the answer to each poll, at once."""
+        now = ticks_ms()
+        if ticks_diff(self.rest_until, now) > 0:
+            return True
+        return self._relay.inbox.full and not self._relay.updates.due(now)
+
+    def _name_refused(self, updates):
+        """Names whom the allow-list kept out, once, so that the owner can add the id."""
+        number = bytes(updates.refused_id[: updates.refused_len]).decode()
+        updates.refused_len = 0
+        if number != self._refused:
+            self._refused = number
+            self._relay.log.info("refused %s; add it to telegram.allow to let it in" % number)
+
+
+@micropython.native
+def failure(function, argument, expected):
+    """What of ``expected`` function(argument) raised; None if nothing.
+
+    Native, as few things are: bytecode that keeps an error has a frame too large for the stack,
+    which would be put in the heap at each message.
+    """
+    try:
+        function(argument)
+    except expected as error:
+        return error
