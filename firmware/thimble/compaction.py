@@ -43,7 +43,7 @@ def run(relay):
             chat = memory.largest()
         if chat is None:
             break
-        able = able and relay.calls_left() > 0
+        able = able and relay.exchange.calls_left() > 0
         if not (able and summarize(relay, chat)):
             if relay.inbox.count:
                 return True
@@ -108,7 +108,7 @@ def _ask(relay, chat, older, buf):
     """Bytes of the summary in ``buf``, 0 if it was given up because a message came."""
     answer = relay.model
     size = 0
-    relay.calls += 1
+    relay.exchange.calls += 1
     answer.turns = older
 
     def waiting():

@@ -34,22 +34,22 @@ _FAILURES = (ApiError, NetError, ParseError)
 
 
 class Exchange:
-    """Runs exchanges for ``relay``, whose ``meanwhile`` says when to stop.
+    """Runs exchanges for ``relay``, whose ``look_in`` says when to stop.
 
     mark      of the message that is answered, see updates.mark_at
     tries     how often the model may be tried for it still
     retry_at  when a model that is out of reach is tried again; None while it is in reach
     wait_ms   for how long it asked to be left alone
     outage    backoff of its absence
+    calls     how often it was asked, for whatever
     """
 
     def __init__(self, relay):
         self._relay = relay
         self._model = relay.model
         self._reply = relay.reply
-        self._chats = relay.memory.chats
         self._sessions = relay.sessions
-        self._meanwhile = relay.meanwhile  # each bound once
+        self._between = self.meanwhile  # each bound once
         self._try = self._stream
         self._retry = Backoff()
         self.outage = Backoff(5000)
@@ -58,13 +58,18 @@ class Exchange:
         # The exchange that runs: what run() was given; the note behind the answer; whether words
         # came; whether the conversation was halved.
         self._chat = self._buf = self._note = None
-        self._off = self._size = self.tries = self.mark = self.wait_ms = 0
+        self._off = self._size = self.tries = self.mark = self.wait_ms = self.calls = 0
         self._got = self._halved = False
 
     def waiting(self):
         """Whether the model is out of reach, and it is not yet time to try it again."""
         at = self.retry_at
         return at is not None and ticks_diff(at, ticks_ms()) > 0
+
+    def calls_left(self):
+        """How often the model may be asked today."""
+        rates = self._relay.rates
+        return 1000 if rates is None else rates.left(self.calls)
 
     def run(self, buf, off, size):
         """Asks about buf[off:off + size] in the busy conversation, and streams the answer to the
@@ -74,7 +79,7 @@ class Exchange:
         the model could not be reached, and nothing is changed. A refusal is said to the person;
         only Gone passes through, with the conversation's turn still open.
         """
-        self._chat = self._chats.busy
+        self._chat = self._relay.memory.chats.busy
         self._buf = buf
         self._off = off
         self._size = size
@@ -133,10 +138,15 @@ class Exchange:
         self._relay.look(True)
         end = ticks_add(ticks_ms(), ms)
         while ticks_diff(end, ticks_ms()) > 0:
-            if self._meanwhile():
+            if self.meanwhile():
                 return True
             self._relay.pause(min(_SLICE_MS, ms))
         return False
+
+    def meanwhile(self):
+        """Between two pieces of an answer: shows it, and looks for commands. True to stop."""
+        self._reply.tick(ticks_ms())
+        return self._relay.look_in()
 
     def _halve(self):
         """Drops the older half of a conversation that is too long for the model, if it can."""
@@ -161,14 +171,14 @@ class Exchange:
         self._sessions.begin(chat.key, 0, chat.key_len, role, mark)
 
     def _append(self, buf, off, size):
-        self._chats.append(self._chat, buf, off, size)
+        self._relay.memory.chats.append(self._chat, buf, off, size)
         self._sessions.write(buf, off, size)
 
     def _stream(self, note):
         """Asks, and reads the answer to its end; ``note`` is what belongs behind it."""
         answer = self._model
-        self._relay.calls += 1
-        answer.waiting = self._meanwhile
+        self.calls += 1
+        answer.waiting = self._between
         if not answer.ask(self._chat, self._buf, self._off, self._size):
             note = _STOPPED
         self._keep_question()
@@ -181,7 +191,7 @@ class Exchange:
                 self._show()
                 if self._reply.full:
                     note = _MORE
-            if self._meanwhile():
+            if self.meanwhile():
                 note = _STOPPED
         self._note = self._end(note)
 

@@ -54,7 +54,7 @@ class Relay:
         overlay.unload("wiring")
         self.joined = self.wifi is None
         self._calm = led.ONLINE  # what the LED shows while all is well and nothing is to do
-        self.answered = self.calls = 0
+        self.answered = 0
         # A crash: what the owner is to be told; resets in a row (see safe); of the loop, and when
         # the first of those was.
         self.tell = ""
@@ -66,11 +66,11 @@ class Relay:
         self.minute = self.cleaned = 0
         self._todo = self._compact = 0
         self.poller = Poller(self)
+        self.exchange = Exchange(self)
+        self.responder = Responder(self)
         overlays = overlay.warm_up()
         held = 2 * sum(board.profile.room) if board.room_inverted else 0
         self.memory = Memory(config.memory, board.profile, held, overlays, board.strain)
-        self.exchange = Exchange(self)
-        self.responder = Responder(self)
 
     # The loop.
 
@@ -163,10 +163,6 @@ class Relay:
         self.memory.collect()
         return _LONG_POLL_S
 
-    def calls_left(self):
-        """How often the model may be asked today."""
-        return 1000 if self.rates is None else self.rates.left(self.calls)
-
     # The clock, and the LED.
 
     def tell_time(self):
@@ -253,7 +249,7 @@ class Relay:
             self.reply.limits.serve(now)
             self._calm = led.LOW_BATTERY if self.board.battery_low() else led.ONLINE
             if self.rates is not None:
-                self.rates.serve(now, self.calls)
+                self.rates.serve(now, self.exchange.calls)
             self.look(True)
         if self._proving and time.ticks_diff(now, self.started) >= _GOOD_MS:
             self._prove()
@@ -296,11 +292,6 @@ class Relay:
             self.pause(min(ms, _SLICE_MS))
             self.look_in()
             ms = time.ticks_diff(end, time.ticks_ms())
-
-    def meanwhile(self):
-        """Between two pieces of an answer: shows it, and looks for commands. True to stop."""
-        self.reply.tick(time.ticks_ms())
-        return self.look_in()
 
     def look_in(self):
         """Looks for commands and messages, if it is time for that. True to stop the answer."""

@@ -108,7 +108,9 @@ class Responder:
         )
         self._reply.begin(record, state & updates.BEGUN > 0)
         relay.board.led.show(led.THINKING)
-        self._exchange.tries = min(1 if state & updates.TOLD else _TRIES, relay.calls_left())
+        self._exchange.tries = min(
+            1 if state & updates.TOLD else _TRIES, self._exchange.calls_left()
+        )
         self.stopping = False
         self._over = True
         error = failure(self._attempt, record, _FAILURES)
@@ -129,7 +131,7 @@ class Responder:
             overlay.call("outage", "odd", self._relay, record)
         elif not self.asks(record):
             self.say(self._reply, self._inbox, record)
-        elif self._relay.calls_left() > 0:
+        elif self._exchange.calls_left() > 0:
             self._ask(record)
         elif not self._relay.rates.told(self._reply.peer.key, self._reply.peer.key_len):
             self._reply.say(_USED_UP)
@@ -187,7 +189,7 @@ class Responder:
         relay = self._relay
         if isinstance(error, MemoryError):
             relay.starved()
-            self._apologize(self._reply)
+            _apologize(relay, self._reply)
             return
         relay.log.fail(error)
         relay.model.stop()
@@ -221,7 +223,7 @@ class Responder:
                 if relay.memory.chats.busy is not None:
                     raise
                 relay.starved()
-                self._apologize(reply)
+                _apologize(relay, reply)
             except (Gone, NetError) as error:
                 relay.log.fail(error)
             finally:
@@ -249,14 +251,15 @@ class Responder:
         else:
             reply.finish(b"")
 
-    def _apologize(self, reply):
-        """Says that memory ran out, if there is enough for that."""
-        try:
-            reply.finish(_STARVED)
-        except MemoryError:
-            self._relay.telegram_link.close()
-        except (Gone, NetError) as error:
-            self._relay.log.fail(error)
+
+def _apologize(relay, reply):
+    """Says that memory ran out, if there is enough for that."""
+    try:
+        reply.finish(_STARVED)
+    except MemoryError:
+        relay.telegram_link.close()
+    except (Gone, NetError) as error:
+        relay.log.fail(error)
 
 
 def _load_turns(relay, chat):

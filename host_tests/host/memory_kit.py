@@ -167,7 +167,7 @@ class Handled(Relay):
                     "busy": memory.chats.busy is not None,
                     "led": self.board.led._pattern,
                     "chats": chats,
-                    "calls": self.calls,
+                    "calls": self.exchange.calls,
                     "inbox": self.inbox.count,
                     "answered": self.answered,
                     "files": self.sessions.files,

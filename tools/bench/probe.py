@@ -71,12 +71,12 @@ class Probe(Relay):
             raise KeyboardInterrupt
         super()._turn()
 
-    def meanwhile(self):
+    def look_in(self):
         if _LIVE:
             self.steps += 1
             if self.steps % 64 == 0:
                 _gauge.extra["most"] = max(_gauge.extra["most"], _gauge.sample())
-        return super().meanwhile()
+        return super().look_in()
 
 
 def main():
