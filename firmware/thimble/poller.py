@@ -17,7 +17,7 @@ class Poller:
     """Polls for ``relay``.
 
     backoff     of the polls that failed since the last that did not
-    rest_until  Telegram is left alone until then; behind it, when the last poll was completed
+    rest_until  Telegram is left alone until then; after a good poll, when that was completed
     away        Telegram is out of reach: no answer could be brought
     greeted     the bot knows its own name, see start.greet
     """

@@ -6,7 +6,7 @@ the inbox, and all else goes on.
 """
 
 import os
-import thimble.wiring  # and with it all code that is to be loaded now
+import thimble.wiring  # with it comes all code that stays; itself it leaves again, see below
 import time
 
 from micropython import const
@@ -295,10 +295,9 @@ class Relay:
 
     def look_in(self):
         """Looks for commands and messages, if it is time for that. True to stop the answer."""
-        now = time.ticks_ms()
-        if time.ticks_diff(now, self.poller.rest_until) >= _SHORT_POLL_MS:
-            if self.updates.due(now):
-                self.poller.poll(0)
-                if self.asides.count:
-                    self.responder.answer_asides()
+        now, poller = time.ticks_ms(), self.poller
+        if time.ticks_diff(now, poller.rest_until) >= _SHORT_POLL_MS and self.updates.due(now):
+            poller.poll(0)
+            if self.asides.count:
+                self.responder.answer_asides()
         return self.responder.stopping

@@ -103,9 +103,8 @@ class Responder:
         if self._exchange.waiting() and overlay.call("outage", "holds", relay, record):
             return
         state = self._inbox.buf[record + updates.STATE]
-        relay.journal.attempt(
-            record, state + (state & updates.COUNT < updates.COUNT) | updates.BEGUN
-        )
+        state += state & updates.COUNT < updates.COUNT
+        relay.journal.attempt(record, state | updates.BEGUN)
         self._reply.begin(record, state & updates.BEGUN > 0)
         relay.board.led.show(led.THINKING)
         self._exchange.tries = min(
