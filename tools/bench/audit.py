@@ -10,13 +10,12 @@ runs without them as well. ``budget.json`` holds the ceiling of each stage.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import json
 import shutil
 from dataclasses import dataclass
 
-from tools import build, runtime
+from tools import build, cli, runtime
 from tools.bench import pictures
 from tools.bench.harness import (
     ANSWER,
@@ -224,9 +223,9 @@ def table(result: dict) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="make audit")
-    parser.add_argument("--messages", type=int, default=200)
+def main() -> None:
+    parser = cli.parser("make audit", __doc__)
+    parser.add_argument("--messages", type=cli.least(1), default=200, help="that are counted")
     parser.add_argument("--link", default="tls", choices=("tls", "http"))
     parser.add_argument("--images", action="store_true", help="put the picture into docs/ too")
     options = parser.parse_args()
@@ -238,8 +237,7 @@ def main() -> int:
     if options.images:
         IMAGES.mkdir(exist_ok=True)
         shutil.copy(picture, IMAGES / picture.name)
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -15,12 +15,12 @@ what it was.
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import statistics
 import time
 
+from tools import cli
 from tools.bench import pictures
 from tools.bench.harness import IMAGES, Setting, relay, simulated, write
 
@@ -182,12 +182,12 @@ def verdict(result: dict) -> str:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="make soak")
-    parser.add_argument("--messages", type=int, default=10_000)
+def main() -> None:
+    parser = cli.parser("make soak", __doc__)
+    parser.add_argument("--messages", type=cli.least(20), default=10_000, help="in all")
     parser.add_argument("--link", default="tls", choices=("tls", "http"))
-    parser.add_argument("--heap", default=HEAP)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--heap", default=HEAP, help="the relay's")
+    parser.add_argument("--seed", type=int, default=1, help="of what is said")
     parser.add_argument("--images", action="store_true", help="put the picture into docs/ too")
     options = parser.parse_args()
     result = measure(options.messages, options.seed, options.link == "tls", heap=options.heap)
@@ -198,8 +198,7 @@ def main() -> int:
     if options.images:
         IMAGES.mkdir(exist_ok=True)
         shutil.copy(picture, IMAGES / picture.name)
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)
