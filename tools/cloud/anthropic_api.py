@@ -100,26 +100,41 @@ class Events:
 
     def __init__(self, answer, body, script):
         self._answer = answer
+        self._frills = script.frills
         self._block = -1
         self._open = ""
         self.keepalive = None
 
     def start(self):
         message = {**_frame(self._answer), "usage": _usage(self._answer, 1)}
-        return [_event("message_start", message=message), _event("ping")]
+        events = [_event("message_start", message=message), _event("ping")]
+        if self._frills:
+            events.append(_event("message_note", note={"type": "text", "text": "no", "delta": {}}))
+            self._block += 1
+            block = {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix"}
+            events.append(_event("content_block_start", index=self._block, content_block=block))
+            events.append(_event("content_block_stop", index=self._block))
+        return events
 
     def thought(self, text):
         events = self._switch("thinking")
         return [*events, self._delta(type="thinking_delta", thinking=text)]
 
     def delta(self, text):
-        return [*self._switch("text"), self._delta(type="text_delta", text=text)]
+        events = [*self._switch("text"), self._delta(type="text_delta", text=text)]
+        if self._frills:
+            citation = {"type": "char_location", "cited_text": "no", "document_index": 0}
+            events.append(self._delta(type="citations_delta", citation=citation))
+        return events
 
     def finish(self):
         events = self._close()
         reason = _FINISH.get(self._answer.finish, self._answer.finish)
         delta = {"stop_reason": reason, "stop_sequence": None}
         usage = {"output_tokens": self._answer.tokens_out}
+        if self._frills:
+            delta["stop_details"] = None
+            usage = _usage(self._answer, self._answer.tokens_out)
         return [*events, _event("message_delta", delta=delta, usage=usage)]
 
     def end(self):
@@ -127,7 +142,8 @@ class Events:
 
     def error(self, script):
         kind = script.error or "overloaded_error"
-        return [_event("error", error={"type": kind, "message": script.message or "Overloaded"})]
+        error = {"details": None, "type": kind, "message": script.message or "Overloaded"}
+        return [_event("error", error=error, request_id=f"req_{self._answer.number:024d}")]
 
     def _switch(self, kind):
         if self._open == kind:
