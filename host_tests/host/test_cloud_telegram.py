@@ -242,6 +242,16 @@ def test_a_deleted_message_is_gone(api, cloud):
     assert number in [message.id for message in cloud.telegram.messages(42, deleted=True)]
 
 
+def test_what_a_person_deleted_the_bot_finds_out_by_its_edit(api, cloud):
+    sent = api("sendMessage", chat_id=42, text="x")["result"]
+    cloud.telegram.remove(42, sent["message_id"])
+
+    known = {"chat_id": 42, "message_id": sent["message_id"]}
+    assert api.error("editMessageText", text="y", **known) == "Bad Request: MESSAGE_ID_INVALID"
+    assert api("deleteMessage", **known)["result"] is True
+    assert sent["message_id"] not in [one.id for one in cloud.telegram.messages(42)]
+
+
 def test_an_old_message_cannot_be_deleted(api, cloud):
     number = send(api, "x")["message_id"]
     cloud.advance(48 * 3600 + 1)

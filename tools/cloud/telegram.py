@@ -139,6 +139,13 @@ class Telegram:
         return self._push("callback_query", query, how)
 
     @in_loop
+    def remove(self, chat, message_id):
+        """Somebody deletes a message of the bot, which only its next edit finds out."""
+        message = self.world.messages[chat, message_id]
+        message.deleted, message.removed = self._clock.time(), True
+        self._changed("deleted", message)
+
+    @in_loop
     def member(self, chat, status, user=None, **how) -> int | None:
         """The bot's own membership changes to `status` ("member", "kicked", "left",
         "administrator"): a my_chat_member update, and what the bot may do changes with it."""

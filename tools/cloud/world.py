@@ -61,7 +61,8 @@ class Chat:
 
 class BotMessage:
     """A message that the bot sent. `html` is its text as the bot wrote it, `versions` every text
-    it had as (time, text), the first one included; `deleted` the time of its end or 0."""
+    it had as (time, text), the first one included; `deleted` the time of its end or 0, `removed`
+    whether it was a person who deleted it, which the bot is not told."""
 
     __slots__ = (
         "chat",
@@ -71,6 +72,7 @@ class BotMessage:
         "html",
         "id",
         "markup",
+        "removed",
         "reply_to",
         "text",
         "thread",
@@ -84,6 +86,7 @@ class BotMessage:
         self.thread = thread
         self.reply_to = reply_to
         self.deleted = 0.0
+        self.removed = False
         self.versions = []
 
     def write(self, now, text, entities, html, markup):
