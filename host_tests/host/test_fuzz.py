@@ -50,6 +50,12 @@ def test_a_wrong_outcome_is_found(name, case, outcome):
     assert TARGETS[name].judge(case, outcome)
 
 
+def test_a_text_that_looks_like_an_array_is_read_as_a_text():
+    case = b'\0\0{"a":"[]","[]":1}'
+    assert TARGETS["scan"].judge(case, "3.1.0.5b5d") is None
+    assert TARGETS["scan"].judge(case, "3.1.0.00")
+
+
 def test_what_hangs_or_dies_or_crashes_is_found_and_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "FOUND", tmp_path)
     target = TARGETS["scan"]
