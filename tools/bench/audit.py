@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import json
-import shutil
 from dataclasses import dataclass
 
 from tools import build, cli, runtime
@@ -20,10 +19,10 @@ from tools.bench import pictures
 from tools.bench.harness import (
     ANSWER,
     HERE,
-    IMAGES,
     OUT,
     Setting,
     burst,
+    illustrate,
     relay,
     simulated,
     write,
@@ -232,11 +231,7 @@ def main() -> None:
     result = measure(options.messages, options.link == "tls")
     path = write("audit", result)
     print(table(result))
-    picture = path.with_suffix(".png")
-    pictures.audit(result, picture)
-    if options.images:
-        IMAGES.mkdir(exist_ok=True)
-        shutil.copy(picture, IMAGES / picture.name)
+    illustrate(lambda picture: pictures.audit(result, picture), path, options.images)
 
 
 if __name__ == "__main__":

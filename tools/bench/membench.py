@@ -10,16 +10,15 @@ everything. Writes ``build/bench/membench.json`` and a picture, and prints a tab
 from __future__ import annotations
 
 import itertools
-import shutil
 from pathlib import Path
 
 from tools import build, cli
 from tools.bench import pictures
 from tools.bench.harness import (
     ANSWER,
-    IMAGES,
     Setting,
     burst,
+    illustrate,
     naive,
     relay,
     simulated,
@@ -179,11 +178,7 @@ def main() -> None:
         results.append(measure_naive(peer, options.burst))
     path = write("membench", {"burst": options.burst, "results": results, "peers": PEERS})
     print(table(results))
-    picture = path.with_suffix(".png")
-    pictures.membench(results, title, picture)
-    if options.images:
-        IMAGES.mkdir(exist_ok=True)
-        shutil.copy(picture, IMAGES / picture.name)
+    illustrate(lambda to: pictures.membench(results, title, to), path, options.images)
 
 
 if __name__ == "__main__":

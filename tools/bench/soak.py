@@ -16,13 +16,12 @@ what it was.
 from __future__ import annotations
 
 import random
-import shutil
 import statistics
 import time
 
 from tools import cli
 from tools.bench import pictures
-from tools.bench.harness import IMAGES, Setting, relay, simulated, write
+from tools.bench.harness import Setting, illustrate, relay, simulated, write
 
 CHATS = [2000 + number for number in range(50)]
 REFERENCE = 500
@@ -193,11 +192,7 @@ def main() -> None:
     result = measure(options.messages, options.seed, options.link == "tls", heap=options.heap)
     path = write("soak", result)
     print(verdict(result))
-    picture = path.with_suffix(".png")
-    pictures.soak(result, picture)
-    if options.images:
-        IMAGES.mkdir(exist_ok=True)
-        shutil.copy(picture, IMAGES / picture.name)
+    illustrate(lambda picture: pictures.soak(result, picture), path, options.images)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Bodies, errors and events as in the API reference, versions 2023-06-01 and 2026-
 
 from . import anthropic_rules as rules
 from .errors import ModelError
+from .turns import words
 
 NAME = "messages"
 PATH = "/messages"
@@ -61,17 +62,9 @@ def refusal(error, number):
 
 def texts(body):
     """Every text of the prompt."""
-    yield _text(body.get("system", ""))
+    yield words(body.get("system", ""))
     for message in body["messages"]:
-        yield _text(message["content"])
-
-
-def question(body) -> str:
-    """The last user text."""
-    for message in reversed(body["messages"]):
-        if message["role"] == "user":
-            return _text(message["content"])
-    return ""
+        yield words(message["content"])
 
 
 def limit(body):
@@ -195,9 +188,3 @@ def _usage(answer, tokens_out):
         "cache_read_input_tokens": 0,
         "output_tokens": tokens_out,
     }
-
-
-def _text(content):
-    if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content if part.get("type") == "text")
-    return content or ""

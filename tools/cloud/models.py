@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import json
 
-from . import anthropic_api, openai_api
+from . import anthropic_api, openai_api, turns
 from .errors import ModelError
 from .loop import in_loop
 from .script import Script, directed, make
@@ -137,7 +137,7 @@ class Models:
         if body["model"] not in self.names:
             raise dialect.unknown_model(body["model"])
         script = self._next.popleft() if self._next else self._default
-        question = dialect.question(body)
+        question = turns.question(body)
         if self.directives and "[[" in question:
             try:
                 script, question = directed(script, question)

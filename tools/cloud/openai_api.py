@@ -6,6 +6,7 @@ DeepSeek, vLLM and OpenRouter send them; frills as Azure, Groq, LocalAI and Olla
 
 from . import openai_rules as rules
 from .errors import ModelError
+from .turns import words
 
 NAME = "chat"
 PATH = "/chat/completions"
@@ -90,15 +91,7 @@ def refusal(error, number):
 def texts(body):
     """Every text of the prompt."""
     for message in body["messages"]:
-        yield _text(message.get("content"))
-
-
-def question(body) -> str:
-    """The last user text."""
-    for message in reversed(body["messages"]):
-        if message["role"] == "user":
-            return _text(message["content"])
-    return ""
+        yield words(message.get("content"))
 
 
 def limit(body):
@@ -210,9 +203,3 @@ def _usage(answer):
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": 0},
     }
-
-
-def _text(content):
-    if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content if part.get("type") == "text")
-    return content or ""
