@@ -68,7 +68,6 @@ setup: $(STAMP) ## the wizard that a board has on its serial line, for a file he
 	@exec $(BIN)/python -m tools.run --config '$(or $(CONFIG),thimble.json)' --setup $(SECTION)
 
 configure: $(STAMP) ## a board's configuration without a person CONFIG=file [PORT=…] [FORCE=1]
-	@test -n '$(CONFIG)' || { echo "say which file: CONFIG=" >&2; exit 1; }
 	@exec $(BIN)/python -m tools.configure '$(CONFIG)' $(if $(PORT),--port '$(PORT)') $(if $(FORCE),--force)
 
 PORT_esp32_s3 := esp32

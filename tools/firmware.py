@@ -14,14 +14,15 @@ import time
 from pathlib import Path
 
 from tools import build, runtime
+from tools.cli import ToolError
 
 HEAP = "176k"
-HEAPS = {"esp32_s3": "2m", "unix": "2m"}  # of the other profiles
 PROFILE = "pico_w"
+HEAPS = {PROFILE: HEAP, "esp32_s3": "2m", "unix": "2m"}  # what fits a profile
 STOP_S = 5
 
 
-class FirmwareError(Exception):
+class FirmwareError(ToolError):
     """The firmware did not do what was asked within its time, or ended."""
 
 
@@ -36,10 +37,13 @@ def command(
     """The command line and the environment that run the firmware.
 
     ``code`` is one of build.MODES; ``cause``: what ended the run before, if that was no clean
-    stop; "" is a crash.
+    stop; "" is a crash. Raises RuntimeMissing, FirmwareError.
     """
     argv, env = build.command(runtime.find(), "thimble", heap=heap, mode=code)
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FirmwareError(f"the folder {root} cannot be made: {error.strerror}") from error
     return argv, {
         **os.environ,
         **env,

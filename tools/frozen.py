@@ -11,10 +11,9 @@ private folder as the runtime's are, so that only a compiler for this machine ha
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
-from tools import debian, port
+from tools import cli, debian, port
 from tools.runtime import (
     FIRMWARE,
     PACKAGES,
@@ -107,15 +106,10 @@ def _settings(system: Path) -> tuple[str, ...]:
     )
 
 
-def main() -> int:
-    try:
-        runtime = find(Runtime((), 32, ""))
-    except RuntimeMissing as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(*runtime.argv)
-    return 0
+def main() -> None:
+    cli.parser("python -m tools.frozen", __doc__).parse_args()
+    print(*find(Runtime((), 32, "")).argv)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -20,6 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tools import cli
 from tools.build import FIRMWARE, compile_file
 from tools.runtime import PROJECT, cache_dir
 
@@ -85,10 +86,11 @@ def check_types(port: str, *modules: str) -> None:
 
 
 def main() -> None:
+    cli.parser("python -m tools.lint", __doc__).parse_args()
     compile_all()
     for port in ("esp32", "rp2"):
         check_types(port, f"board/{port}", *SHARED)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -15,7 +15,6 @@ import select
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from mpremote.transport_serial import SerialTransport
 
-from tools import port
+from tools import cli, port
 from tools.firmware import die_with_parent
 from tools.port import BOARDS
 from tools.runtime import FIRMWARE, RuntimeMissing
@@ -136,21 +135,17 @@ class Board:
             self._rom_file.close()
 
 
-def main() -> int:
-    try:
-        with Board() as board:
-            print(
-                f"the emulated board runs; in another terminal:\n"
-                f"  .venv/bin/mpremote connect port:{board.port}\nCtrl-C ends it",
-                flush=True,
-            )
-            with contextlib.suppress(KeyboardInterrupt):
-                board.process.wait()
-    except RuntimeMissing as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+def main() -> None:
+    cli.parser("make qemu", __doc__).parse_args()
+    with Board() as board:
+        print(
+            f"the emulated board runs; in another terminal:\n"
+            f"  .venv/bin/mpremote connect port:{board.port}\nCtrl-C ends it",
+            flush=True,
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            board.process.wait()
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -23,6 +23,8 @@ import serial.tools.list_ports
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
+from tools.cli import ToolError
+
 MARKER = "/maintenance"
 ANSWER_S = 15
 RESET_S = 20
@@ -83,7 +85,7 @@ for path in {paths}:
 """
 
 
-class BoardError(Exception):
+class BoardError(ToolError):
     """What was asked of the board was not done; the text is a sentence that says why."""
 
 
@@ -113,9 +115,9 @@ def choose(port: str) -> str:
     found = [p.device for p in serial.tools.list_ports.comports() if p.vid is not None]
     if len(found) == 1:
         return found[0]
-    raise BoardError(
-        f"say which: PORT={' or PORT='.join(found)}" if found else "no board found: set PORT="
-    )
+    if found:
+        raise BoardError(f"say which: PORT={' or PORT='.join(found)}")
+    raise BoardError("no board found on a USB port: connect it, or say where it is: PORT=")
 
 
 class Remote:

@@ -9,7 +9,6 @@ is TABLE with its @ rows put in.
 from __future__ import annotations
 
 import re
-import sys
 import warnings
 from pathlib import Path
 
@@ -17,6 +16,8 @@ import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+
+from tools import cli
 
 # Suffix of a host name, and the roots that its certificates have come from; @ refers to a row.
 # The row * is for any other host, unless the configuration's tls.ca says what that needs.
@@ -96,6 +97,12 @@ def write_roots(folder: Path) -> list[Path]:
     return paths
 
 
-if __name__ == "__main__":
-    for path in write_roots(Path(sys.argv[1])):
+def main() -> None:
+    parser = cli.parser("python -m tools.roots", __doc__)
+    parser.add_argument("folder", type=Path, help="where the files go")
+    for path in write_roots(parser.parse_args().folder):
         print(path)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,17 +1,17 @@
 """``make run``: the firmware against a simulated cloud, or against what a configuration names.
 
-python -m tools.run                      a chat in this terminal
-python -m tools.run --ask                asks the question in $ASK, prints the answer alone
-python -m tools.run --config FILE        in the foreground against FILE's endpoints
-python -m tools.run --config FILE --setup [SECTION]      asks for what stands in FILE
+python -m tools.run                     a chat in this terminal
+python -m tools.run --ask               asks the question in $ASK, prints the answer alone
+python -m tools.run --config FILE       in the foreground against FILE's endpoints
+python -m tools.run --config FILE --setup [SECTION]     asks for what stands in FILE
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,40 +20,41 @@ import termios
 import time
 from pathlib import Path
 
-from tools import build, firmware, runtime
-from tools.runtime import RuntimeMissing
+from tools import build, cli, firmware, runtime
 
 CHAT = 42
 ANSWER_S = 120
 RESTART = 75  # as board.unix.RESTART
 WIZARD = build.PROJECT / "tools" / "wizard.py"
+_HEAP = re.compile(r"[0-9]+[kmKM]?")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make run")
+    parser = cli.parser("make run", __doc__)
     parser.add_argument("--ask", action="store_true", help="ask the question in $ASK")
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--root", type=Path, help="where flash.img is kept")
+    parser.add_argument("--config", type=Path, help="the configuration; without: a simulation")
+    parser.add_argument("--root", type=Path, help="the folder of flash.img")
+    parser.add_argument("--heap", help="the firmware's, as 176k; by default what fits the profile")
     parser.add_argument(
-        "--heap", help="of the firmware, such as 176k; by default what fits the profile"
+        "--profile",
+        default=firmware.PROFILE,
+        choices=tuple(firmware.HEAPS),
+        help="whose buffers and flash",
     )
-    parser.add_argument("--profile", default=firmware.PROFILE)
-    parser.add_argument("--code", default="rom", choices=build.MODES)
+    parser.add_argument("--code", default="rom", choices=build.MODES, help="where the code is")
     parser.add_argument("--setup", nargs="?", const="", help="ask for what is configured")
     options = parser.parse_args()
-    heap = options.heap or firmware.HEAPS.get(options.profile, firmware.HEAP)
+    heap = options.heap or firmware.HEAPS[options.profile]
+    if not _HEAP.fullmatch(heap):
+        parser.error(f"--heap: {heap} is no size; 176k is one")
     sizes = {"heap": heap, "profile": options.profile, "code": options.code}
-    try:
-        if options.setup is not None:
-            return wizard(options.config or Path("thimble.json"), options.setup)
-        if options.config:
-            return foreground(options.config, options.root or Path("build/root"), sizes)
-        with tempfile.TemporaryDirectory(prefix="thimble-") as folder:
-            root = options.root or Path(folder)
-            return simulated(Path(folder), root, sizes, options.ask)
-    except (RuntimeMissing, firmware.FirmwareError, TimeoutError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    if options.setup is not None:
+        return wizard(options.config or Path("thimble.json"), options.setup)
+    if options.config:
+        return foreground(options.config, options.root or Path("build/root"), sizes)
+    with tempfile.TemporaryDirectory(prefix="thimble-") as folder:
+        root = options.root or Path(folder)
+        return simulated(Path(folder), root, sizes, options.ask)
 
 
 def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
@@ -141,4 +142,4 @@ def once(cloud, board: firmware.Firmware, question: str) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -20,7 +20,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import debian
+from tools import cli, debian
 
 PROJECT = Path(__file__).resolve().parent.parent
 FIRMWARE = PROJECT / "firmware"
@@ -43,7 +43,7 @@ INSTALL = """no MicroPython to run the firmware on. Any one of these helps:
   anywhere         MICROPYTHON=/path/to/micropython   (1.24 or newer)"""
 
 
-class RuntimeMissing(Exception):
+class RuntimeMissing(cli.ToolError):
     """No usable MicroPython; the text says what to install."""
 
 
@@ -125,7 +125,7 @@ def probe(argv: tuple[str, ...], origin: str) -> Runtime:
 
 def _unpacked(arch: str) -> Runtime:
     """The runtime of Debian's packages, downloaded on first use."""
-    if arch not in LOADERS or sys.platform != "linux":
+    if sys.platform != "linux":
         raise RuntimeMissing(f"Debian's {arch} build does not run on {sys.platform}")
     folder = cache_dir() / f"micropython-{SUITE}-{arch}"
     try:
@@ -145,16 +145,13 @@ def loaded(arch: str, folder: Path, program: Path) -> tuple[str, ...]:
     return str(folder / loader), "--library-path", str(folder / libraries), str(program)
 
 
-def main() -> int:
-    try:
-        runtime = find(*sys.argv[1:2])
-    except RuntimeMissing as error:
-        print(error, file=sys.stderr)
-        return 1
+def main() -> None:
+    parser = cli.parser("python -m tools.runtime", __doc__)
+    parser.add_argument("arch", nargs="?", default="i386", choices=tuple(LOADERS))
+    runtime = find(parser.parse_args().arch)
     print(f"{runtime.bits}-bit MicroPython, {runtime.origin}")
     print(*runtime.argv)
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -14,14 +14,12 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from tools import qemu
+from tools import cli, qemu
 from tools.build import FIRMWARE, PORTS, module
-from tools.runtime import RuntimeMissing
 
 FLASH_LIMIT = 96 * 1024  # to reach
 FLASH_CEILING = 140_000  # what must not be passed meanwhile
@@ -140,12 +138,9 @@ def _import_order() -> list[str]:
     return list(TopologicalSorter(needs).static_order())
 
 
-def main() -> int:
-    try:
-        sizes = measure()
-    except RuntimeMissing as error:
-        print(error, file=sys.stderr)
-        return 1
+def main() -> None:
+    cli.parser("make size", __doc__).parse_args()
+    sizes = measure()
     print(f"{'module':30}{'flash':>8}{'heap':>8}   (bytes)")
     for name in sorted(sizes.flash):
         print(f"{name:30}{sizes.flash[name]:8}{sizes.heap[name]:8}")
@@ -153,8 +148,7 @@ def main() -> int:
     print(f"{'all':30}{sizes.flash_total:8}{sum(sizes.heap.values()):8}")
     print(f"{'to reach':30}{FLASH_LIMIT:8}")
     print(f"{CORE:38}{sizes.core_heap:8}\n{'to reach':38}{CORE_HEAP_LIMIT:8}")
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from tools.cli import ToolError
 from tools.runtime import cache_dir
 
 VERSION = "1.3.4"
@@ -20,7 +21,7 @@ SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 DOWNLOAD_S = 120
 
 
-class UmqttError(Exception):
+class UmqttError(ToolError):
     """It could not be fetched; the text says why."""
 
 

@@ -283,6 +283,14 @@ def test_reasons():
         assert ask(model) == b"x" and model.reason == reason
 
 
+def test_a_reason_that_is_empty_is_none():
+    words = sse({"choices": [{"delta": {"content": "word "}, "finish_reason": ""}]})
+    model = model_of(Http((200, [words, -1, words + END])))
+    model.ask(None, b"hi", 0, 2)
+    assert model.poll(9) == TEXT and model.poll(9) == NOTHING and model.reason < 0
+    assert read(model) == b"word " and model.reason == STOP
+
+
 def test_a_refusal_is_shown_and_told():
     body = chunk(content=None, refusal="I will") + chunk(refusal=" not.") + finish() + END
     model = model_of(Http((200, body)))

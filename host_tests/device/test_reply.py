@@ -306,14 +306,15 @@ def test_not_modified_counts_as_shown():
 
 
 def test_a_message_that_the_person_deleted_is_sent_anew():
-    reply, bot = make()
-    write(reply, "x" * 30)
-    reply.tick(time.ticks_ms())
-    bot.errors = [ApiError(400, "Bad Request: message to edit not found")]
-    write(reply, " more")
-    reply.finish(b"")
-    assert bot.calls == ["send", "edit", "send"]
-    assert bot.shown[-1] == "x" * 30 + " more"
+    for said in ("message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"):
+        reply, bot = make()
+        write(reply, "x" * 30)
+        reply.tick(time.ticks_ms())
+        bot.errors = [ApiError(400, "Bad Request: " + said)]
+        write(reply, " more")
+        reply.finish(b"")
+        assert bot.calls == ["send", "edit", "send"]
+        assert bot.shown[-1] == "x" * 30 + " more"
 
 
 def test_a_blocked_bot_gives_up_at_once():

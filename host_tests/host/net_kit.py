@@ -26,13 +26,9 @@ import trustme
 
 READ, HOLD, RESET, CLOSE, BYE = "read", "hold", "reset", "close", "bye"
 
-CLIENT = """
-import gc, micropython, os, time
-from thimble.core.errors import ConfigError, NetError
-from thimble.net.dns import Resolver
-from thimble.net.http import Http
-from thimble.net.link import Link
-from thimble.net import roots
+# In MicroPython: a tick that knows how long it was left alone.
+TICKS = """
+import time
 
 class Ticks:
     last = time.ticks_ms()
@@ -43,7 +39,18 @@ def tick():
     Ticks.gap = max(Ticks.gap, time.ticks_diff(now, Ticks.last))
     Ticks.last = now
     Ticks.count += 1
+"""
 
+CLIENT = """
+import gc, micropython, os, time
+from thimble.core.errors import ConfigError, NetError
+from thimble.net.dns import Resolver
+from thimble.net.http import Http
+from thimble.net.link import Link
+from thimble.net import roots
+"""
+CLIENT += TICKS
+CLIENT += """
 class Request:
     repeatable = has_body = True
     text = b'{"a":1}'

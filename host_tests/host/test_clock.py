@@ -7,23 +7,16 @@ import socket
 import time
 
 import pytest
-from net_kit import UdpServer
+from net_kit import TICKS, UdpServer
 
 SETUP = """
-import os, time
+import os
 from thimble.core.errors import NetError
 from thimble.net.clock import Clock
 from thimble.net.dns import Resolver
-
-class Ticks:
-    last = time.ticks_ms()
-    gap = 0
-
-def tick():
-    now = time.ticks_ms()
-    Ticks.gap = max(Ticks.gap, time.ticks_diff(now, Ticks.last))
-    Ticks.last = now
-
+"""
+SETUP += TICKS
+SETUP += """
 dates = []
 clock = Clock(Resolver(tick, [], None), tick, dates.append, os.getenv("SERVERS").split())
 

@@ -348,14 +348,51 @@ def test_an_error_inside_the_stream(cloud):
     cloud.models.script(times=2, pieces=["one", "two"], error_after=1)
 
     name, data = Dialect("openai").events(cloud)[-1]
-    assert name is None and data == {
-        "error": {"message": "Provider returned an error", "code": 502}
+    assert name is None and data["error"] == {
+        "code": 502,
+        "message": "Provider returned an error",
     }
+    assert data["choices"][0]["finish_reason"] == "error"
     name, data = Dialect("anthropic").events(cloud)[-1]
     assert name == "error" and data["error"] == {
+        "details": None,
         "type": "overloaded_error",
         "message": "Overloaded",
     }
+
+
+def test_frills_change_nothing_of_what_is_said(cloud, dialect):
+    cloud.models.default(text="No frills.", deltas=4, frills=True)
+    head, _, body = dialect.bytes(cloud).partition(b"\r\n\r\n")
+    events = events_of(unchunk(body))
+
+    assert dialect.streamed(events) == "No frills."
+    assert b"\r\ntransfer-encoding: chunked\r\n" in head and len(head) > 900
+    if dialect.api == "openai":
+        assert body.count(b": OPENROUTER PROCESSING") == 4
+        assert events[0][1]["choices"] == [] and "obfuscation" in events[2][1]
+        reasons = [data["choices"][0]["finish_reason"] for _, data in events[1:-1]]
+        assert reasons == [""] * 5 + ["stop"]
+    else:
+        names = [name for name, _ in events]
+        assert names.count("ping") == 5 and "message_note" in names
+        assert b"redacted_thinking" in body and b"citations_delta" in body
+
+
+def test_the_reason_may_come_with_the_last_words(cloud, openai):
+    cloud.models.default(text="early", deltas=2, early=True)
+    *_, last, done = openai.events(cloud)
+
+    assert last[1]["choices"][0]["delta"]["content"] == "rly"
+    assert last[1]["choices"][0]["finish_reason"] == "stop" and last[1]["usage"]
+    assert done == (None, "[DONE]")
+
+
+def test_a_stream_that_is_not_to_be_had_is_an_answer_in_one_piece(cloud, dialect):
+    cloud.models.default(text="whole", no_stream=True)
+    head, _, body = dialect.bytes(cloud).partition(b"\r\n\r\n")
+
+    assert b"application/json" in head and dialect.text(json.loads(body)) == "whole"
 
 
 def test_a_stream_without_its_end(cloud, dialect):

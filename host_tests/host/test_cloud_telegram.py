@@ -49,10 +49,13 @@ def test_a_message_comes_back_as_it_was_sent(api, cloud):
     assert cloud.telegram.messages(42)[-1].html == "<b>x</b> & y"
 
 
-def test_message_ids_count_up_in_each_chat(api):
-    first, second = send(api, "a"), send(api, "b")
+def test_message_ids_count_up_in_all_private_chats_together_and_in_a_supergroup_alone(api, cloud):
+    cloud.telegram.chat(78)
+    group = cloud.telegram.chat(-1000000000556)
+    chats = (42, 78, group, 42, group)
+    ids = [api("sendMessage", chat_id=at, text="x")["result"]["message_id"] for at in chats]
 
-    assert second["message_id"] == first["message_id"] + 1
+    assert [ids[1] - ids[0], ids[3] - ids[0], ids[2], ids[4]] == [1, 2, 1, 2]
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
@@ -242,6 +245,16 @@ def test_a_deleted_message_is_gone(api, cloud):
     assert number in [message.id for message in cloud.telegram.messages(42, deleted=True)]
 
 
+def test_what_a_person_deleted_the_bot_finds_out_by_its_edit(api, cloud):
+    sent = api("sendMessage", chat_id=42, text="x")["result"]
+    cloud.telegram.remove(42, sent["message_id"])
+
+    known = {"chat_id": 42, "message_id": sent["message_id"]}
+    assert api.error("editMessageText", text="y", **known) == "Bad Request: MESSAGE_ID_INVALID"
+    assert api("deleteMessage", **known)["result"] is True
+    assert sent["message_id"] not in [one.id for one in cloud.telegram.messages(42)]
+
+
 def test_an_old_message_cannot_be_deleted(api, cloud):
     number = send(api, "x")["message_id"]
     cloud.advance(48 * 3600 + 1)
@@ -270,6 +283,9 @@ def test_a_group_that_became_a_supergroup_says_so(api, cloud):
 
     assert answer["description"] == ("Bad Request: group chat was upgraded to a supergroup chat")
     assert answer["parameters"] == {"migrate_to_chat_id": -1001234567890}
+    told = [one["message"] for one in api("getUpdates")["result"][-2:]]
+    assert told[0]["chat"]["id"] == -500 and told[0]["migrate_to_chat_id"] == -1001234567890
+    assert told[1]["chat"]["id"] == -1001234567890 and told[1]["migrate_from_chat_id"] == -500
 
 
 def test_a_topic_must_exist(api, cloud):

@@ -297,6 +297,17 @@ def test_what_is_answered_stands_before_the_text_or_behind_it(cloud):
     assert first["message"]["reply_to_message"]["text"] == "before"
 
 
+def test_a_reply_in_a_supergroup_has_a_thread_that_is_no_topic(api, cloud):
+    group = cloud.telegram.chat(-1000000000557)
+    root = cloud.telegram.say(group, "root", user=42)
+    reply = cloud.telegram.say(group, "reply", user=43, reply_to=root)
+    cloud.telegram.say(group, "reply to that", user=42, reply_to=reply)
+    messages = [update["message"] for update in api("getUpdates")["result"]]
+
+    assert [one.get("message_thread_id") for one in messages] == [None, root, root]
+    assert not any("is_topic_message" in one for one in messages)
+
+
 def test_text_comes_in_escapes_or_in_raw_utf8(cloud):
     cloud.telegram.say(42, "😀é")
     cloud.telegram.say(42, "😀é", raw=True)

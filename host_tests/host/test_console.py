@@ -167,7 +167,7 @@ def test_the_relay_ends_with_ctrl_c_and_runs_again_in_the_same_process(house, de
     )
     used = []
     for number in range(3):
-        house.wait(lambda: house.cloud.telegram.polling, timeout=SETTLE_S)
+        house.wait(lambda: house.cloud.telegram.polling(), timeout=SETTLE_S)
         chat = house.say(f"run {number}")
         house.wait(lambda chat=chat, n=number: house.texts(chat) == [f"run {n}"])
         process.send_signal(signal.SIGINT)

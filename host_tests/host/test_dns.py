@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import socket
 
-from net_kit import UdpServer
+from net_kit import TICKS, UdpServer
 
 SETUP = """
-import os, time
+import os
 from thimble.core.errors import NetError
 from thimble.net.dns import Resolver
 from kit import allocated
-
-class Ticks:
-    last = time.ticks_ms()
-    gap = 0
-
-def tick():
-    now = time.ticks_ms()
-    Ticks.gap = max(Ticks.gap, time.ticks_diff(now, Ticks.last))
-    Ticks.last = now
-
+"""
+SETUP += TICKS
+SETUP += """
 resolver = Resolver(tick, os.getenv("SERVERS").split(), None)
 
 def ask(host="api.example.org", ms=1500):

@@ -17,6 +17,24 @@ CASES = {
     "journal": 2000,
     "console": 100,
 }
+# What a scanner may well read otherwise than CPython does.
+ODD_JSON = (
+    b"",
+    b"-",
+    b" 12 ",
+    b'{"a":"\\ud83d\\ude00"}',
+    b'{"a":"\\ud83d"}',
+    b'{"b":"\\ud83d"}',
+    b'{"\\ud83d":1}',
+    b'{"a":"\xed\xa0\x80"}',
+    b'{"b":"\xed\xa0\x80"}',
+    b'{"a":"x\x80"}',
+    b'{"a":"x\x81"}',
+    b'{"a":{"\\u0062":1}}',
+    b'{"a.b":1,"a":{"b":2}}',
+    b'\xef\xbb\xbf{"a":1}',
+    b"[NaN]",
+)
 
 
 @pytest.mark.parametrize("name", run.NAMES)
@@ -24,6 +42,14 @@ def test_nothing_that_is_read_does_harm(name):
     ran, failures = run.fuzz(name, SEED, cases=CASES[name])
     assert not failures, failures[0]
     assert ran >= CASES[name]
+
+
+def test_the_scanner_reads_odd_documents_as_cpython_does():
+    cases = [bytes((piece - 1, 0)) + data for data in ODD_JSON for piece in (1, 3, 5)]
+    with run.Device("scan") as device:
+        said = device.run(cases)
+    for case, outcome in zip(cases, said, strict=True):
+        assert not run._wrong(TARGETS["scan"], case, outcome), case
 
 
 def test_the_same_seed_makes_the_same_cases():
@@ -48,6 +74,12 @@ def test_the_same_seed_makes_the_same_cases():
 )
 def test_a_wrong_outcome_is_found(name, case, outcome):
     assert TARGETS[name].judge(case, outcome)
+
+
+def test_a_text_that_looks_like_an_array_is_read_as_a_text():
+    case = b'\0\0{"a":"[]","[]":1}'
+    assert TARGETS["scan"].judge(case, "3.1.0.5b5d") is None
+    assert TARGETS["scan"].judge(case, "3.1.0.00")
 
 
 def test_what_hangs_or_dies_or_crashes_is_found_and_kept(tmp_path, monkeypatch):

@@ -31,6 +31,16 @@ def test_a_reply_to_the_bot_means_it_and_one_to_a_person_does_not(house):
     assert house.texts(group) == [f"hello {NAME}", "go on"]
 
 
+def test_the_thread_that_replies_make_in_a_supergroup_is_no_topic_of_its_own(house):
+    group = GROUPS[3]
+    house.ask(f"{NAME} one", group, user=STRANGER)
+    answer = house.cloud.telegram.messages(group)[-1].id
+    house.ask("two", group, user=STRANGER, reply_to=answer)
+
+    assert [words for _, words in house.prompts()[-1]][-3:] == [f"{NAME} one"] * 2 + ["two"]
+    assert [one.thread for one in house.cloud.telegram.messages(group)] == [0, 0]
+
+
 def test_in_a_topic_the_same_holds(house):
     group = GROUPS[2]
     house.cloud.telegram.chat(group, "supergroup", forum=True, topics=(7,))

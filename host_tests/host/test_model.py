@@ -171,6 +171,18 @@ def test_why_it_ended(run, cloud, api, finish, reason):
     assert (said["text"], said["reason"]) == ("So far.", reason)
 
 
+@pytest.mark.parametrize(
+    "habit", [{"frills": True}, {"early": True}, {"frills": True, "early": True}, {"no_stream": 1}]
+)
+def test_what_some_servers_do_otherwise_changes_nothing(run, cloud, api, habit):
+    cloud.models.default(text="Two words.", deltas=2, usage=(11, 22), **habit)
+    two = run("ask()\nask()", api)
+    for said in two:
+        assert (said["text"], said["reason"]) == ("Two words.", STOP)
+        assert said["tokens"] == [11, 22]
+    assert len({call.connection for call in cloud.models.calls()}) == 1
+
+
 @pytest.mark.parametrize("framing", ["chunked", "close", "length"])
 def test_every_framing_with_and_without_an_end_event(run, cloud, api, framing):
     cloud.models.script(text="All of it.", framing=framing)

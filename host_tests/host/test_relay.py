@@ -170,6 +170,14 @@ def test_a_quick_answer_shows_no_typing_and_needs_no_edit(house):
     assert not house.cloud.telegram.calls("sendChatAction")
 
 
+def test_an_answer_whose_message_is_deleted_while_it_grows_goes_on_in_another(house):
+    house.cloud.models.script(text="one two three four five six", deltas=6, delay=0.5)
+    chat = house.say("count")
+    house.wait(lambda: house.cloud.telegram.messages(chat))
+    house.cloud.telegram.remove(chat, house.cloud.telegram.messages(chat)[0].id)
+    house.last(chat, "one two three four five six")
+
+
 def test_a_429_from_telegram_is_waited_out(house):
     house.cloud.fault("telegram", "sendMessage", "flood", retry_after=1)
     started = time.monotonic()

@@ -33,7 +33,11 @@ def running(tmp_path):
         )
         yield process
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 def reset_cause(process) -> str:

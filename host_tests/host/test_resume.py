@@ -13,10 +13,9 @@ WORDS = "one two three four five six seven eight nine ten"
 POISON = "I have tried three times to answer this message and failed. Please ask differently."
 
 
-def asked(house):
-    """Waits until the model is asked (again)."""
-    count = len(house.cloud.models.calls())
-    return house.wait(lambda: len(house.cloud.models.calls()) > count)
+def asked(house, times=1):
+    """Waits until the model has been asked so often since the test began."""
+    return house.wait(lambda: len(house.cloud.models.calls()) >= times)
 
 
 def sent(house, chat):
@@ -131,7 +130,7 @@ def test_who_says_the_same_again_is_not_taken_for_an_attempt(house):
     chat = house.ask("go on")
     house.cloud.models.default(first=30.0)
     house.say("go on", chat)
-    asked(house)
+    asked(house, 2)
     again(house)
     house.wait(lambda: house.texts(chat) == ["go on"] * 2)
     said = [("user", "go on"), ("assistant", "go on"), ("user", "go on")]
@@ -171,7 +170,7 @@ def test_a_message_that_the_person_has_deleted_is_sent_anew_and_stays(house):
     chat = house.say("count")
     house.wait(lambda: "two" in "".join(house.texts(chat)))
     noted(house)
-    house.cloud.telegram.messages(chat)[0].deleted = 1.0
+    house.cloud.telegram.remove(chat, house.cloud.telegram.messages(chat)[0].id)
     again(house, text=WORDS, delay=0.3)
     house.last(chat, WORDS)
     house.quiet()
@@ -234,9 +233,8 @@ def test_a_message_that_ends_every_attempt_is_closed_after_three_and_the_next_is
     house.cloud.models.script(3, text=WORDS, delay=0.5)
     chat = house.say("poison")
     house.say("wholesome", chat)
-    for _ in range(3):
-        count = len(house.cloud.models.calls())
-        house.wait(lambda count=count: len(house.cloud.models.calls()) > count)
+    for attempt in range(1, 4):
+        asked(house, attempt)
         house.wait(lambda: "two" in "".join(house.texts(chat)))
         house.kill()
         house.start()
@@ -248,8 +246,8 @@ def test_a_message_that_ends_every_attempt_is_closed_after_three_and_the_next_is
 def test_losing_power_is_not_blamed_on_the_message(house):
     house.cloud.models.script(5, first=30.0)
     chat = house.say("unlucky")
-    for _ in range(5):
-        asked(house)
+    for attempt in range(1, 6):
+        asked(house, attempt)
         house.kill()
         house.start(cause="power-on")
     house.last(chat, "unlucky")

@@ -10,21 +10,19 @@ runs without them as well. ``budget.json`` holds the ceiling of each stage.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import json
-import shutil
 from dataclasses import dataclass
 
-from tools import build, runtime
+from tools import build, cli, runtime
 from tools.bench import pictures
 from tools.bench.harness import (
     ANSWER,
     HERE,
-    IMAGES,
     OUT,
     Setting,
     burst,
+    illustrate,
     relay,
     simulated,
     write,
@@ -224,22 +222,17 @@ def table(result: dict) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="make audit")
-    parser.add_argument("--messages", type=int, default=200)
+def main() -> None:
+    parser = cli.parser("make audit", __doc__)
+    parser.add_argument("--messages", type=cli.least(1), default=200, help="that are counted")
     parser.add_argument("--link", default="tls", choices=("tls", "http"))
     parser.add_argument("--images", action="store_true", help="put the picture into docs/ too")
     options = parser.parse_args()
     result = measure(options.messages, options.link == "tls")
     path = write("audit", result)
     print(table(result))
-    picture = path.with_suffix(".png")
-    pictures.audit(result, picture)
-    if options.images:
-        IMAGES.mkdir(exist_ok=True)
-        shutil.copy(picture, IMAGES / picture.name)
-    return 0
+    illustrate(lambda picture: pictures.audit(result, picture), path, options.images)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -10,14 +10,13 @@ prints its rows; the picture of the heap over the messages stands beside it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import time
 
-from tools import build, runtime
+from tools import build, cli, runtime
 from tools.bench import grind, instructions, pictures, trim
 from tools.bench.harness import (
     ANSWER,
@@ -206,19 +205,21 @@ def table(name: str, result: dict) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make figures")
+    parser = cli.parser("make figures", __doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
-    parser.add_argument("--messages", type=int, default=1000)
-    parser.add_argument("--long", type=int, default=1_000_000)
+    parser.add_argument("--messages", type=cli.least(101), default=1000, help="of a burst")
+    parser.add_argument(
+        "--long", type=cli.least(1000), default=1_000_000, help="bytes of an answer"
+    )
     parser.add_argument(
         "--held", action="store_true", help="rom, mpy, frozen: connections' blocks held"
     )
     options = parser.parse_args()
+    for name in options.parts:
+        if name not in PARTS:
+            parser.error(f"no such part: {name} (there are {', '.join(PARTS)})")
     code = 0
     for name in options.parts or PARTS:
-        if name not in PARTS:
-            print(f"no part {name}; there are {', '.join(PARTS)}", file=sys.stderr)
-            return 2
         try:
             result = PARTS[name](options)
         except runtime.RuntimeMissing as error:
@@ -233,4 +234,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,6 +240,14 @@ def burst(cloud: Cloud, count: int, first: int = 0) -> None:
     for number in range(first, first + count):
         chat = CHATS[number % len(CHATS)]
         cloud.telegram.say(chat=chat, user=chat, text=QUESTION.format(number).ljust(100, "x"))
+
+
+def illustrate(draw: Callable[[Path], None], path: Path, images: bool) -> None:
+    """Has ``draw`` make the picture beside the JSON file ``path``; ``images``: in docs/ too."""
+    picture = path.with_suffix(".png")
+    draw(picture)
+    if images:
+        shutil.copy(picture, IMAGES / picture.name)
 
 
 def write(name: str, result: dict) -> Path:

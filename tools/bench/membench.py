@@ -4,24 +4,21 @@
                                    [--code rom mpy frozen] [--bits 32 64] [--all]
 
 Every combination of what is named is a row set, but that frozen code has 32 bits only; --all names
-everything. Writes
-``build/bench/membench.json`` and a picture, and prints a table.
+everything. Writes ``build/bench/membench.json`` and a picture, and prints a table.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import shutil
 from pathlib import Path
 
-from tools import build
+from tools import build, cli
 from tools.bench import pictures
 from tools.bench.harness import (
     ANSWER,
-    IMAGES,
     Setting,
     burst,
+    illustrate,
     naive,
     relay,
     simulated,
@@ -159,9 +156,9 @@ def table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="make membench")
-    parser.add_argument("--burst", type=int, default=1000)
+def main() -> None:
+    parser = cli.parser("make membench", __doc__)
+    parser.add_argument("--burst", type=cli.least(1), default=1000, help="messages at once")
     parser.add_argument("--link", nargs="+", default=["tls"], choices=("tls", "http"))
     parser.add_argument("--profile", nargs="+", default=["pico_w"], choices=list(HEAPS))
     parser.add_argument("--code", nargs="+", default=["rom"], choices=build.MODES)
@@ -181,13 +178,8 @@ def main() -> int:
         results.append(measure_naive(peer, options.burst))
     path = write("membench", {"burst": options.burst, "results": results, "peers": PEERS})
     print(table(results))
-    picture = path.with_suffix(".png")
-    pictures.membench(results, title, picture)
-    if options.images:
-        IMAGES.mkdir(exist_ok=True)
-        shutil.copy(picture, IMAGES / picture.name)
-    return 0
+    illustrate(lambda to: pictures.membench(results, title, to), path, options.images)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -15,14 +15,13 @@ what it was.
 
 from __future__ import annotations
 
-import argparse
 import random
-import shutil
 import statistics
 import time
 
+from tools import cli
 from tools.bench import pictures
-from tools.bench.harness import IMAGES, Setting, relay, simulated, write
+from tools.bench.harness import Setting, illustrate, relay, simulated, write
 
 CHATS = [2000 + number for number in range(50)]
 REFERENCE = 500
@@ -182,24 +181,19 @@ def verdict(result: dict) -> str:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="make soak")
-    parser.add_argument("--messages", type=int, default=10_000)
+def main() -> None:
+    parser = cli.parser("make soak", __doc__)
+    parser.add_argument("--messages", type=cli.least(20), default=10_000, help="in all")
     parser.add_argument("--link", default="tls", choices=("tls", "http"))
-    parser.add_argument("--heap", default=HEAP)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--heap", default=HEAP, help="the relay's")
+    parser.add_argument("--seed", type=int, default=1, help="of what is said")
     parser.add_argument("--images", action="store_true", help="put the picture into docs/ too")
     options = parser.parse_args()
     result = measure(options.messages, options.seed, options.link == "tls", heap=options.heap)
     path = write("soak", result)
     print(verdict(result))
-    picture = path.with_suffix(".png")
-    pictures.soak(result, picture)
-    if options.images:
-        IMAGES.mkdir(exist_ok=True)
-        shutil.copy(picture, IMAGES / picture.name)
-    return 0
+    illustrate(lambda picture: pictures.soak(result, picture), path, options.images)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.run(main)

@@ -11,22 +11,19 @@ Prints tables. Exits with 1 if anything is not as it should be.
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 
-from tools import build
+from tools import build, cli
 
 from . import soak, storm, table
 
 _OUT = build.BUILD / "bench"
-_RELAYS = 10
 _HEAD = f"{'fault':32} {'side':9} {'named':>7} {'answers':>8} {'heap':>6}  status names"
 
 
 def faults(options) -> int:
     """The table of faults, measured and printed; how many rows are not as they should be."""
-    rows = table.run(table.jobs(), options.relays or _RELAYS, 1)
+    rows = table.run(table.jobs(), *_sizes(options, relays=10), 1)
     print(_HEAD)
     for row in rows:
         named = f"{row.noticed_s:5.1f} s" if row.error else "-"
@@ -45,14 +42,20 @@ def faults(options) -> int:
 
 def killed(options) -> int:
     """The kill storm; 1 if a message was lost, out of order, or doubled without a kill."""
-    plans = storm.share(options.relays or 6, options.messages or 500, options.kills or 200)
+    plans = storm.share(*_sizes(options, relays=6, messages=500, kills=200))
     return _told("storm", storm.run(plans, options.seed))
 
 
 def soaked(options) -> int:
     """Faults and kills; 1 if a message was lost, out of order, or doubled without a reason."""
-    sizes = options.relays or 4, options.messages or 10_000, options.kills or 20
+    sizes = _sizes(options, relays=4, messages=10_000, kills=20)
     return _told("chaos_soak", soak.run(*sizes, options.seed))
+
+
+def _sizes(options, **usual: int) -> list[int]:
+    """What was asked for, and else what is usual."""
+    given = vars(options)
+    return [usual[name] if given[name] is None else given[name] for name in usual]
 
 
 def _told(name: str, tally: storm.Tally) -> int:
@@ -89,11 +92,12 @@ _PARTS = {"faults": faults, "storm": killed, "soak": soaked}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make chaos")
+    parser = cli.parser("make chaos", __doc__)
     parser.add_argument("parts", nargs="*", default=list(_PARTS), help=", ".join(_PARTS))
-    for name in ("relays", "messages", "kills"):
-        parser.add_argument(f"--{name}", type=int)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--relays", type=cli.least(1), help="at a time")
+    parser.add_argument("--messages", type=cli.least(1), help="storm, soak: in all")
+    parser.add_argument("--kills", type=cli.least(0), help="storm, soak: in all")
+    parser.add_argument("--seed", type=int, default=1, help="of what befalls whom, and when")
     options = parser.parse_args()
     for name in options.parts:
         if name not in _PARTS:
@@ -103,4 +107,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

@@ -1,10 +1,11 @@
-"""Runs the simulated cloud alone: python -m tools.cloud [--port P] [--tls-port P] [--dir DIR] …
+"""Runs the simulated cloud alone.
+
+    python -m tools.cloud [--port P] [--tls-port P] [--dir DIR] [--config FILE] …
 
 Prints one line of JSON with its URLs, the CA's paths, the token and the key, and serves until it
 gets SIGINT or SIGTERM, or its standard input is closed where --until-eof is given.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -12,11 +13,19 @@ import sys
 import threading
 from pathlib import Path
 
+from tools import cli
+
 from .cloud import Cloud
 
 
 def main():
-    options = _options()
+    try:
+        _serve(_options())
+    except OSError as error:
+        raise cli.ToolError(f"the simulated cloud cannot begin: {error}") from error
+
+
+def _serve(options):
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -28,10 +37,7 @@ def main():
         tls_port=options.tls_port,
         folder=options.dir,
     )
-    try:
-        cloud.start()
-    except OSError as error:
-        sys.exit(f"the simulated cloud cannot listen: {error}")
+    cloud.start()
     try:
         if options.answer:
             cloud.models.default(mode=options.answer)
@@ -57,20 +63,35 @@ def main():
 
 
 def _options():
-    parser = argparse.ArgumentParser(prog="python -m tools.cloud", description="simulated cloud")
-    parser.add_argument("--port", type=int, default=0, help="plain HTTP port (0: a free one)")
-    parser.add_argument("--tls-port", type=int, default=0, help="TLS port (0: a free one)")
+    parser = cli.parser("python -m tools.cloud", __doc__)
+    for name, what in (("--port", "plain HTTP"), ("--tls-port", "TLS")):
+        parser.add_argument(name, type=_port, default=0, help=f"of {what} (0: a free one)")
     parser.add_argument("--dir", help="where ca.pem and ca.der go (default: a temporary folder)")
     parser.add_argument(
-        "--tls", default="default", choices=("default", "1.2", "1.3", "rp2", "none")
+        "--tls",
+        default="default",
+        choices=("default", "1.2", "1.3", "rp2", "none"),
+        help="the versions that are spoken; rp2: 1.2 with what that board has",
     )
     parser.add_argument("--config", help="write a thimble.json for this cloud here")
-    parser.add_argument("--api", default="openai", choices=("openai", "anthropic"))
+    parser.add_argument(
+        "--api", default="openai", choices=("openai", "anthropic"), help="of the model in it"
+    )
     parser.add_argument("--plain", action="store_true", help="plain HTTP in the configuration")
     parser.add_argument("--answer", choices=("friendly", "echo"), help="what the models say")
     parser.add_argument("--no-flood", action="store_true", help="no flood limits")
     parser.add_argument("--until-eof", action="store_true", help="end with standard input")
     return parser.parse_args()
+
+
+def _port(text):
+    number = int(text)
+    if not 0 <= number < 65536:
+        raise ValueError(text)
+    return number
+
+
+_port.__name__ = "port"  # what argparse calls a text that is none
 
 
 def _write_config(cloud, path, options):
@@ -87,4 +108,4 @@ def _watch_input(ended):
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -5,6 +5,7 @@ Bodies, errors and events as in the API reference, versions 2023-06-01 and 2026-
 
 from . import anthropic_rules as rules
 from .errors import ModelError
+from .turns import words
 
 NAME = "messages"
 PATH = "/messages"
@@ -61,17 +62,9 @@ def refusal(error, number):
 
 def texts(body):
     """Every text of the prompt."""
-    yield _text(body.get("system", ""))
+    yield words(body.get("system", ""))
     for message in body["messages"]:
-        yield _text(message["content"])
-
-
-def question(body) -> str:
-    """The last user text."""
-    for message in reversed(body["messages"]):
-        if message["role"] == "user":
-            return _text(message["content"])
-    return ""
+        yield words(message["content"])
 
 
 def limit(body):
@@ -100,26 +93,41 @@ class Events:
 
     def __init__(self, answer, body, script):
         self._answer = answer
+        self._frills = script.frills
         self._block = -1
         self._open = ""
         self.keepalive = None
 
     def start(self):
         message = {**_frame(self._answer), "usage": _usage(self._answer, 1)}
-        return [_event("message_start", message=message), _event("ping")]
+        events = [_event("message_start", message=message), _event("ping")]
+        if self._frills:
+            events.append(_event("message_note", note={"type": "text", "text": "no", "delta": {}}))
+            self._block += 1
+            block = {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix"}
+            events.append(_event("content_block_start", index=self._block, content_block=block))
+            events.append(_event("content_block_stop", index=self._block))
+        return events
 
     def thought(self, text):
         events = self._switch("thinking")
         return [*events, self._delta(type="thinking_delta", thinking=text)]
 
     def delta(self, text):
-        return [*self._switch("text"), self._delta(type="text_delta", text=text)]
+        events = [*self._switch("text"), self._delta(type="text_delta", text=text)]
+        if self._frills:
+            citation = {"type": "char_location", "cited_text": "no", "document_index": 0}
+            events.append(self._delta(type="citations_delta", citation=citation))
+        return events
 
     def finish(self):
         events = self._close()
         reason = _FINISH.get(self._answer.finish, self._answer.finish)
         delta = {"stop_reason": reason, "stop_sequence": None}
         usage = {"output_tokens": self._answer.tokens_out}
+        if self._frills:
+            delta["stop_details"] = None
+            usage = _usage(self._answer, self._answer.tokens_out)
         return [*events, _event("message_delta", delta=delta, usage=usage)]
 
     def end(self):
@@ -127,7 +135,8 @@ class Events:
 
     def error(self, script):
         kind = script.error or "overloaded_error"
-        return [_event("error", error={"type": kind, "message": script.message or "Overloaded"})]
+        error = {"details": None, "type": kind, "message": script.message or "Overloaded"}
+        return [_event("error", error=error, request_id=f"req_{self._answer.number:024d}")]
 
     def _switch(self, kind):
         if self._open == kind:
@@ -179,9 +188,3 @@ def _usage(answer, tokens_out):
         "cache_read_input_tokens": 0,
         "output_tokens": tokens_out,
     }
-
-
-def _text(content):
-    if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content if part.get("type") == "text")
-    return content or ""

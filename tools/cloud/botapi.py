@@ -157,6 +157,8 @@ class BotApi:
             raise ApiError(400, "Bad Request: MESSAGE_ID_INVALID")
         chat = self._world.find(params.get("chat_id", ""))
         message = self._world.messages.get((chat.id, number))
+        if message is not None and message.removed:
+            raise ApiError(400, "Bad Request: MESSAGE_ID_INVALID")
         if message is None or message.deleted:
             if number in chat.incoming:
                 raise ApiError(400, "Bad Request: message can't be edited")
@@ -178,6 +180,8 @@ class BotApi:
         message = self._world.messages.get((chat.id, number))
         now = self._clock.time()
         if message is None and chat.kind == "private" and chat.incoming.pop(number, None):
+            return _ok(True)
+        if message is not None and message.removed:
             return _ok(True)
         if message is None and number in chat.incoming:
             raise ApiError(400, "Bad Request: message can't be deleted")

@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import json
 
-from . import anthropic_api, openai_api
+from . import anthropic_api, openai_api, turns
 from .errors import ModelError
 from .loop import in_loop
 from .script import Script, directed, make
@@ -137,7 +137,7 @@ class Models:
         if body["model"] not in self.names:
             raise dialect.unknown_model(body["model"])
         script = self._next.popleft() if self._next else self._default
-        question = dialect.question(body)
+        question = turns.question(body)
         if self.directives and "[[" in question:
             try:
                 script, question = directed(script, question)
@@ -152,7 +152,7 @@ class Models:
                 return self._fail_later(dialect, script, number)
             raise dialect.failure(script.status, script)
         answer = self._compose(dialect, body, script, question, number, tokens)
-        if body.get("stream"):
+        if body.get("stream") and not script.no_stream:
             return self._stream(request, dialect, body, script, answer)
         return self._whole(request, dialect, script, answer)
 
@@ -209,6 +209,8 @@ class Models:
                 return None
             if number and script.delay:
                 await self._clock.sleep(script.delay)
+            if script.frills:
+                await _keep_alive(writer, events, script)
             await _send(writer, script, make_events(piece))
         if await self._break_off(request, writer, events, script, len(deltas)):
             return None
@@ -221,10 +223,7 @@ class Models:
     async def _keepalives(self, writer, events, script):
         count = script.keepalives
         for _ in range(count):
-            if events.keepalive is None:
-                await _send(writer, script, [anthropic_api.PING])
-            else:
-                await writer.send((events.keepalive + script.newline * 2).encode())
+            await _keep_alive(writer, events, script)
             await self._clock.sleep(script.first / count)
         if script.first and not count:
             await self._clock.sleep(script.first)
@@ -243,6 +242,13 @@ class Models:
             request.connection.cut(script.cut_how == "reset")
             return True
         return False
+
+
+async def _keep_alive(writer, events, script):
+    if events.keepalive is None:
+        await _send(writer, script, [anthropic_api.PING])
+    else:
+        await writer.send((events.keepalive + script.newline * 2).encode())
 
 
 async def _send(writer, script, events):

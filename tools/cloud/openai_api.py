@@ -1,11 +1,12 @@
 """The OpenAI chat completions dialect: POST /v1/chat/completions.
 
 Bodies, errors and events as in the API reference; reasoning fields and errors inside a stream as
-DeepSeek, vLLM and OpenRouter send them.
+DeepSeek, vLLM and OpenRouter send them; frills as Azure, Groq, LocalAI and Ollama do.
 """
 
 from . import openai_rules as rules
 from .errors import ModelError
+from .turns import words
 
 NAME = "chat"
 PATH = "/chat/completions"
@@ -90,15 +91,7 @@ def refusal(error, number):
 def texts(body):
     """Every text of the prompt."""
     for message in body["messages"]:
-        yield _text(message.get("content"))
-
-
-def question(body) -> str:
-    """The last user text."""
-    for message in reversed(body["messages"]):
-        if message["role"] == "user":
-            return _text(message["content"])
-    return ""
+        yield words(message.get("content"))
 
 
 def limit(body):
@@ -129,23 +122,39 @@ class Events:
 
     def __init__(self, answer, body, script):
         self._answer = answer
-        self._role = {"role": "assistant"}
+        # Deltas up to the one that the reason comes with; none if that has a chunk of its own.
+        self._left = len(answer.pieces) if script.early else -1
+        self._frills = script.frills
         options = body.get("stream_options") or {}
         self._asked_usage = bool(options.get("include_usage"))
         self._usage = self._asked_usage or script.usage_always
         self.keepalive = ": OPENROUTER PROCESSING"
 
     def start(self):
-        return [self._chunk({"role": "assistant", "content": "", "refusal": None})]
+        first = self._chunk({"role": "assistant", "content": "", "refusal": None})
+        if self._frills:
+            filtered = [{"prompt_index": 0, "content_filter_results": {}}]
+            none = {"choices": [], "prompt_filter_results": filtered}
+            return [(None, {**self._frame(), **none}), first]
+        return [first]
 
     def thought(self, text):
         return [self._chunk({"content": None, self._answer.think_field: text})]
 
     def delta(self, text):
         field = "refusal" if self._answer.finish == "refusal" else "content"
-        return [self._chunk({field: text})]
+        delta = {field: text}
+        if self._frills:
+            delta = {"role": "assistant", **delta, "tool_calls": None, "audio": {"content": "no"}}
+        self._left -= 1
+        if not self._left:
+            name, chunk = self._chunk(delta, _finish(self._answer))
+            return [(name, {**chunk, "usage": _usage(self._answer)})]
+        return [self._chunk(delta)]
 
     def finish(self):
+        if not self._left:
+            return []
         events = [self._chunk({}, _finish(self._answer))]
         if self._usage:
             events.append((None, {**self._frame(), "choices": [], "usage": _usage(self._answer)}))
@@ -156,11 +165,17 @@ class Events:
 
     def error(self, script):
         message = script.message or "Provider returned an error"
-        return [(None, {"error": {"message": message, "code": script.error or 502}})]
+        error = {"error": {"code": script.error or 502, "message": message}}
+        choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+        return [(None, {**self._frame(), **error, "choices": [choice]})]
 
     def _chunk(self, delta, finish=None):
+        if self._frills and finish is None:
+            finish = ""
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         chunk = {**self._frame(), "choices": [choice]}
+        if self._frills:
+            chunk.update(service_tier="default", obfuscation="aB3dE6", x_groq={"error": None})
         if self._asked_usage:
             chunk["usage"] = None
         return None, chunk
@@ -188,9 +203,3 @@ def _usage(answer):
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": 0},
     }
-
-
-def _text(content):
-    if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content if part.get("type") == "text")
-    return content or ""

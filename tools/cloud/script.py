@@ -40,6 +40,11 @@ class Script:
     characters), "header" (inside chunk headers), "bytes" (after each byte), "all" (the first three
     together), or a number of bytes per packet and chunk; `cut_pause`: seconds between packets.
     `usage_always`: a usage chunk although not asked for. `no_end`: no [DONE] or message_stop.
+    `frills`: what servers put around and between the words that nobody needs: dozens of headers,
+    in small letters; fields, chunks, blocks and events that no client knows; a comment or a ping
+    before each delta; "" for a reason that is not known yet. `early`: the reason and the usage
+    come with the last words (OpenAI only). `no_stream`: the answer in one piece although a stream
+    was asked for.
 
     How it fails
     `status`: an HTTP status in the service's own words, with `message`, `error` (type or code) and
@@ -70,6 +75,9 @@ class Script:
     cut_pause: float = 0.001
     usage_always: bool = False
     no_end: bool = False
+    frills: bool = False
+    early: bool = False
+    no_stream: bool = False
     status: int = 0
     message: str = ""
     error: str = ""

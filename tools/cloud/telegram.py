@@ -139,6 +139,13 @@ class Telegram:
         return self._push("callback_query", query, how)
 
     @in_loop
+    def remove(self, chat, message_id):
+        """Somebody deletes a message of the bot, which only its next edit finds out."""
+        message = self.world.messages[chat, message_id]
+        message.deleted, message.removed = self._clock.time(), True
+        self._changed("deleted", message)
+
+    @in_loop
     def member(self, chat, status, user=None, **how) -> int | None:
         """The bot's own membership changes to `status` ("member", "kicked", "left",
         "administrator"): a my_chat_member update, and what the bot may do changes with it."""
@@ -187,9 +194,15 @@ class Telegram:
 
     @in_loop
     def migrate(self, group, supergroup):
-        """A group becomes a supergroup: its old id answers 400 with migrate_to_chat_id."""
-        self.world.chat(group).migrated_to = supergroup
+        """A group becomes a supergroup: a service message in either, and from then on the old id
+        answers 400 with migrate_to_chat_id."""
         self.world.chat(supergroup, "supergroup")
+        for chat, content in (
+            (group, {"migrate_to_chat_id": supergroup}),
+            (supergroup, {"migrate_from_chat_id": group}),
+        ):
+            self._deliver("message", self._message(chat, None, None, None, {}), content, {})
+        self.world.chat(group).migrated_to = supergroup
 
     @in_loop
     def restart_ids(self, first=None) -> int:
@@ -291,6 +304,10 @@ class Telegram:
             replied = self.world.reply(where, reply_to)
         if replied is not None:
             message["reply_to_message"] = replied
+            if where.kind == "supergroup" and not where.is_forum:
+                # Replies make a thread there, which is no topic and takes no messages of a bot.
+                root = replied.get("message_thread_id", replied["message_id"])
+                message["message_thread_id"] = root
         return message
 
     def _deliver(self, kind, message, content, how):
@@ -301,14 +318,14 @@ class Telegram:
         content = [*content.items()]
         order = content + order if how.pop("reply_last", False) else order + content
         message.update(order)
-        if "message_thread_id" in message:
+        where = self.world.chat(message["chat"]["id"])
+        if "message_thread_id" in message and (where.is_forum or where.kind == "private"):
             message["is_topic_message"] = True
         message.update(how.pop("extra", {}))
         stored = {name: value for name, value in message.items() if name != "reply_to_message"}
-        incoming = self.world.chat(message["chat"]["id"]).incoming
-        incoming[message["message_id"]] = stored
-        if len(incoming) > _KEEP_INCOMING:
-            del incoming[next(iter(incoming))]
+        where.incoming[message["message_id"]] = stored
+        if len(where.incoming) > _KEEP_INCOMING:
+            del where.incoming[next(iter(where.incoming))]
         self._push(kind, message, how)
         return message["message_id"]
 

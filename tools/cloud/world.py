@@ -26,7 +26,6 @@ class Chat:
         self.is_forum = False
         self.topics = set()
         self.migrated_to = 0
-        self.next_message = 1
         self.incoming = {}
 
     @property
@@ -61,7 +60,8 @@ class Chat:
 
 class BotMessage:
     """A message that the bot sent. `html` is its text as the bot wrote it, `versions` every text
-    it had as (time, text), the first one included; `deleted` the time of its end or 0."""
+    it had as (time, text), the first one included; `deleted` the time of its end or 0, `removed`
+    whether it was a person who deleted it, which the bot is not told."""
 
     __slots__ = (
         "chat",
@@ -71,6 +71,7 @@ class BotMessage:
         "html",
         "id",
         "markup",
+        "removed",
         "reply_to",
         "text",
         "thread",
@@ -84,6 +85,7 @@ class BotMessage:
         self.thread = thread
         self.reply_to = reply_to
         self.deleted = 0.0
+        self.removed = False
         self.versions = []
 
     def write(self, now, text, entities, html, markup):
@@ -111,6 +113,7 @@ class World:
 
     def __init__(self, clock, bot_id: int, keep=100_000):
         self._clock = clock
+        self._numbers = collections.Counter()
         self._order = collections.deque()
         self.bot_id = bot_id
         self.chats = {}
@@ -157,10 +160,11 @@ class World:
         return {"id": number, "is_bot": False, "first_name": first, "language_code": "en"}
 
     def number(self, chat: Chat) -> int:
-        """The next message id of a chat."""
-        number = chat.next_message
-        chat.next_message += 1
-        return number
+        """The next message id: a supergroup and a channel count their own, all other chats of the
+        bot together."""
+        counted = chat.id if chat.kind in ("supergroup", "channel") else 0
+        self._numbers[counted] += 1
+        return self._numbers[counted]
 
     def add(self, message: BotMessage):
         self.messages[message.chat, message.id] = message

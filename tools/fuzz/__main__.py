@@ -6,19 +6,20 @@ python -m tools.fuzz --again build/fuzz/TARGET-SEED-NUMBER.bin
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
 from pathlib import Path
+
+from tools import cli
 
 from . import run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make fuzz")
+    parser = cli.parser("make fuzz", __doc__)
     parser.add_argument("targets", nargs="*", default=list(run.NAMES), help=", ".join(run.NAMES))
-    parser.add_argument("--minutes", type=float, default=1)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--minutes", type=cli.least(0.01, float), default=1, help="in all")
+    chance = random.SystemRandom().randrange(1_000_000)
+    parser.add_argument("--seed", type=int, default=chance, help="of the cases; else by chance")
     parser.add_argument("--again", type=Path, help="a case that was kept")
     options = parser.parse_args()
     if options.again:
@@ -41,4 +42,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

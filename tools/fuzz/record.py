@@ -26,6 +26,8 @@ _SCRIPTS = (
     {"text": "half of it is missing", "error_after": 2, "error": "overloaded_error"},
     {"text": "cut short", "finish": "length", "no_end": True},
     {"text": "in one go", "framing": "length"},
+    {"text": "with frills", "frills": True, "think": "hidden"},
+    {"text": "the end comes early", "early": True},
     {"status": 429, "retry_after": 7},
     {"status": 400, "message": "prompt is too long"},
     {"status": 500, "message": "Grüße € 😀 " * 30},

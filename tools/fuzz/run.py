@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from tools import build, firmware, runtime
+from tools.cli import ToolError
 
 from . import console
 from .targets import TARGETS, Target
@@ -136,9 +137,16 @@ def fuzz(name: str, seed: int, cases: int = 0, seconds: float = 0) -> tuple[int,
 
 
 def again(file: Path) -> str:
-    """What comes now of a case that was kept; "" if it is as it should be."""
+    """What comes now of a case that was kept; "" if it is as it should be. Raises ToolError."""
     name = file.name.partition("-")[0]
-    case = file.read_bytes()
+    if name not in NAMES:
+        raise ToolError(
+            f"{file} is no case that was kept; their names begin with {', '.join(NAMES)}"
+        )
+    try:
+        case = file.read_bytes()
+    except OSError as error:
+        raise ToolError(f"{file} cannot be read: {error.strerror}") from error
     if name == console.NAME:
         return console.again(case)
     with Device(name) as device:

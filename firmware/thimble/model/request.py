@@ -313,7 +313,7 @@ class Model:
                 self.tokens_in = max(0, get_int(self.out, pos, end))
             elif meaning == _TOKENS_OUT:
                 self.tokens_out = max(0, get_int(self.out, pos, end))
-        elif kind == STRING:
+        elif kind == STRING and pos < end:  # some servers say "" until there is a reason
             if meaning == _REASON:
                 self._moved = ticks_ms()
                 self.reason = _reason(self.out, pos, end)

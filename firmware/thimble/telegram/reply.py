@@ -270,7 +270,7 @@ class Reply:
             self._refused()
         elif error.status == 400 and "not modified" in said:
             return True
-        elif error.status == 400 and self._id_len and "message" in said and "edit" in said:
+        elif error.status == 400 and self._id_len and ("edit" in said or "MESSAGE_ID" in said):
             self._id_len = 0  # the person deleted it
         elif 400 <= error.status < 500 and error.status not in (401, 404, 408, 409):
             raise Gone("Telegram refused an answer (%d: %s)" % (error.status, said))

@@ -87,7 +87,7 @@ chip = Chip()
 class Timer:
     """As RP2's: a hard callback runs with the heap locked; if it raises, it runs no more."""
 
-    PERIODIC, ONE_SHOT = 1, 0
+    PERIODIC = 1
 
     def __init__(self, number):
         if chip.port == "rp2" and number != -1:

@@ -1,0 +1,94 @@
+"""The tools' command lines: their help, and what they say to what cannot be done."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tools import build
+
+PROJECT = build.PROJECT
+COMMANDS = (
+    *("backup", "build", "chaos", "cloud", "configure", "flash", "frozen", "fuzz", "lint", "qemu"),
+    *("roots", "run", "runtime", "size"),
+    *("bench.audit", "bench.figures", "bench.membench", "bench.soak"),
+)
+
+
+def called(*argv: str, **env: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", *argv],
+        cwd=PROJECT,
+        env={**os.environ, "COLUMNS": "200", **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_every_module_that_can_be_run_is_among_those_whose_help_is_tested():
+    found = set()
+    for path in (PROJECT / "tools").rglob("*.py"):
+        if 'if __name__ == "__main__":' in path.read_text():
+            parts = path.relative_to(PROJECT / "tools").with_suffix("").parts
+            found.add(".".join(part for part in parts if part != "__main__"))
+
+    assert found == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_a_command_does(command):
+    done = called(f"tools.{command}", "--help")
+
+    assert done.returncode == 0 and not done.stderr
+    usage, description, _ = done.stdout.split("\n\n", 2)
+    assert usage.startswith(("usage: make ", f"usage: python -m tools.{command} "))
+    assert description.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["tools.backup", "save"], "say which file: FILE="),
+        (["tools.backup", "restore", "--file", "nothing"], "nothing is not a backup: "),
+        (["tools.bench.audit", "--messages", "0"], "argument --messages: 0 is less than 1"),
+        (["tools.bench.figures", "scan", "speed"], "no such part: speed (there are heap, "),
+        (["tools.bench.figures", "--messages", "100"], "--messages: 100 is less than 101"),
+        (["tools.bench.membench", "--burst", "x"], "--burst: invalid int value: 'x'"),
+        (["tools.bench.soak", "--messages", "19"], "argument --messages: 19 is less than 20"),
+        (["tools.chaos", "storms"], "no such part: storms (there are faults, storm, soak)"),
+        (["tools.chaos", "storm", "--relays", "0"], "argument --relays: 0 is less than 1"),
+        (["tools.cloud", "--port", "65536"], "argument --port: invalid port value: '65536'"),
+        (["tools.cloud", "--dir", "/dev/null/x"], "the simulated cloud cannot begin: "),
+        (["tools.configure"], "say which file: CONFIG="),
+        (["tools.configure", "nothing"], "nothing cannot be read: No such file or directory"),
+        (
+            ["tools.flash", "--port", "x"],
+            "say which: BOARD=esp32_s3 or BOARD=pico_w or BOARD=qemu",
+        ),
+        (["tools.fuzz", "--minutes", "nan"], "argument --minutes: nan is less than 0.01"),
+        (["tools.fuzz", "--again", "nothing"], "nothing is no case that was kept; "),
+        (["tools.fuzz", "--again", "/x/scan-1-1.bin"], "/x/scan-1-1.bin cannot be read: "),
+        (["tools.run", "--profile", "x"], "--profile: invalid choice: 'x' (choose from 'pico_w'"),
+        (["tools.run", "--heap", "big"], "--heap: big is no size; 176k is one"),
+        (["tools.run", "--config", "x", "--root", "/dev/null/x"], "/dev/null/x cannot be made: "),
+        (["tools.runtime", "arm"], "argument arch: invalid choice: 'arm'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(argv, said):
+    done = called(*argv)
+
+    assert done.returncode in (1, 2)
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize("command", ["build", "chaos", "fuzz", "bench.audit", "bench.soak"])
+def test_a_missing_runtime_is_named_by_every_command_that_needs_it(command):
+    done = called(f"tools.{command}", MICROPYTHON="/nothing")
+
+    assert done.returncode == 1
+    assert "/nothing does not run as MicroPython" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,41 @@
+"""What the tools' command lines share: help, bounds of numbers, one sentence for what fails."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class ToolError(Exception):
+    """What was asked for cannot be done; the text is a sentence that says why."""
+
+
+def parser(prog: str, text: str) -> argparse.ArgumentParser:
+    """A parser for the command ``prog``, whose help is ``text``, a module's docstring."""
+    whole = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(prog=prog, description=text, formatter_class=whole)
+
+
+def least(bound: float, number: type = int) -> Callable[[str], float]:
+    """For ``type=``: a number that is not smaller than ``bound``."""
+
+    def parse(text: str) -> float:
+        value = number(text)
+        if not value >= bound:
+            raise argparse.ArgumentTypeError(f"{text} is less than {bound}")
+        return value
+
+    parse.__name__ = number.__name__  # what argparse calls a text that is none
+    return parse
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Ends the process with what ``main`` returns, or with why it could not do its work."""
+    try:
+        code = main()
+    except ToolError as error:
+        code = str(error)  # which goes to standard error, with the code 1
+    except KeyboardInterrupt:
+        code = 130
+    raise SystemExit(code)
