@@ -300,10 +300,13 @@ class Http:
             self._left -= n
         self._next += n
         if self._left == 0:
-            if self._state == _CHUNK:
-                self._state = _AFTER
-            else:
+            if self._state != _CHUNK:
                 self._finish()
+            elif self.inbuf.find(b"\r\n", self._next, self._end) == self._next:
+                self._next += 2  # so it nearly always is, and no line need be taken
+                self._state = _SIZE
+            else:
+                self._state = _AFTER
         return n
 
     def _finish(self):
