@@ -45,7 +45,7 @@ def tick():
     Ticks.count += 1
 
 class Request:
-    repeatable = has_body = True
+    repeatable = True
     text = b'{"a":1}'
 
     def write_head(self, w):

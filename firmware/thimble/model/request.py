@@ -71,7 +71,6 @@ class Model:
     thought (there was reasoning).
     """
 
-    has_body = True
     repeatable = True
 
     def __init__(self, http, settings, out):
@@ -90,7 +89,7 @@ class Model:
         secure, host, port, path = settings.endpoint
         http.origin(host, port, secure)
         # For the dialect.
-        self.path = path.encode()
+        self.path = b"POST " + path.encode()
         self.key = settings.key.strip().encode()
         self.name = settings.name.encode()
         self.system = settings.system.encode()
@@ -175,8 +174,10 @@ class Model:
     def write_head(self, w):
         """For Http: the request line and the headers."""
         self._dialect.write_head(w, self)
-        w.raw(b"Content-Type: application/json\r\nAccept: text/event-stream, application/json\r\n")
-        w.raw(b"User-Agent: Thimble\r\n")
+        w.raw(
+            b"Content-Type: application/json\r\nAccept: text/event-stream, application/json\r\n"
+            b"User-Agent: Thimble\r\n"
+        )
 
     def write_body(self, w):
         """For Http: the body, the same in each pass."""
