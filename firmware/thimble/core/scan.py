@@ -148,7 +148,7 @@ class Scanner:
         """Begin a new document. Values go to out[off:off+size]; size at least 4."""
         st = self._state
         st[_STATE] = _START
-        st[_USED] = st[_POS] = st[_END] = 0
+        self.offset = st[_USED] = st[_POS] = st[_END] = 0
         self._out = out
         st[_BEGIN] = off
         st[_LIMIT] = off + size
