@@ -78,7 +78,9 @@ def _walk(value, where, paths, found):
         if isinstance(value, Pairs):
             for key, inner in value:
                 if any(name != b"[]" for name in deeper):
-                    _walk(inner, [*where, plain_utf8(key)], paths, found)
+                    # A key "[]" would look like an element to this test, not to the scanner.
+                    name = plain_utf8(key) if key != "[]" else b"\0"
+                    _walk(inner, [*where, name], paths, found)
         elif b"[]" in deeper:
             for inner in value:
                 _walk(inner, [*where, b"[]"], paths, found)
@@ -100,8 +102,7 @@ def _walk(value, where, paths, found):
 def plain_utf8(text: str) -> bytes:
     """The bytes of a string that the scanner compares or copies."""
     try:
-        # A key "[]" would look like an element to this test, not to the scanner.
-        return text.encode() if text != "[]" else b"\0"
+        return text.encode()
     except UnicodeEncodeError as error:
         raise Refused from error
 
