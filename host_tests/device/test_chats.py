@@ -72,7 +72,7 @@ def test_the_least_recently_used_makes_way_for_a_new_chat():
         exchange(chats, key, b"q " + key, b"a")
     get(chats, b"a")
     new = get(chats, b"d")
-    assert find(chats, b"b") is None and new.turns == 0 and chats.evictions == 1
+    assert find(chats, b"b") is None and new.turns == 0
     assert read(find(chats, b"a"))[0] == (USER, b"q a")
     assert find(chats, b"c") is not None
 
@@ -84,7 +84,6 @@ def test_a_slot_without_turns_is_taken_first():
     exchange(chats, b"c", b"q", b"a")
     get(chats, b"d")
     assert find(chats, b"empty") is None and find(chats, b"a").turns == 2
-    assert chats.evictions == 0
 
 
 def test_the_busy_one_is_never_renamed_nor_cleared():
@@ -107,7 +106,7 @@ def test_forgetting_frees_the_slot_and_the_segments():
     exchange(chats, b"two", b"q", b"a")
     chats.forget(one)
     assert find(chats, b"one") is None and pool.free == 3 and chats.active == 1
-    assert get(chats, b"three") is one and chats.evictions == 0
+    assert get(chats, b"three") is one
 
 
 def test_active_counts_conversations_that_hold_turns():
@@ -128,7 +127,7 @@ def test_the_one_above_its_fair_share_gives_its_oldest_exchange_first():
         exchange(chats, b"large", b"q%d" % i, b"a" * 16)
     assert pool.free == 0 and large.segments_used == 7
     third = exchange(chats, b"third", b"q", b"a")
-    assert small.turns == 2 and third.turns == 2 and chats.evictions == 0
+    assert small.turns == 2 and third.turns == 2
     assert large.turns < 14 and read(large)[-2][1] == b"q6"
     intact(chats, pool)
 
@@ -168,7 +167,6 @@ def test_a_budget_is_kept_while_others_speak_and_grows_back_when_they_fall_silen
         for key in keys:
             exchange(chats, key, b"q%02d" % i, b"a" * 16)
     assert [find(chats, key).segments_used for key in keys] == [3] * 4
-    assert chats.evictions == 0
     for i in range(50):
         exchange(chats, b"one", b"q%02d" % i, b"a" * 16)
     assert sorted(c.segments_used for c in chats.all) == [0, 0, 0, 12]
@@ -197,7 +195,7 @@ def test_whole_conversations_go_when_none_is_above_its_share():
         exchange(chats, key, b"q", b"a")
     get(chats, b"a")
     exchange(chats, b"d", b"q", b"a")
-    assert find(chats, b"b").turns == 0 and chats.evictions == 1
+    assert find(chats, b"b").turns == 0
     assert find(chats, b"a").turns == find(chats, b"c").turns == find(chats, b"d").turns == 2
 
 
@@ -244,7 +242,8 @@ def test_the_share_bounds_what_one_turn_keeps():
     pool.share = 128
     chats = Chats(pool, 2)
     a = exchange(chats, b"a", b"q", b"a" * 1000)
-    assert a.bytes <= 129 and a.segments_used <= 5
+    kept = read(a)[1][1]
+    assert len(kept) <= 128 + len(b" [...] ") and a.segments_used <= 5
 
 
 def test_two_hundred_chats_in_sixteen_segments_remember_their_own_turns_only():
@@ -252,12 +251,14 @@ def test_two_hundred_chats_in_sixteen_segments_remember_their_own_turns_only():
     pool = Segments(64, 16)
     chats = Chats(pool, 16)
     told = [[] for _ in range(200)]
-    remembered = 0
+    remembered = evicted = 0
     for step in range(3000):
         i = random.randrange(200)
         key = b"%d" % (1000 + i)
         question = b"q %d %d " % (i, step) + b"?" * random.randrange(60)
         answer = b"a %d %d " % (i, step) + b"!" * random.randrange(200)
+        known = find(chats, key)
+        evicted += len(told[i]) > 0 and (known is None or not known.turns)
         exchange(chats, key, question, answer)
         told[i] += [(USER, question), (ASSISTANT, answer)]
         assert chats.active <= 16
@@ -272,7 +273,7 @@ def test_two_hundred_chats_in_sixteen_segments_remember_their_own_turns_only():
             remembered += len(got)
         intact(chats, pool)
     assert remembered > 3000 * 16
-    assert chats.evictions > 1000
+    assert evicted > 1000
 
 
 def test_nothing_allocates():

@@ -67,11 +67,10 @@ class Link:
 
 
 class Request:
-    """`text` is the body; None sends none."""
+    """`text` is in the body; None sends an empty one."""
 
     def __init__(self, text=None, repeatable=True, method=b"POST"):
         self.text = text
-        self.has_body = text is not None
         self.repeatable = repeatable
         self.method = method
 
@@ -80,6 +79,8 @@ class Request:
         w.raw(b" /x HTTP/1.1\r\nAccept: */*\r\n")
 
     def write_body(self, w):
+        if self.text is None:
+            return
         w.raw(b'{"n":')
         w.num(-42)
         w.raw(b',"t":"')
@@ -223,7 +224,9 @@ def test_a_request_without_a_body_states_no_length():
     http = client((PLAIN,))
     http.origin("10.0.0.1", 8080, False)
     fetch(http, Request(method=b"GET"))
-    assert http.link.sent == b"GET /x HTTP/1.1\r\nAccept: */*\r\nHost: 10.0.0.1:8080\r\n\r\n"
+    assert http.link.sent == (
+        b"GET /x HTTP/1.1\r\nAccept: */*\r\nHost: 10.0.0.1:8080\r\nContent-Length: 0\r\n\r\n"
+    )
 
 
 class Growing(Request):
@@ -499,7 +502,7 @@ def test_an_exception_in_the_request_leaves_no_half_written_connection():
     raises(ValueError, lambda: http.request(Bad(b"a"), 1000))
     assert fetch(http) == (200, b"hello world")
     assert http.link.opens == 2
-    assert http.link.sent.endswith(b"Host: example.org\r\n\r\n")
+    assert http.link.sent.endswith(b"Host: example.org\r\nContent-Length: 0\r\n\r\n")
 
 
 def test_a_header_or_body_that_stalls_is_told_from_a_silent_server():

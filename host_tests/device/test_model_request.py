@@ -209,6 +209,11 @@ def test_a_stream_in_both_dialects_cut_anywhere():
             assert http.closed
 
 
+def test_an_event_without_data_is_passed_over_wherever_it_stands():
+    for body in (b"data:\n\n" + OPENAI, OPENAI.replace(END, b"data:\n\ndata: \n\n" + END)):
+        assert ask(model_of(Http((200, body)))) == OPENAI_TEXT
+
+
 def test_poll_returns_each_piece_as_it_comes():
     http = Http((200, [-1, chunk(content="a") + chunk(content="b"), -1, chunk(content="c"), END]))
     model = model_of(http)

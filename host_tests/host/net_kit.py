@@ -52,7 +52,7 @@ from thimble.net import roots
 CLIENT += TICKS
 CLIENT += """
 class Request:
-    repeatable = has_body = True
+    repeatable = True
     text = b'{"a":1}'
 
     def write_head(self, w):

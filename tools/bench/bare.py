@@ -15,7 +15,6 @@ from thimble.net.link import Link
 class Request:
     """getUpdates, with nothing in it."""
 
-    has_body = False
     repeatable = True
 
     def __init__(self, path):

@@ -18,7 +18,6 @@ class Chats:
     """``slots`` (two or more) conversations over a pool of segments, made now.
 
     ``busy``: the Conversation that is being answered, or None; it is never cleared for another.
-    ``evictions`` counts conversations that lost all.
     """
 
     def __init__(self, segments, slots):
@@ -35,7 +34,6 @@ class Chats:
             conversation.stuck = False
             self.all.append(conversation)
         self.busy = None
-        self.evictions = 0
         self._clock = 0
 
     @property
@@ -65,7 +63,7 @@ class Chats:
         found = self.find(buf, off, n)
         if found is None:
             found = self._idle()
-            self._evict(found)
+            found.clear()
             copy(found.key, 0, buf, off, n)
             found.key_len = self._lens[found.slot] = n
         self._clock += 1
@@ -119,14 +117,13 @@ class Chats:
             if other is None:
                 break
             other.stuck = not other.drop_oldest()
-            self.evictions += not other.turns
         while not pool.free:
             if conversation.segments_used >= fair and conversation.drop_oldest():
                 continue
             other = self._oldest(conversation)
             if other is None:
                 break
-            self._evict(other)
+            other.clear()
         while not pool.free:
             if not conversation.drop_oldest() and not conversation.squeeze():
                 return False
@@ -136,7 +133,7 @@ class Chats:
         """Clears the least recently used conversation, but not the busy one."""
         other = self._oldest(self.busy)
         if other is not None:
-            self._evict(other)
+            other.clear()
 
     def _largest(self, fair):
         """Who holds most segments above the fair share and can give; of two the one less used."""
@@ -166,10 +163,5 @@ class Chats:
         other = self._oldest(conversation)
         if other is None or self._clock - other.stamp <= _SILENT * self.active:
             return False
-        self._evict(other)
+        other.clear()
         return True
-
-    def _evict(self, conversation):
-        if conversation.turns:
-            self.evictions += 1
-        conversation.clear()

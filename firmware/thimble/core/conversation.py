@@ -43,10 +43,10 @@ def _get(buf, off):
 class Conversation:
     """Turns, oldest first, in segments of a shared pool. Allocates nothing after construction.
 
-    ``turns`` are stored, with ``bytes`` of text, in ``segments_used``. The pool's
-    ``share`` is the most bytes of text that one turn keeps, at least two segments and better
-    four. A turn that grows beyond it loses whole segments from its middle: about the first third
-    stays, and as much of the end as the rest of the share holds.
+    ``turns`` are stored, in ``segments_used``. The pool's ``share`` is the most bytes of text
+    that one turn keeps, at least two segments and better four. A turn that grows beyond it loses
+    whole segments from its middle: about the first third stays, and as much of the end as the
+    rest of the share holds.
     """
 
     def __init__(self, segments):
@@ -67,7 +67,7 @@ class Conversation:
         self._start = self._fill = 0  # where the first turn begins, where the last segment ends
         self._turn = -1  # the segment with the open turn's header, once there is one
         self._at = self._size = 0  # that header's offset, the bytes of text behind it
-        self.turns = self.bytes = 0
+        self.turns = 0
 
     def _cut(self, last):
         """Gives the segments behind ``last`` back, all of them if it is -1."""
@@ -143,7 +143,6 @@ class Conversation:
 
     def _lengthen(self, n):
         self._size += n
-        self.bytes += n
         _put(self._pool.data[self._turn], self._at + 1, self._size)
 
     def _grow(self):
@@ -223,7 +222,6 @@ class Conversation:
             pool.data[self._seg][self._off] = buf[off + i] if i < n else 0x20
             self._off += 1
         self.turns += 1
-        self.bytes += n + pad
         return True
 
     # Making room.
@@ -234,13 +232,10 @@ class Conversation:
             self._empty()
             return
         self.rewind()
-        size = 0
         for _ in range(turns):
             self.next_turn()
-            size += self._left
         self._end_here()
         self.turns = turns
-        self.bytes = size
         self._turn = -1
         self._size = 0
 
@@ -262,10 +257,9 @@ class Conversation:
         """
         limit = self.turns - (self._turn >= 0)
         self.rewind()
-        dropped = size = 0
+        dropped = 0
         while dropped < limit:
             self.next_turn()
-            size += self._left
             self._skip()
             dropped += 1
             if dropped == self.turns:
@@ -276,7 +270,6 @@ class Conversation:
             if self._peek() == USER:
                 self._start_here()
                 self.turns -= dropped
-                self.bytes -= size
                 break
         else:
             return False
@@ -321,7 +314,6 @@ class Conversation:
             head += size
         _put(block, off + 1, kept - size)
         _put(block, off + 4, head)
-        self.bytes -= size
         last = follow[seg]
         follow[seg] = follow[last]
         self._give(last)

@@ -13,44 +13,40 @@ _TENTH_DIGIT = const(3)  # (2**30 - 1) % 10
 
 
 @micropython.viper
-def copy(dst, dst_off: int, src, src_off: int, n: int):
+def copy(dst: ptr8, dst_off: int, src: ptr8, src_off: int, n: int):
     """Copy n bytes. Within one buffer the parts may overlap if the bytes move to lower offsets."""
-    d = ptr8(dst)
-    s = ptr8(src)
-    i = 0
-    while i < n:
-        d[dst_off + i] = s[src_off + i]
-        i += 1
+    n += src_off
+    while src_off < n:
+        dst[dst_off] = src[src_off]
+        dst_off += 1
+        src_off += 1
 
 
 @micropython.viper
-def same(a, a_off: int, b, b_off: int, n: int) -> bool:
+def same(a: ptr8, a_off: int, b: ptr8, b_off: int, n: int) -> bool:
     """Whether n bytes of a and b are equal."""
-    p = ptr8(a)
-    q = ptr8(b)
-    i = 0
-    while i < n:
-        if p[a_off + i] != q[b_off + i]:
+    n += a_off
+    while a_off < n:
+        if a[a_off] != b[b_off]:
             return False
-        i += 1
+        a_off += 1
+        b_off += 1
     return True
 
 
 @micropython.viper
-def find(keys, lens, width: int, buf, off: int, n: int) -> int:
+def find(keys: ptr8, lens, width: int, buf: ptr8, off: int, n: int) -> int:
     """Which of the keys is buf[off:off + n], or -1.
 
     keys holds one at every multiple of width, lens the length of each.
     """
-    k = ptr8(keys)
     m = ptr8(lens)
-    b = ptr8(buf)
     count = int(len(lens))
     at = 0
     while at < count:
         if m[at] == n:
             i = 0
-            while i < n and k[at * width + i] == b[off + i]:
+            while i < n and keys[at * width + i] == buf[off + i]:
                 i += 1
             if i == n:
                 return at
@@ -138,20 +134,19 @@ def get_int(buf, off, end):
 
 
 @micropython.viper
-def crc16(buf, off: int, n: int, crc: int) -> int:
+def crc16(buf: ptr8, off: int, n: int, crc: int) -> int:
     """CRC-16/IBM-3740 (polynomial 0x1021) of n bytes, continued from ``crc``; 0xFFFF begins."""
-    b = ptr8(buf)
-    i = 0
-    while i < n:
-        x = (crc >> 8) ^ b[off + i]
+    n += off
+    while off < n:
+        x = (crc >> 8) ^ buf[off]
         x ^= x >> 4
         crc = ((crc << 8) ^ (x << 12) ^ (x << 5) ^ x) & 0xFFFF
-        i += 1
+        off += 1
     return crc
 
 
 @micropython.viper
-def escape(dst, src, state):
+def escape(dst: ptr8, src: ptr8, state: ptr32):
     """Write src as the inside of a JSON string into dst (RFC 8259, section 7), as much as fits.
 
     The quote, the backslash and the control characters below 0x20 are escaped, five of them in
@@ -162,18 +157,16 @@ def escape(dst, src, state):
     written when src_pos == src_end; a window of 6 bytes always makes progress. UTF-8 sequences may
     be divided between two windows.
     """
-    d = ptr8(dst)
-    s = ptr8(src)
-    st = ptr32(state)
     letters = ptr8(b"0123456789abcdefbtnufr")
-    i = st[0]
-    end = st[1]
-    o = st[2]
-    limit = st[3]
+    i = state[0]
+    end = state[1]
+    o = state[2]
+    limit = state[3]
     while i < end and o < limit:
-        c = s[i]
-        if c >= 0x20 and c != 0x22 and c != 0x5C:
-            d[o] = c
+        c = src[i]
+        # Most bytes are letters: > 0x5C decides at once.
+        if c > 0x5C or c >= 0x20 and c != 0x22 and c != 0x5C:
+            dst[o] = c
             o += 1
         else:
             n = 2
@@ -184,14 +177,14 @@ def escape(dst, src, state):
                     n = 6
             if o + n > limit:
                 break
-            d[o] = 0x5C
-            d[o + 1] = short
+            dst[o] = 0x5C
+            dst[o + 1] = short
             if n == 6:
-                d[o + 2] = 0x30
-                d[o + 3] = 0x30
-                d[o + 4] = 0x30 + (c >> 4)
-                d[o + 5] = letters[c & 15]
+                dst[o + 2] = 0x30
+                dst[o + 3] = 0x30
+                dst[o + 4] = 0x30 + (c >> 4)
+                dst[o + 5] = letters[c & 15]
             o += n
         i += 1
-    st[0] = i
-    st[2] = o
+    state[0] = i
+    state[2] = o

@@ -22,7 +22,7 @@ class Ring:
     """buf: the bytearray that holds it; max_record: bytes of the largest payload that will come.
 
     count: live records; used: bytes in use with headers, pads and dropped records that are not the
-    oldest; high: the largest `used` since construction. ValueError if max_record never fits.
+    oldest. ValueError if max_record never fits.
     """
 
     def __init__(self, buf, max_record):
@@ -31,7 +31,6 @@ class Ring:
         self.buf = buf
         self._size = len(buf)
         self._max = max_record
-        self.high = 0
         self.clear()
 
     def clear(self):
@@ -90,7 +89,6 @@ class Ring:
         self._pend = -1
         self.count += 1
         self.used += _HEADER + n
-        self.high = max(self.high, self.used)
 
     def size(self, off):
         """Bytes of the payload at off."""

@@ -4,16 +4,16 @@ It copies out the few values that are wanted and checks and skips all else, howe
 document is ever held whole. Wanted values are named by paths: b"result[].message.chat.id", where
 "[]" stands for every element of an array.
 
-The paths become a trie of bytes, in which 0xFF stands for "." (a member of an object) and 0xFE for
-"[]": bytes that no UTF-8 has. One bytearray, the table, holds (offsets in bytes)
+The paths become a tree of names, in which the byte 0xFE, that no UTF-8 has, stands for "[]". One
+bytearray, the table, holds (offsets in bytes)
 
     0    an empty node: the node of everything that is not wanted
     4    the kinds of the open containers, one bit a level, 1 for an object
     36   the literals, each ended by 0
     52   the escapes, in pairs: the letter, what it means
-    72   the root's node, then all others, 4 bytes each: its byte; path + 1 (0: no wanted path ends
+    72   the root's node, then all others: the length of its name; path + 1 (0: no wanted path ends
          here), with 0x80 if it has children, of which the first follows at once; the offset of its
-         next sibling (2 bytes, low first, 0: none)
+         next sibling (2 bytes, low first, 0: none); its name
     …    room for the key that is being read
 
 One viper function does all the work, from one event to the next; its state is an array('i').
@@ -64,6 +64,7 @@ _ESCAPES = const(52)
 _ROOT = const(72)
 _CHILDREN = const(0x80)
 _PATHS = const(0x7F)
+_NAME = const(4)
 _ELEMENT = const(0xFE)
 
 # Elements of the state.
@@ -72,7 +73,7 @@ _END = const(1)
 _STATE = const(2)
 _SINK = const(3)  # what becomes of the scalar that is being read
 _NODE = const(4)  # of the value that comes or is read; -1: of a key longer than any wanted one
-_SUB = const(5)  # the node before the members or elements of the innermost container
+_SUB = const(5)  # the innermost container's node: of its elements, or of its first member
 _INSIDE = const(6)  # the innermost container: 1 object, 0 array, _TOP none
 _DEPTH = const(7)  # open containers
 _TRACKED = const(8)  # how many of them, from the outermost, have wanted paths in them
@@ -148,7 +149,7 @@ class Scanner:
         """Begin a new document. Values go to out[off:off+size]; size at least 4."""
         st = self._state
         st[_STATE] = _START
-        st[_USED] = st[_POS] = st[_END] = 0
+        self.offset = st[_USED] = st[_POS] = st[_END] = 0
         self._out = out
         st[_BEGIN] = off
         st[_LIMIT] = off + size
@@ -238,12 +239,15 @@ class Scanner:
                         s = _AT_COLON
                         if sink == _KEY:
                             node = 0 if node < 0 else sub
-                            p = st[_BEGIN + 1]
-                            while p < o and node:
-                                node = node + 4 if tab[node + 1] & _CHILDREN else 0
-                                while node and tab[node] != tab[p]:
-                                    node = tab[node + 2] | tab[node + 3] << 8
-                                p += 1
+                            n = o - st[_BEGIN + 1]
+                            while node:
+                                if tab[node] == n:
+                                    p = 0
+                                    while p < n and tab[node + _NAME + p] == tab[o - n + p]:
+                                        p += 1
+                                    if p == n:
+                                        break
+                                node = tab[node + 2] | tab[node + 3] << 8
                 elif c == 0x5C:
                     s = _IN_ESCAPE
                 elif c < 0x20:
@@ -327,9 +331,12 @@ class Scanner:
                     st[_PATH] = p - 1
                     if c | 0x20 == 0x7B:
                         inside = c >> 5 & 1
-                        sub = node + 4 if tab[node + 1] & _CHILDREN else 0
-                        while sub and tab[sub] != _ELEMENT + inside:
+                        sub = node + _NAME + tab[node] if tab[node + 1] & _CHILDREN else 0
+                        # The elements' node is the last child, behind all members.
+                        while sub and inside == 0 and tab[sub + _NAME] != _ELEMENT:
                             sub = tab[sub + 2] | tab[sub + 3] << 8
+                        if inside and tab[sub + _NAME] == _ELEMENT:
+                            sub = 0
                         if sub or p:
                             st[_STACK + depth] = sub << 8 | p
                             st[_TRACKED] = depth + 1
@@ -537,38 +544,36 @@ class Scanner:
 
 
 def _compile(paths, state):
-    table = bytearray(_ROOT + 4)
+    table = bytearray(_ROOT + _NAME)
     table[_LITERALS:_ESCAPES] = b"true\0false\0null\0"
     table[_ESCAPES : _ESCAPES + 16] = b'""\\\\//b\bf\fn\nr\rt\t'
     words = []
     for path in paths:
-        if path and path[0] != 0x5B:
-            path = b"." + path
-        words.append((path.replace(b"[]", b"\xfe").replace(b".", b"\xff"), len(words) + 1))
+        path = path.replace(b"[]", b".\xfe").lstrip(b".")
+        words.append((path.split(b"."), len(words) + 1))
     longest = 0
     # In this order a node's first child comes right behind it.
-    for word, number in sorted(words):
-        longest = max(longest, len(word))
+    for names, number in sorted(words):
         node = _ROOT
-        levels = 0
-        for c in word:
-            if c >= _ELEMENT:
-                levels += 1
+        for name in names:
             last = 0
-            child = node + 4 if table[node + 1] & _CHILDREN else 0
-            while child and table[child] != c:
+            child = node + _NAME + table[node] if table[node + 1] & _CHILDREN else 0
+            while child and table[child + _NAME :][: table[child]] != name:
                 last = child
                 child = table[child + 2] | table[child + 3] << 8
             if not child:
                 child = len(table)
-                table.extend(bytes((c, 0, 0, 0)))
+                table.extend(bytes((len(name), 0, 0, 0)) + name)
                 if last:
                     table[last + 2] = child & 255
                     table[last + 3] = child >> 8
                 else:
                     table[node + 1] |= _CHILDREN
             node = child
-        if not word or levels > _MOST_LEVELS or number > _PATHS or table[node + 1] & _PATHS:
+            longest = max(longest, len(name))
+        if not names[0] or len(names) > _MOST_LEVELS or number > _PATHS:
+            raise ValueError("bad path")
+        if table[node + 1] & _PATHS:
             raise ValueError("bad path")
         table[node + 1] |= number
     state[_BEGIN + 1] = len(table)

@@ -9,20 +9,15 @@ import micropython
 from micropython import const
 
 _ANY = const(0x3FFFFFFF)
-_VALIDATE = const(-1)
 
 
 @micropython.viper
-def _walk(buf, start: int, end: int, limit: int) -> int:
+def _walk(buf: ptr8, start: int, end: int, limit: int) -> int:
     # Goes over the characters until `limit` UTF-16 units are exceeded. Returns the offset of the
-    # character that exceeds them, or, if none does, ~units. With _VALIDATE it stops at the first
-    # byte that is not UTF-8 (RFC 3629) instead. One function, because each viper function takes a
-    # page of memory on Unix.
-    b = ptr8(buf)
-    i = start
+    # character that exceeds them, or, if none does, ~units.
     units = 0
-    while i < end:
-        c = b[i]
+    while start < end:
+        c = buf[start]
         n = 1
         if c >= 0x80:
             if c >= 0xF0:
@@ -31,23 +26,10 @@ def _walk(buf, start: int, end: int, limit: int) -> int:
                 n = 3
             elif c >= 0xC0:
                 n = 2
-            if limit < 0:
-                if n == 1 or c < 0xC2 or c > 0xF4 or i + n > end:
-                    return i
-                second = b[i + 1]
-                if c == 0xE0 and second < 0xA0 or c == 0xED and second >= 0xA0:
-                    return i
-                if c == 0xF0 and second < 0x90 or c == 0xF4 and second >= 0x90:
-                    return i
-                k = 1
-                while k < n:
-                    if b[i + k] & 0xC0 != 0x80:
-                        return i
-                    k += 1
-        units += 2 if n == 4 else 1
-        if limit >= 0 and units > limit:
-            return i
-        i += n
+        units += 1 if n < 4 else 2
+        if units > limit:
+            return start
+        start += n
     return ~units
 
 
@@ -60,15 +42,6 @@ def fit(buf, start, end, max_units):
     """The largest offset up to `end` that splits no character and has max_units before it."""
     pos = _walk(buf, start, end, max_units)
     return end if pos < 0 else pos
-
-
-def invalid(buf, start, end):
-    """Offset of the first byte of what is not UTF-8 in any bytes, or -1.
-
-    A character that is incomplete at the end counts as invalid.
-    """
-    pos = _walk(buf, start, end, _VALIDATE)
-    return -1 if pos < 0 else pos
 
 
 def boundary(buf, start, pos):

@@ -19,7 +19,6 @@ WANTED = (
 
 
 def write_head(w, model):
-    w.raw(b"POST ")
     w.raw(model.path)
     w.raw(b"/messages HTTP/1.1\r\nanthropic-version: 2023-06-01\r\n")
     if model.key:

@@ -26,7 +26,6 @@ WANTED = (
 
 
 def write_head(w, model):
-    w.raw(b"POST ")
     w.raw(model.path)
     w.raw(b"/chat/completions HTTP/1.1\r\n")
     if model.key:

@@ -11,7 +11,7 @@ from thimble import overlay
 from thimble.core import sse
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import get_int
-from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, VALUE, Scanner
+from thimble.core.scan import END, INTEGER, PIECE, STRING, VALUE, Scanner
 from thimble.model.think import ROOM, Think
 
 # What poll() returns.
@@ -71,7 +71,6 @@ class Model:
     thought (there was reasoning).
     """
 
-    has_body = True
     repeatable = True
 
     def __init__(self, http, settings, out):
@@ -90,7 +89,7 @@ class Model:
         secure, host, port, path = settings.endpoint
         http.origin(host, port, secure)
         # For the dialect.
-        self.path = path.encode()
+        self.path = b"POST " + path.encode()
         self.key = settings.key.strip().encode()
         self.name = settings.name.encode()
         self.system = settings.system.encode()
@@ -175,8 +174,10 @@ class Model:
     def write_head(self, w):
         """For Http: the request line and the headers."""
         self._dialect.write_head(w, self)
-        w.raw(b"Content-Type: application/json\r\nAccept: text/event-stream, application/json\r\n")
-        w.raw(b"User-Agent: Thimble\r\n")
+        w.raw(
+            b"Content-Type: application/json\r\nAccept: text/event-stream, application/json\r\n"
+            b"User-Agent: Thimble\r\n"
+        )
 
     def write_body(self, w):
         """For Http: the body, the same in each pass."""
@@ -219,18 +220,17 @@ class Model:
         scanner = self.scanner
         while True:
             event = scanner.next()
-            if event == VALUE or event == PIECE:
-                if self._value(self.meanings[scanner.path]):
-                    return TEXT
-            elif event == OPEN or event == CLOSE:
-                if self.meanings[scanner.path] == _SAID:
-                    self.failed = True
-            else:
+            if not event or event == END:
                 event = self._feed(ms)
                 if event >= 0:
                     return event
                 if event == _FED:
                     ms = -1
+            elif event == VALUE or event == PIECE:
+                if self._value(self.meanings[scanner.path]):
+                    return TEXT
+            elif self.meanings[scanner.path] == _SAID:
+                self.failed = True
 
     def _feed(self, ms):
         """Gives the scanner more, reading at most once: _ON, _FED, or what poll() returns."""
@@ -238,22 +238,27 @@ class Model:
             return self._read(ms)
         stream = self._sse
         event = stream.next()
+        while event == sse.EVENT:
+            self._event()
+            if self._last:
+                return self._finish()
+            event = stream.next()
         if event == sse.DATA:
             self._heard = 1
             self.scanner.feed(stream.buf, stream.pos, stream.end)
-        elif event == sse.EVENT:
-            if self.scanner.offset:
-                self.scanner.finish()
-            if self.failed:
-                raise self._error(0)
-            if self._last:
-                return self._finish()
-            self._document()
-        elif event == sse.DONE:
+            return _ON
+        if event == sse.DONE:
             return self._finish()
-        else:
-            return self._read(ms)
-        return _ON
+        return self._read(ms)
+
+    def _event(self):
+        """An event of the stream is complete, and so is its document."""
+        if self.scanner.offset:
+            self.scanner.finish()
+        if self.failed:
+            raise self._error(0)
+        if not self._last:
+            self._document()
 
     def _read(self, ms):
         if ms < 0:

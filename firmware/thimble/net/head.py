@@ -3,17 +3,61 @@
 A line of any length goes by; its first 64 bytes are kept, which is all that a known one needs.
 """
 
+import micropython
 from micropython import const
 
 from thimble.core.errors import NetError
-from thimble.core.octets import copy, get_int
+from thimble.core.octets import find, get_int, same
 
 _LINE = const(64)
 _MAX = const(8192)
 _CHUNK_MAX = const(0xFFFFFF)  # bytes of one chunk
 _MAGIC = b"HTTP/1."
-_KNOWN = b"cCtTrR"  # what the known fields begin with
 _BLANK = b" \t\r"
+
+_KNOWN = b"cCtTrR"  # what the known fields begin with
+# Their names, in the order of the numbers below, and the bytes of each.
+_NAMES = (
+    b"content-length   content-type     content-encoding "
+    b"connection       transfer-encodingretry-after      "
+)
+_LENGTHS = b"\x0e\x0c\x10\x0a\x11\x0b"
+_WIDTH = const(17)
+_CONTENT_LENGTH = const(0)
+_CONTENT_TYPE = const(1)
+_CONTENT_ENCODING = const(2)
+_CONNECTION = const(3)
+_TRANSFER_ENCODING = const(4)
+
+
+@micropython.viper
+def _add(line: ptr8, n: int, buf: ptr8, pos: int, end: int) -> int:
+    """Adds buf[pos:end] to the line, which has n bytes; returns how many it has then.
+
+    At its end the line loses its line feed and the white space before it.
+    """
+    c = 0
+    while pos < end:
+        c = buf[pos]
+        if n < _LINE:
+            line[n] = c
+        n += 1
+        pos += 1
+    if c == 10:
+        n -= 1
+        while (
+            n > 0 and n <= _LINE and (line[n - 1] == 13 or line[n - 1] == 32 or line[n - 1] == 9)
+        ):
+            n -= 1
+    return n
+
+
+@micropython.viper
+def _lower(line: ptr8, n: int):
+    while n > 0:
+        n -= 1
+        if line[n] >= 0x41 and line[n] <= 0x5A:
+            line[n] = line[n] | 0x20
 
 
 class Head:
@@ -33,7 +77,7 @@ class Head:
         self.whole = True
         self.n = 0
         self._line = bytearray(_LINE)
-        self._taken = 0
+        self._left = 0
 
     def start(self):
         """A header begins."""
@@ -46,7 +90,7 @@ class Head:
     def limit(self):
         """From here on 8 KB of lines may come."""
         self.whole = True
-        self._taken = 0
+        self._left = _MAX
 
     def take(self, buf, pos, end):
         """Move bytes of buf[pos:end] to the line, at most to its end; returns the new pos."""
@@ -54,29 +98,18 @@ class Head:
             self.n = 0
         stop = buf.find(b"\n", pos, end) + 1
         self.whole = stop > 0
-        stop = stop or end
-        self._taken += stop - pos
-        if self._taken > _MAX:
+        if stop:
+            end = stop
+        self._left -= end - pos
+        if self._left < 0:
             raise NetError("http", "the answer's header is longer than 8 KB")
-        end = min(stop - pos, _LINE - self.n)
-        if end > 0:
-            copy(self._line, self.n, buf, pos, end)
-        self.n += stop - pos
-        if self.whole:
-            self._trim()
-        return stop
-
-    def _trim(self):
-        """Takes the line's end, and white space before it, off the line."""
-        self.n -= 1
-        while 0 < self.n <= _LINE and self._line[self.n - 1] in _BLANK:
-            self.n -= 1
+        self.n = _add(self._line, self.n, buf, pos, end)
+        return end
 
     def look(self):
         """Refuse, as soon as that is seen, a status line that is none."""
-        for i in range(min(self.n, len(_MAGIC))):
-            if self._line[i] != _MAGIC[i]:
-                self._no_http()
+        if not same(self._line, 0, _MAGIC, 0, min(self.n, len(_MAGIC))):
+            self._no_http()
 
     def status_line(self):
         """The line is a status line (RFC 9112, section 4)."""
@@ -91,24 +124,14 @@ class Head:
 
     def field(self):
         """The line is a field (RFC 9112, section 5)."""
-        if self._line[0] not in _KNOWN:
-            return
         line = self._line
-        for i in range(min(self.n, _LINE)):
-            if 0x41 <= line[i] <= 0x5A:
-                line[i] |= 0x20
-        if line[0] == 0x63:
-            self._field_c()
-        elif line[0] == 0x74:
-            i = self._value(b"transfer-encoding:")
-            if i:
-                if self.chunked or self.n - i != 7 or line.find(b"chunked", i, i + 7) != i:
-                    raise NetError("http", "the answer has an unknown transfer encoding")
-                self.chunked = True
-        else:
-            i = self._value(b"retry-after:")
-            if i and self.n <= _LINE:
-                self.retry_after = max(get_int(line, i, self.n), 0)
+        if line[0] not in _KNOWN:
+            return
+        _lower(line, min(self.n, _LINE))
+        i = line.find(b":", 0, self.n)
+        kind = find(_NAMES, _LENGTHS, _WIDTH, line, 0, i)
+        if kind >= 0:
+            self._take(kind, i + 1)
 
     def chunk_size(self):
         """The line is the first one of a chunk (RFC 9112, section 7.1): its size."""
@@ -130,40 +153,33 @@ class Head:
                 return n
         raise NetError("body", "the answer's chunks have no size")
 
-    def _field_c(self):
-        """The known fields whose names begin with C."""
+    def _take(self, kind, i):
+        """A known field, whose value begins at i."""
         line = self._line
         end = min(self.n, _LINE)
-        i = self._value(b"content-length:")
-        if i:
+        while i < end and line[i] in _BLANK:
+            i += 1
+        if kind == _CONTENT_LENGTH:
             n = get_int(line, i, self.n) if self.n <= _LINE else -1
             if n < 0 or (self.length >= 0 and self.length != n):
                 raise NetError("http", "the answer has a length that is none, or two lengths")
             self.length = n
-            return
-        i = self._value(b"content-type:")
-        if i:
+        elif kind == _CONTENT_TYPE:
             self.is_json = line.find(b"application/json", i, end) == i
-            return
-        i = self._value(b"connection:")
-        if i:
+        elif kind == _CONTENT_ENCODING:
+            if end > i and line.find(b"identity", i, end) != i:
+                raise NetError("http", "the server compressed its answer without being asked to")
+        elif kind == _CONNECTION:
             if line.find(b"close", i, end) >= 0:
                 self.keep = False
             elif line.find(b"keep-alive", i, end) >= 0:
                 self.keep = True
-            return
-        i = self._value(b"content-encoding:")
-        if i and end > i and line.find(b"identity", i, end) != i:
-            raise NetError("http", "the server compressed its answer without being asked to")
-
-    def _value(self, name):
-        """The offset of the value if the line is the field `name`, else 0."""
-        i = len(name)
-        if self.n < i or self._line.find(name, 0, i):
-            return 0
-        while i < self.n and i < _LINE and self._line[i] in _BLANK:
-            i += 1
-        return i
+        elif kind == _TRANSFER_ENCODING:
+            if self.chunked or self.n - i != 7 or line.find(b"chunked", i, end) != i:
+                raise NetError("http", "the answer has an unknown transfer encoding")
+            self.chunked = True
+        elif self.n <= _LINE:
+            self.retry_after = max(get_int(line, i, self.n), 0)
 
     def _no_http(self):
         n = min(self.n, 24)

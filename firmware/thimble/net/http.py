@@ -79,7 +79,7 @@ class Http:
             self._secure = secure
             if port != (443 if secure else 80):
                 host = "%s:%d" % (host, port)
-            self._host_line = ("Host: %s\r\n" % host).encode()
+            self._host_line = ("Host: %s\r\nContent-Length: " % host).encode()
 
     def close(self):
         """Close the connection; what is left of an answer is given up."""
@@ -91,8 +91,8 @@ class Http:
         """Sends req and reads the header of the answer; returns the status.
 
         req: write_head(w), the request line and the header lines but Host and Content-Length;
-        has_body and write_body(w), called twice; repeatable, whether it may be sent again when a
-        kept connection turns out to have been closed. first_ms: how long the answer may take to
+        write_body(w), called twice; repeatable, whether it may be sent again when a kept
+        connection turns out to have been closed. first_ms: how long the answer may take to
         begin. waiting: is called now and then until it begins; once it returns True the answer is
         given up, and the status is 0. Raises NetError, and the connection is then closed;
         ConfigError if the roots cannot be loaded. A redirect is an answer like others.
@@ -160,9 +160,8 @@ class Http:
         w = self._writer
         self._begun = False
         self._next = self._end = 0
-        w.count_from(0)
-        if req.has_body:
-            req.write_body(w)
+        w.count_all()
+        req.write_body(w)
         n = w.count
         if not self.link.is_open:
             self.link.open(self._host, self._port, self._secure)
@@ -170,16 +169,11 @@ class Http:
         w.send_up_to(_NEVER)
         req.write_head(w)
         w.raw(self._host_line)
-        if req.has_body:
-            w.raw(b"Content-Length: ")
-            w.num(n)
-            w.raw(b"\r\n\r\n")
-            w.send_up_to(n)
-            req.write_body(w)
-            w.finish()
-        else:
-            w.raw(b"\r\n")
-            w.flush()
+        w.num(n)
+        w.raw(b"\r\n\r\n")
+        w.send_up_to(n)
+        req.write_body(w)
+        w.finish()
 
     def _answer(self, first_ms):
         """Reads headers until one is not interim (RFC 9110, section 15.2)."""
@@ -300,10 +294,13 @@ class Http:
             self._left -= n
         self._next += n
         if self._left == 0:
-            if self._state == _CHUNK:
-                self._state = _AFTER
-            else:
+            if self._state != _CHUNK:
                 self._finish()
+            elif self.inbuf.find(b"\r\n", self._next, self._end) == self._next:
+                self._next += 2  # so it nearly always is, and no line need be taken
+                self._state = _SIZE
+            else:
+                self._state = _AFTER
         return n
 
     def _finish(self):

@@ -27,24 +27,25 @@ class Writer:
 
     def view(self, buf, off, end):
         """The bytes buf[off:end]."""
-        self.count += end - off
-        while self._sending and off < end:
-            if self._used == len(self._buf):
-                self.flush()
-            n = len(self._buf) - self._used
-            if n > end - off:
-                n = end - off
+        if not self._sending:
+            self.count += end - off
+            return
+        while off < end:
+            n = min(len(self._buf) - self._used, end - off)
             copy(self._buf, self._used, buf, off, n)
             self._used += n
             off += n
+            if off < end:
+                self.flush()
 
     def num(self, n):
         """The small int n as a decimal."""
-        self.count += int_len(n)
-        if self._sending:
-            if self._used + _NUMBER > len(self._buf):
-                self.flush()
-            self._used = put_int(self._buf, self._used, n)
+        if not self._sending:
+            self.count += int_len(n)
+            return
+        if self._used + _NUMBER > len(self._buf):
+            self.flush()
+        self._used = put_int(self._buf, self._used, n)
 
     def json(self, buf, off, end):
         """The bytes buf[off:end] as the inside of a JSON string."""
@@ -55,35 +56,35 @@ class Writer:
             state[2] = self._used
             state[3] = len(self._buf)
             escape(self._buf, buf, state)
-            self.count += state[2] - self._used
-            if self._sending:
+            if not self._sending:
+                self.count += state[2]
+            else:
                 self._used = state[2]
                 if state[0] < end:
                     self.flush()
 
-    def count_from(self, n):
+    def count_all(self):
         """From now on count only."""
-        self.count = n
-        self._used = 0
+        self.count = self._used = 0
         self._sending = False
 
     def send_up_to(self, n):
         """From now on send; at most n bytes may follow."""
-        self.count = 0
-        self._left = n
+        self._left = self._used + n
         self._sending = True
 
     def finish(self):
         """Send the rest. NetError if more or less was written than was counted."""
-        if self.count != self._left:
+        if self._used != self._left:
             self._changed()
         self.flush()
 
     def flush(self):
         """Send what is in the buffer. NetError if more was written than was counted."""
-        if self.count > self._left:
-            self._changed()
         n = self._used
+        self._left -= n
+        if self._left < 0:
+            self._changed()
         self._used = 0
         self._link.send(self._buf, 0, n)
 

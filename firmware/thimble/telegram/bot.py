@@ -64,13 +64,12 @@ class Bot:
     """
 
     repeatable = False
-    has_body = True
 
     def __init__(self, http, token, path, update_paths):
         self.http = http
         self.answer_ms = _WHOLE_MS
         self._began = 0
-        self._path = (path + "/bot" + token + "/").encode()
+        self._path = ("POST " + path + "/bot" + token + "/").encode()
         self.name = token.partition(":")[0].encode()  # its id, which is no secret
         self._method = self._buf = self._extra = b""
         self._peer = self._updates = None
@@ -134,6 +133,7 @@ class Bot:
         The caller goes on with next() until it is negative. ``first_ms`` bounds the wait for the
         answer's first byte.
         """
+        self._peer = None
         self._updates = updates
         self.repeatable = True
         self._begin(b"getUpdates", first_ms)
@@ -225,31 +225,33 @@ class Bot:
     # What Http asks for.
 
     def write_head(self, w):
-        w.raw(b"POST ")
         w.raw(self._path)
         w.raw(self._method)
         w.raw(b" HTTP/1.1\r\nContent-Type: application/json\r\n")
 
     def write_body(self, w):
         peer = self._peer
-        w.raw(b"{")
-        if self._updates is not None:
-            self._updates.write_body(w)
-        elif peer is None:
-            w.raw(self._extra)
+        if peer is None:
+            w.raw(b"{")
+            if self._updates is not None:
+                self._updates.write_body(w)
+            else:
+                w.raw(self._extra)
+            w.raw(b"}")
+            return
+        w.raw(b'{"chat_id":')
+        w.view(peer.key, 0, peer.chat_len)
+        if self._method == b"editMessageText" or self._method == b"deleteMessage":
+            w.raw(b',"message_id":')
+            w.view(self.message_id, 0, self.message_id_len)
+        elif peer.key_len > peer.chat_len:
+            w.raw(b',"message_thread_id":')
+            w.view(peer.key, peer.chat_len + 1, peer.key_len)
+        if self._method == b"deleteMessage":
+            w.raw(b"}")
+        elif self._method == b"sendChatAction":
+            w.raw(b',"action":"typing"}')
         else:
-            w.raw(b'"chat_id":')
-            w.view(peer.key, 0, peer.chat_len)
-            if self._method == b"editMessageText" or self._method == b"deleteMessage":
-                w.raw(b',"message_id":')
-                w.view(self.message_id, 0, self.message_id_len)
-            elif peer.key_len > peer.chat_len:
-                w.raw(b',"message_thread_id":')
-                w.view(peer.key, peer.chat_len + 1, peer.key_len)
-            if self._method == b"sendChatAction":
-                w.raw(b',"action":"typing"')
-            elif self._method != b"deleteMessage":
-                w.raw(b',"link_preview_options":{"is_disabled":true},"text":"')
-                w.json(self._buf, self._off, self._end)
-                w.raw(b'"')
-        w.raw(b"}")
+            w.raw(b',"link_preview_options":{"is_disabled":true},"text":"')
+            w.json(self._buf, self._off, self._end)
+            w.raw(b'"}')

@@ -121,12 +121,17 @@ class Updates:
         self.inbox = inbox
         self.asides = asides
         self.journal = journal
-        self.allow = allow
         self.owner = b""
-        for listed in allow:
-            if listed[0] != 0x2D:  # a group's is negative
-                self.owner = listed
-                break
+        # The list in the form that octets.find() takes.
+        self._listed = bytearray(len(allow) * _DIGITS)
+        self._listed_lens = bytearray(len(allow))
+        for i in range(len(allow)):
+            word = allow[i]
+            if len(word) <= _DIGITS:  # else it is nobody's
+                copy(self._listed, i * _DIGITS, word, 0, len(word))
+                self._listed_lens[i] = len(word)
+            if not self.owner and word[0] != 0x2D:  # a group's is negative
+                self.owner = word
         self.received = self.refused = self.duplicates = self.dropped = self.ignored = 0
         self.minute = 0  # the caller's to set
         self.rates = None  # telegram.rates, where there are bounds
@@ -392,17 +397,20 @@ class Updates:
 
     def _allowed(self):
         """Whether the sender or the chat is on the list; if not, ``refused_id`` says who."""
-        found = False
-        for listed in self.allow:
-            if self._is(_FROM, listed):
-                found = True
-                if listed is self.owner:
-                    self._flags |= OWNER
-            elif self._is(_CHAT, listed):
-                found = True
-        if not found:
+        if self._lists(_FROM):
+            if self._is(_FROM, self.owner):
+                self._flags |= OWNER
+        elif not self._lists(_CHAT):
             self._refuse(_FROM if self._lens[_FROM] else _CHAT)
-        return found
+            return False
+        return True
+
+    def _lists(self, slot):
+        """Whether one of the ids is on the list."""
+        n = self._lens[slot]
+        if n:
+            n = find(self._listed, self._listed_lens, _DIGITS, self._ids, slot * _DIGITS, n) + 1
+        return n > 0
 
     def _refuse(self, slot):
         self.refused_len = self._lens[slot]

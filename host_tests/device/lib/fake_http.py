@@ -52,7 +52,7 @@ class Http:
         self.at = (host, port, secure)
 
     def request(self, req, first_ms, waiting=None):
-        assert req.has_body and req.repeatable and first_ms > 0
+        assert req.repeatable and first_ms > 0
         head, first, second = Writer(), Writer(), Writer()
         req.write_body(first)
         req.write_head(head)

@@ -33,10 +33,13 @@ class Link:
 
 
 class Request:
-    repeatable = has_body = False
+    repeatable = False
 
     def write_head(self, w):
         w.raw(b"GET / HTTP/1.1\r\n")
+
+    def write_body(self, w):
+        pass
 
 
 _link = Link()
