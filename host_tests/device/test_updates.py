@@ -192,6 +192,17 @@ def test_a_full_inbox_confirms_nothing_more_and_loses_nothing():
     assert texts(it.inbox)[0] == items[first]["message"]["text"]
 
 
+def test_who_is_refused_behind_a_full_inbox_is_counted_once():
+    items = [message(1, "a" * 12000), message(2, "b"), message(3, "no", 66, 66)]
+    it, _ = make(answer(*items), answer(*items[1:]), answer(*items[1:]), size=14336)
+    it.poll(0)
+    assert it.inbox.full and it.refused == 0
+    it.poll(0)
+    it.inbox.drop(it.inbox.first())
+    it.poll(0)
+    assert texts(it.inbox) == ["b"] and it.refused == 1
+
+
 def test_stop_acts_once_though_a_full_inbox_cannot_confirm_it():
     items = [message(1, "a" * 5000), message(2, "b" * 100), message(3, "/stop")]
     it, http = make(*[answer(*items[n:]) for n in (0, 1, 1, 1)], size=updates.RECORD + 1000)

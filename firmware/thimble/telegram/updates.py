@@ -286,7 +286,7 @@ class Updates:
         if not self._lens[_CHAT] or not (self._text_len or self._flags & (ODD | LONG)):
             return -1  # of a kind that nobody answers
         if not self._allowed():
-            self.refused += 1
+            self.refused += self._confirming  # once, though it may come again
             return -1
         command = self._command()
         if command < 0 or self._flags & GROUP and not (command or self._for_me()):
