@@ -294,7 +294,7 @@ class Updates:
             return -1
         if self._flags & ODD:
             self._text_len = 0
-        if self.rates is not None and not STOP <= command <= MODEL and command != REBOOT:
+        if self.rates is not None and (not command or RETRY <= command <= MORE):
             over = self.rates.over(self._ids, self._lens[_FROM])
             if over > 1:
                 self.ignored += 1
@@ -346,7 +346,9 @@ class Updates:
             self._confirming = False
             return
         self.received += 1
-        if self.rates is not None and (not now or command == SLOWER):
+        if self.rates is not None and (
+            not command or RETRY <= command <= MORE or command == SLOWER
+        ):
             self.rates.took(self._ids, self._lens[_FROM])
         if self._confirming:
             self._confirm()
