@@ -598,7 +598,7 @@ class Relay:
         code = buf[record + 3]
         if buf[record] & updates.LONG or self.inbox.size(record) == updates.TEXT:
             return False
-        return code < updates.NEW or updates.RETRY <= code <= updates.MORE
+        return not code or updates.RETRY <= code <= updates.MORE
 
     def calls_left(self):
         """How often the model may be asked today."""

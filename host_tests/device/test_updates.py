@@ -233,6 +233,14 @@ def test_commands_that_act_at_once_pass_the_queue_and_the_others_keep_their_plac
     assert bytes(it.asides.buf[start:end]) == b"x"
 
 
+def test_words_behind_a_command_that_acts_at_once_do_not_make_it_wait():
+    many = " please" * 40
+    it, _ = make(answer(message(1, "/stop" + many), message(2, "/model " + many)))
+    it.poll(0)
+    assert texts(it.asides) == [("/stop" + many)[:96]]
+    assert texts(it.inbox) == ["/model " + many], "its words have a meaning"
+
+
 def test_every_command_has_its_number():
     words = ("stop", "status", "help", "start", "model", "new", "retry", "more", "history")
     for number, word in enumerate(words + ("forget", "reboot")):

@@ -334,9 +334,11 @@ class Updates:
 
     def _place(self, command):
         size = TEXT + self._text_len
+        if STOP <= command <= START:
+            size = min(size, TEXT + ASIDE_TEXT)  # what stands behind the word has no meaning
         now = STOP <= command <= MODEL or command == SLOWER
         now = now or (command == REBOOT and self._confirming)
-        if now and self._text_len <= ASIDE_TEXT:
+        if now and size <= TEXT + ASIDE_TEXT:
             if not self._put_aside(size):
                 self._confirming = False
                 return
