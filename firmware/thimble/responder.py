@@ -92,7 +92,7 @@ class Responder:
         code = buf[record + 3]
         if buf[record] & updates.LONG or self._inbox.size(record) == updates.TEXT:
             return False
-        return code < updates.NEW or updates.RETRY <= code <= updates.MORE
+        return not code or updates.RETRY <= code <= updates.MORE
 
     # One answer.
 

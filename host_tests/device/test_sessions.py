@@ -339,6 +339,17 @@ def test_of_turns_of_one_role_in_a_row_the_last_is_loaded():
     assert history(sessions, b"k") == [(ASSISTANT, b"0")] + said
 
 
+def test_a_question_that_was_tried_more_than_once_is_shown_once():
+    sessions = fresh()
+    for mark in (7, 7, 8):
+        turn(sessions, b"k", USER, b"%d" % mark, mark)
+    turn(sessions, b"k", ASSISTANT, b"eight")
+    turn(sessions, b"k", USER, b"9", 9)
+    said = [(USER, b"8"), (ASSISTANT, b"eight"), (USER, b"9")]
+    assert loaded(sessions, b"k") == said
+    assert history(sessions, b"k") == [(USER, b"7")] + said
+
+
 def test_after_a_clear_nothing_older_is_loaded_but_shown():
     sessions = fresh()
     say(sessions, b"k", pairs(3))

@@ -192,6 +192,17 @@ def test_a_full_inbox_confirms_nothing_more_and_loses_nothing():
     assert texts(it.inbox)[0] == items[first]["message"]["text"]
 
 
+def test_who_is_refused_behind_a_full_inbox_is_counted_once():
+    items = [message(1, "a" * 12000), message(2, "b"), message(3, "no", 66, 66)]
+    it, _ = make(answer(*items), answer(*items[1:]), answer(*items[1:]), size=14336)
+    it.poll(0)
+    assert it.inbox.full and it.refused == 0
+    it.poll(0)
+    it.inbox.drop(it.inbox.first())
+    it.poll(0)
+    assert texts(it.inbox) == ["b"] and it.refused == 1
+
+
 def test_stop_acts_once_though_a_full_inbox_cannot_confirm_it():
     items = [message(1, "a" * 5000), message(2, "b" * 100), message(3, "/stop")]
     it, http = make(*[answer(*items[n:]) for n in (0, 1, 1, 1)], size=updates.RECORD + 1000)
@@ -220,6 +231,14 @@ def test_commands_that_act_at_once_pass_the_queue_and_the_others_keep_their_plac
     assert it.asides.buf[at + 3] == updates.HELP
     start, end = updates.argument(it.asides.buf, at, it.asides.size(at))
     assert bytes(it.asides.buf[start:end]) == b"x"
+
+
+def test_words_behind_a_command_that_acts_at_once_do_not_make_it_wait():
+    many = " please" * 40
+    it, _ = make(answer(message(1, "/stop" + many), message(2, "/model " + many)))
+    it.poll(0)
+    assert texts(it.asides) == [("/stop" + many)[:96]]
+    assert texts(it.inbox) == ["/model " + many], "its words have a meaning"
 
 
 def test_every_command_has_its_number():

@@ -27,7 +27,19 @@ def test_beyond_an_hours_messages_a_person_is_told_once_and_then_not_heard(build
 
         house.say("/help", OWNER)  # what costs no call of the model is heard
         house.wait(lambda: "/retry asks" in house.texts(OWNER)[-1])
+        house.say("/forget", OWNER)
+        house.last(OWNER, "All that was said here is deleted.")
         house.ask("somebody else", house.chat())
+
+
+def test_commands_that_need_no_model_are_free(build):
+    with build(per_user_hour=2) as house:
+        house.cloud.telegram.say_many(["/new", "/history", "/forget", "/help"], OWNER)
+        house.ask("one", OWNER)
+        house.cloud.telegram.say_many(["/retry", "/retry"], OWNER)
+        house.wait(lambda: house.texts(OWNER)[-1].startswith(SLOWER))
+        house.quiet()
+        assert len(house.cloud.models.calls()) == 2
 
 
 def test_an_hours_messages_are_a_persons_wherever_they_are_written(build):

@@ -250,6 +250,14 @@ def test_stop_with_nothing_to_stop_says_so(house):
     assert not house.cloud.models.calls()
 
 
+def test_a_command_stays_one_whatever_stands_behind_it(house):
+    chat, words = house.chat(), " please" * 40
+    for command, said in (("/help", "Write a message"), ("/model", "Only the owner")):
+        house.say(command + words, chat)
+        house.wait(lambda said=said: said in "".join(house.texts(chat)), 5)
+    assert not house.cloud.models.calls()
+
+
 def test_stop_reaches_what_still_waits_and_nothing_that_comes_after_it(house):
     house.cloud.models.script(text="word " * 60, delay=0.1)
     busy, chat = house.say("go"), house.chat()

@@ -114,9 +114,10 @@ def mine(sessions, buf, off, n):
 def find(sessions, buf, off, n, raw=False):
     """Finds the last turns of this key by reading all files through.
 
-    ``raw``: all of them. Otherwise no summary and what summary and clear leave, and of turns
-    of one role in a row the last, as /retry means it: the later answer replaces the earlier,
-    and a question the one before it that got no answer. The index learns the last one.
+    ``raw``: all of them, but of a question that was tried again the last. Otherwise no summary
+    and what summary and clear leave, and of turns of one role in a row the last, as /retry means
+    it: the later answer replaces the earlier, and a question the one before it that got no
+    answer. The index learns the last one.
     """
     turns = sessions.turns
     turns[_PLACE + 2] = turns[_SCRAP + 2] = 0
@@ -146,7 +147,9 @@ def find(sessions, buf, off, n, raw=False):
                 size = min(size + sessions.stop - sessions.pos, 0xFFFF)
                 if kind == _LAST and size:
                     i = _SPARE
+                    again = not raw
                     if role == _USER:
+                        again = again or 0 < keep == sessions.mark  # a further try to answer it
                         sessions.mark = keep
                     if role == _SUMMARY:
                         head = _HEAD
@@ -154,7 +157,7 @@ def find(sessions, buf, off, n, raw=False):
                             low = max(low, high - keep)
                             i = _PLACE
                     elif raw or role == _USER or not gap:
-                        if not raw and high > low:
+                        if again and high > low:
                             high -= turns[(high - 1) % _SLOTS * 3] & 3 == role
                         i = high % _SLOTS * 3
                         high += 1

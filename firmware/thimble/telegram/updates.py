@@ -291,7 +291,7 @@ class Updates:
         if not self._lens[_CHAT] or not (self._text_len or self._flags & (ODD | LONG)):
             return -1  # of a kind that nobody answers
         if not self._allowed():
-            self.refused += 1
+            self.refused += self._confirming  # once, though it may come again
             return -1
         command = self._command()
         if command < 0 or self._flags & GROUP and not (command or self._for_me()):
@@ -299,7 +299,7 @@ class Updates:
             return -1
         if self._flags & ODD:
             self._text_len = 0
-        if self.rates is not None and not STOP <= command <= MODEL and command != REBOOT:
+        if self.rates is not None and (not command or RETRY <= command <= MORE):
             over = self.rates.over(self._ids, self._lens[_FROM])
             if over > 1:
                 self.ignored += 1
@@ -339,9 +339,11 @@ class Updates:
 
     def _place(self, command):
         size = TEXT + self._text_len
+        if STOP <= command <= START:
+            size = min(size, TEXT + ASIDE_TEXT)  # what stands behind the word has no meaning
         now = STOP <= command <= MODEL or command == SLOWER
         now = now or (command == REBOOT and self._confirming)
-        if now and self._text_len <= ASIDE_TEXT:
+        if now and size <= TEXT + ASIDE_TEXT:
             if not self._put_aside(size):
                 self._confirming = False
                 return
@@ -351,7 +353,9 @@ class Updates:
             self._confirming = False
             return
         self.received += 1
-        if self.rates is not None and (not now or command == SLOWER):
+        if self.rates is not None and (
+            not command or RETRY <= command <= MORE or command == SLOWER
+        ):
             self.rates.took(self._ids, self._lens[_FROM])
         if self._confirming:
             self._confirm()
