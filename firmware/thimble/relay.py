@@ -5,6 +5,7 @@ edits and polls in turn. While the model is out of reach the messages wait in th
 the inbox, and all else goes on.
 """
 
+import gc
 import os
 import thimble.wiring  # with it comes all code that stays; itself it leaves again, see below
 import time
@@ -52,6 +53,7 @@ class Relay:
         self.started = self._looked = time.ticks_ms()
         thimble.wiring.make(self, buffers, tls)
         overlay.unload("wiring")
+        gc.collect()  # what is made now fills its place
         self.joined = self.wifi is None
         self._calm = led.ONLINE  # what the LED shows while all is well and nothing is to do
         self.answered = 0
