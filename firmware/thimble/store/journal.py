@@ -19,15 +19,18 @@ journal makes it durable. Its file is a row of records, only ever appended to:
     6 OFFSET     the next getUpdates' offset, in decimal
 
 littlefs copies a file's last block when something is appended behind a flush. So ATTEMPT,
-ANSWERING and DONE wait in a second, small file ("now"), which littlefs keeps beside the name and
-which is written anew each time. It belongs to the file of its generation:
+ANSWERING and DONE wait in a second, small file, the tail, which littlefs keeps beside the name and
+which is written anew each time:
 
-     0  the generation
+     0  the file's generation
      1  bytes of records
-     2  the records, at most 118 bytes
+     2  the file's length, its lower 16 bits, low byte first
+     4  the records, at most 116 bytes
 
-They count as if they stood behind the file's own. When no more fit they are appended to it; if the
-power goes before there are others, they are read twice, which changes nothing.
+They count as if they stood behind the file's own. When no more fit, or the file is flushed anyhow,
+they are appended to it; what the tail then holds still is known by the file's length to be old.
+The tail has a folder of its own, because each time littlefs makes a folder anew it compares every
+change in it with every other.
 
 A message is named by its inbox record's offset in the ring, where two fields are the journal's:
 
@@ -68,7 +71,7 @@ _SMALLEST = const(68)
 _PARTS = const(256)  # whose messages are known
 
 _ENOMEM = const(12)
-_TOP = const(2)  # where the records begin in "now"
+_TOP = const(4)  # where the records begin in the tail
 _ROOM = const(120)  # its bytes; littlefs keeps at most 128 beside the name, whatever the board
 
 # In the scratch: a header, the first bytes of the payload behind it, further bytes of it, the
@@ -122,7 +125,12 @@ class Journal:
 
     def beside(self):
         """Opens the file for the tail."""
-        name = self.path + ".now"
+        name = self.path + ".tail"
+        try:
+            os.mkdir(name)
+        except OSError:
+            pass  # it is there
+        name += "/now"
         try:
             self.now = open(name, "r+b")
         except OSError:
@@ -233,27 +241,28 @@ class Journal:
         """
         if self._doubt:
             return self.rewrite()
-        error = 0
         if self._loose:
-            error = put(self.file, None, 0, 0)
+            return self._spill()
+        if self._fresh:
+            tail, size = self.tail, self.size - self.fill
+            tail[0] = self.generation
+            tail[1] = self.fill
+            tail[2] = size & 255
+            tail[3] = size >> 8 & 255
+            error = put(self.now, tail, -1, _TOP + self.fill)
+            if error:
+                return self.fail(error)
+            self._fresh = False
             self.writes += 1
-        if self._fresh and not error:
-            self.tail[0] = self.generation
-            self.tail[1] = self.fill
-            error = put(self.now, self.tail, -1, _TOP + self.fill)
-            self.writes += 1
-        if error:
-            return self.fail(error)
-        self._loose = self._fresh = False
         return True
 
     def _spill(self):
-        """Moves the tail into the file; False if that failed."""
+        """Moves the tail into the file, and flushes that; False if it failed."""
         error = put(self.file, self.tail, _TOP, self.fill) or put(self.file, None, 0, 0)
         if error:
             return self.fail(error)
         self.fill = 0
-        self._loose = False
+        self._loose = self._fresh = False
         self.writes += 1
         return True
 
@@ -349,6 +358,8 @@ class Journal:
 
     def rewrite(self):
         """Makes the file anew from what is live; False if it could not be, and the old one is."""
+        if self._loose and not self._doubt:
+            self._spill()  # closing would flush the file without the tail
         buf, ring = self.buf, self.ring
         count = error = self.size = 0
         try:

@@ -22,7 +22,7 @@ _STATE = const(5)
 _NUMBER = const(46)
 _UPDATE = const(48)
 _PARTS = const(256)  # whose messages are known
-_TOP = const(2)
+_TOP = const(4)
 _ROOM = const(120)
 _HEADER = const(7)
 _KEPT = const(144)
@@ -49,7 +49,7 @@ def load(journal, out):
         journal.source = both[0]
         whole = _survey(journal, end)
         size = journal.size
-        if not size or tail[0] != journal.generation:
+        if not size or tail[0] != journal.generation or tail[2] | tail[3] << 8 != end & 0xFFFF:
             journal.fill = 0
         if journal.fill:
             journal.source = both[1]
