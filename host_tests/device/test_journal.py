@@ -1,5 +1,6 @@
 """The journal: what its file says, its bound and its cost, on littlefs on a flash in RAM."""
 
+import builtins
 import micropython
 import os
 import random
@@ -9,7 +10,6 @@ from journal_file import replayed, sample, starts_of, write
 from kit import allocated, raises
 from ramdisk import Stand
 from thimble.core import octets
-from thimble.store import journal
 from thimble.store.journal import Journal
 
 HEAP = "2m"
@@ -319,6 +319,7 @@ def _wear(progsize, most_each, most_worst):
 
 
 def test_a_rewriting_that_runs_out_of_memory_costs_nothing():
+    whole = open
     for failing in range(2):
         with Stand():
             desk = Desk(most=4000)
@@ -332,11 +333,11 @@ def test_a_rewriting_that_runs_out_of_memory_costs_nothing():
                     left = -1
                     raise MemoryError
                 left -= 1
-                return open(path, mode)
+                return whole(path, mode)
 
-            journal.open = scarce
+            builtins.open = scarce
             raises(MemoryError, desk.journal.rewrite)
-            del journal.open
+            builtins.open = whole
             assert desk.take((3,)) == 1
             desk.journal.close()
             assert [record[0] for record in desk.boot().records] == [1, 2, 3]
