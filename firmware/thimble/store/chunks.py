@@ -47,14 +47,13 @@ class Chunks:
     is read ahead needs the room.
     """
 
-    def __init__(self, folder, buf, files, file_bytes, spare, keep_days):
+    def __init__(self, folder, buf, files, file_bytes, keep_days):
         self.error = self.files = self.bytes = self.first = self.last = 0
         self._folder = folder
         self.limit = files
         self.buf = buf
         self._view = memoryview(buf)[_CHUNK:]
         self._most = file_bytes
-        self._spare = spare
         self.age = keep_days * _DAY
         self._span = max(_DAY, self.age // max(1, files - 1))
         self.now = self.fill = self.length = 0  # the minute; bytes of text, waiting, appended
@@ -191,12 +190,8 @@ class Chunks:
                 if self.file is not None:
                     self.file.flush()
                     self.file = None  # it stays open, to be read
-                while self.files and (
-                    self.files >= self.limit
-                    or (self._spare and os.statvfs(self._folder)[3] < self._spare)
-                ):
-                    if not self.remove(self.first):
-                        break
+                while self.files >= self.limit and self.remove(self.first):
+                    pass
                 self.file = self.open(self.last + 1, "a+b")
                 self.last += 1
                 self.first = self.first or self.last
