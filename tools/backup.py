@@ -21,8 +21,8 @@ from tools.remote import MARKER, BoardError, Remote, choose
 CODE = ("/lib/", "/rom/", *(f"{folder}/" for folder in OWN))
 CODE_FILES = (MAIN, KEPT, "/boot.py", MARKER)
 # What the firmware and these tools write, and besides each what it is written anew in.
-WRITTEN = (CONFIG, TRIAL, "/journal", "/journal.now", "/crash.txt", "/memory.txt")
-FOLDER = "/turns/"
+WRITTEN = (CONFIG, TRIAL, "/journal", "/crash.txt", "/memory.txt")
+FOLDERS = ("/turns/", "/journal.tail/")
 ASIDE = ".new"
 
 
@@ -35,7 +35,7 @@ def _data(board: Remote) -> dict[str, int]:
             return False
         path = path.removesuffix(ASIDE)
         known = path == given or path in WRITTEN or CERTIFICATE.fullmatch(path)
-        return bool(known) or path.startswith(FOLDER)
+        return bool(known) or path.startswith(FOLDERS)
 
     return {path: size for path, size in board.sizes("/").items() if ours(path)}
 

@@ -7,6 +7,13 @@ import sys
 from time import ticks_add, ticks_diff, ticks_ms
 
 
+def blotted(text, secrets):
+    """``text`` without the secrets, wherever it comes from."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
 class Log:
     """Keeps the newest lines that fit ``buf``. ``error`` is the last error's text."""
 
@@ -27,9 +34,8 @@ class Log:
 
     def info(self, line):
         """Adds one line."""
-        for secret in self.secrets:
-            line = line.replace(secret, "***")
-        line = "%8d %s\n" % (self.seconds(), line.replace("\n", " "))
+        line = blotted(line, self.secrets).replace("\n", " ")
+        line = "%8d %s\n" % (self.seconds(), line)
         sys.stderr.write(line)
         data = line.encode()
         if len(data) > len(self._buf):
@@ -43,9 +49,7 @@ class Log:
 
     def fail(self, error):
         """Adds an error's sentence, once while it is the last one."""
-        said = str(error)
-        for secret in self.secrets:
-            said = said.replace(secret, "***")
+        said = blotted(str(error), self.secrets)
         if said != self.error:
             self.error = said
             self.info(said)

@@ -480,17 +480,6 @@ def test_the_oldest_file_goes_first():
     assert sessions.files == 3
 
 
-def test_a_file_goes_when_free_blocks_run_short():
-    fresh()
-    spare = disk.free() - 8
-    sessions = opened(files=50, file_bytes=4096, spare=spare)
-    for _ in range(100):
-        exchange(sessions, b"k", b"q" * 500, b"a" * 500)
-        assert disk.free() >= spare - 2  # what the new file took
-    assert 2 < sessions.files < 12 and len(loaded(sessions, b"k")) > 4
-    assert sessions.error == 0
-
-
 def test_a_day_closes_a_file_and_keep_days_removes_it():
     sessions = fresh(files=10)
     start = NOW

@@ -107,7 +107,8 @@ class Handled(Relay):
             names = []
             for entry in os.ilistdir("/flash"):
                 names += [entry[0]] if entry[1] == 0x8000 else []
-            names += ["turns/" + entry[0] for entry in os.ilistdir("/flash/turns")]
+            for folder in ("turns/", "journal.tail/"):
+                names += [folder + entry[0] for entry in os.ilistdir("/flash/" + folder)]
             print(json.dumps({"files": names}))
         elif word == b"file":
             piece = bytearray(64)

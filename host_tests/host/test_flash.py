@@ -294,7 +294,7 @@ WRITTEN = {
     "/home.pem": b"a root that the configuration names",
     "/ca-0123abcd.pem": b"a root that make configure has left",
     "/journal": bytes(range(256)) * 8,
-    "/journal.now": b"now",
+    "/journal.tail/now": b"now",
     "/turns/7": b"turns",
     "/turns/new": b"",
     "/crash.txt": b"crash",

@@ -327,9 +327,10 @@ def journal(tail: bytes, data: bytes, bot: bytes) -> str:
     records = list(journal_records(data, True, 0))
     if not records or records[0][2] != bot:
         return " | "
-    if len(tail) > 1 and tail[0] == records[0][1]:
+    stamp = (len(data) & 0xFFFF).to_bytes(2, "little")
+    if len(tail) > 3 and tail[0] == records[0][1] and tail[2:4] == stamp:
         last = max((number for kind, number, _ in records if kind == 2), default=0)
-        records += journal_records(tail[2:][: tail[1]], False, last)
+        records += journal_records(tail[4:][: tail[1]], False, last)
     waiting, offset = {}, b""
     for kind, number, payload in records:
         if kind == 2:

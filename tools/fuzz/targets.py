@@ -414,11 +414,12 @@ class Journal(Target):
             more.insert(split, (6, 0, b"%d" % offset))
             split += 1
         data = b"".join(self._record(*one) for one in records + more[:split])
-        beside = b"".join(self._record(*one) for one in more[split:])[:118]
-        tail = bytes([generation if rng.random() < 0.8 else rng.randrange(8), len(beside)])
-        tail += beside
+        beside = b"".join(self._record(*one) for one in more[split:])[:116]
         if rng.random() < 0.5:
             data = damage(rng, data)
+        tail = bytes([generation if rng.random() < 0.8 else rng.randrange(8), len(beside)])
+        length = len(data) if rng.random() < 0.8 else rng.randrange(65536)
+        tail += (length & 0xFFFF).to_bytes(2, "little") + beside
         if rng.random() < 0.3:
             tail = damage(rng, tail)[:120]
         return bytes([len(tail)]) + tail + data

@@ -11,6 +11,7 @@ from micropython import const
 
 from thimble import overlay
 from thimble.core.errors import ApiError, ConfigError, NetError, ThimbleError
+from thimble.log import blotted
 from thimble.model import request
 from thimble.net.dns import Resolver
 from thimble.net.http import Http
@@ -35,13 +36,6 @@ class Quiet:
         pass
 
     fail = info
-
-
-def blotted(text, secrets):
-    """``text`` without the secrets, wherever it comes from."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
 
 
 def join(board, settings, tick, first=False):

@@ -3,15 +3,15 @@
 Nothing is written before the end, and then all at once: whoever stops leaves everything as it was.
 """
 
-import sys
 import time
 
 from micropython import const
 
-from thimble import config, overlay
+from thimble import config, overlay, port
 from thimble.console import pair, prove, settings
 from thimble.console.terminal import Terminal
 from thimble.core.errors import ConfigError, ThimbleError
+from thimble.log import blotted
 
 _SECTIONS = const(("wifi", "telegram", "pair", "model"))
 _PAIR_MS = const(300_000)
@@ -29,9 +29,7 @@ def run(section="", board=None):
     own = None
     try:
         if board is None:
-            port = sys.platform if sys.platform in ("rp2", "esp32") else "unix"
-            __import__("thimble.board." + port)
-            board = own = sys.modules["thimble.board." + port].Board()
+            board = own = port()
         _Wizard(board, terminal).run(section)
     except KeyboardInterrupt:
         print("\nNothing was changed.")
@@ -150,7 +148,7 @@ class _Wizard:
                 time.sleep_ms(1000)
         bot.http.close()
         if not found:
-            print("Nobody was paired." + "" if allow else " Nobody is answered until then.")
+            print("Nobody was paired." + ("" if allow else " Nobody is answered until then."))
         elif found in allow:
             print("%d is on the list already." % found)
         else:
@@ -222,7 +220,7 @@ class _Wizard:
         return None
 
     def _say(self, error):
-        print(prove.blotted(str(error), self._settings().secrets))
+        print(blotted(str(error), self._settings().secrets))
 
 
 def _tick():

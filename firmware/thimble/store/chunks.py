@@ -19,7 +19,6 @@ one chunk stands what was read ahead, with the rest of what was read before it r
 import gc
 import os
 
-import micropython
 from micropython import const
 
 from thimble.core.octets import copy, crc16
@@ -28,6 +27,7 @@ from thimble.store import get, put
 _CLEAR = const(3)
 _TEXT = const(4)
 _LAST = const(5)
+_PART = const(-2)  # the next chunk was not read as a whole
 _CHUNK = const(259)  # bytes of the largest
 _CRC = const(0xFFFF)
 
@@ -47,14 +47,13 @@ class Chunks:
     is read ahead needs the room.
     """
 
-    def __init__(self, folder, buf, files, file_bytes, spare, keep_days):
+    def __init__(self, folder, buf, files, file_bytes, keep_days):
         self.error = self.files = self.bytes = self.first = self.last = 0
         self._folder = folder
         self.limit = files
         self.buf = buf
         self._view = memoryview(buf)[_CHUNK:]
         self._most = file_bytes
-        self._spare = spare
         self.age = keep_days * _DAY
         self._span = max(_DAY, self.age // max(1, files - 1))
         self.now = self.fill = self.length = 0  # the minute; bytes of text, waiting, appended
@@ -191,12 +190,8 @@ class Chunks:
                 if self.file is not None:
                     self.file.flush()
                     self.file = None  # it stays open, to be read
-                while self.files and (
-                    self.files >= self.limit
-                    or (self._spare and os.statvfs(self._folder)[3] < self._spare)
-                ):
-                    if not self.remove(self.first):
-                        break
+                while self.files >= self.limit and self.remove(self.first):
+                    pass
                 self.file = self.open(self.last + 1, "a+b")
                 self.last += 1
                 self.first = self.first or self.last
@@ -225,7 +220,6 @@ class Chunks:
         self.at = at
         self.have = self.next = 0
 
-    @micropython.native
     def read(self, skim=False):
         """Reads the next chunk: its kind, and its payload is ``buf[pos:stop]``; or -1.
 
@@ -233,49 +227,61 @@ class Chunks:
         ``at`` is its offset, and ``whole`` says whether the file ended there and not at a chunk
         that is broken.
         """
-        buf = self.buf
-        pos = self.next
-        have = self.have
         self.whole = False
-        while True:
-            if pos + 4 <= have:
-                n = pos + buf[pos + 1] + 2
-                if skim and _TEXT <= buf[pos] <= _LAST:
-                    pos = n + 2
-                    continue
-                if n + 2 <= have:
-                    crc = crc16(buf, pos, n - pos, _CRC)
-                    if crc != buf[n] | buf[n + 1] << 8 or buf[pos] > _LAST:
-                        break
-                    self.pos = pos + 2
-                    self.stop = n
-                    self.next = n + 2
-                    return buf[pos]
-            n = 0  # bytes that were read already, to stand right before what is read now
-            at = -1
-            if have:
-                n = have - pos  # negative: some that are not read yet are passed over
-                copy(buf, _CHUNK - n, buf, pos, n)
-            else:
-                if self.fill:  # what waits in the scratch
-                    self.more()
-                if self.source is None:
-                    return -1
-                at = self.at + pos
-            self.at += pos + n - _CHUNK
-            pos = _CHUNK - n
-            have = get(self.source, at, self._view, _ALL)
-            if have <= 0:
-                self.whole = not (n or have)
-                self.error = -have or self.error
-                break
-            have += _CHUNK
-            self.have = have
-        self.at += pos
+        kind = self._parse(skim)
+        while kind == _PART and self._read_on():
+            kind = self._parse(skim)
+        if kind >= 0:
+            return kind
+        self.at += self.next
         self.next = self.have = 0
         if not self.whole and self.source is self.file:
             self.size = self._most  # appending goes on in another file
         return -1
+
+    def _parse(self, skim):
+        """What read() returns of what was read ahead, -1 for a broken chunk; or _PART."""
+        buf = self.buf
+        pos = self.next
+        while pos + 4 <= self.have:
+            n = pos + buf[pos + 1] + 2
+            if skim and _TEXT <= buf[pos] <= _LAST:
+                pos = n + 2
+            elif n + 2 > self.have:
+                break
+            elif crc16(buf, pos, n - pos, _CRC) != buf[n] | buf[n + 1] << 8 or buf[pos] > _LAST:
+                self.next = pos
+                return -1
+            else:
+                self.pos = pos + 2
+                self.stop = n
+                self.next = n + 2
+                return buf[pos]
+        self.next = pos
+        return _PART
+
+    def _read_on(self):
+        """Reads on, behind what was read ahead and is left; whether there was anything."""
+        n = 0
+        at = -1
+        if self.have:
+            n = self.have - self.next  # negative: some that are not read yet are passed over
+            copy(self.buf, _CHUNK - n, self.buf, self.next, n)
+        else:
+            if self.fill:  # what waits in the scratch
+                self.more()
+            if self.source is None:
+                return False
+            at = self.at + self.next
+        self.at += self.next + n - _CHUNK
+        self.next = _CHUNK - n
+        at = get(self.source, at, self._view, _ALL)
+        if at <= 0:
+            self.whole = not (n or at)
+            self.error = -at or self.error
+            return False
+        self.have = _CHUNK + at
+        return True
 
     def scan(self, number):
         """Reads a file through: whether it is whole. Sets the first and the newest minute in it,

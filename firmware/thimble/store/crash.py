@@ -12,6 +12,7 @@ import time
 from micropython import const
 
 from thimble.core.pressure import LEVELS
+from thimble.log import blotted
 
 MEMORY = "memory.txt"
 CRASH = "crash.txt"
@@ -88,8 +89,7 @@ def report(board, error, secrets, minute=0):
     said = text.find(type(error).__name__ + ": ")
     if secrets is None and said >= 0:
         text = text[:said] + type(error).__name__
-    for secret in secrets or ():
-        text = text.replace(secret, "***")
+    text = blotted(text, secrets or ())
     text = "minute %d, heap %d free\n%s" % (minute, gc.mem_free(), text[-_REPORT:])
     sys.stderr.write(text)
     keep(board.flash + "/" + CRASH, text)
@@ -98,11 +98,7 @@ def report(board, error, secrets, minute=0):
 
 def last(board):
     """The last line of the last crash that was kept."""
-    try:
-        with open(board.flash + "/" + CRASH) as file:
-            return _last(file.read(_MOST))
-    except (OSError, UnicodeError):
-        return "nothing was kept of it"
+    return _last(_kept(board))
 
 
 def _last(text):
@@ -111,11 +107,15 @@ def _last(text):
 
 def show(board, stream):
     """Writes what is kept of the last crashes."""
+    stream.write(_kept(board))
+
+
+def _kept(board):
     try:
         with open(board.flash + "/" + CRASH) as file:
-            stream.write(file.read(_MOST))
+            return file.read(_MOST)
     except (OSError, UnicodeError):
-        stream.write("nothing was kept\n")
+        return "nothing was kept of it\n"
 
 
 def tell(relay):

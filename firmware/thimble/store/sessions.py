@@ -35,15 +35,15 @@ class Sessions(Chunks):
     ``buf``: a scratch of at least 300 bytes, better 512, that no one else uses. A new file begins
     when the newest is half full, so that any turn has half a file (a longer one is cut), and when
     it is older than a day (or the part of ``keep_days`` that one file has to span). The oldest go
-    when there are too many, and until ``spare`` blocks of the file system are free.
+    when there are too many, and where the flash is full.
 
     ``now``, minutes since 1970 or 0, is the caller's to set. ``files`` and ``bytes`` are counted;
     ``error`` is the errno of the last failure, 0 if there was none. No method raises OSError.
     ``mark`` is that of the last question that load() or the archive found; -1 if none.
     """
 
-    def __init__(self, folder, buf, files=6, file_bytes=32768, spare=0, keep_days=7):
-        super().__init__(folder, buf, files, file_bytes, spare, keep_days)
+    def __init__(self, folder, buf, files=6, file_bytes=32768, keep_days=7):
+        super().__init__(folder, buf, files, file_bytes, keep_days)
         # A turn is being written: its role + 1, whose, where, its role and what it keeps.
         self.busy = self._name = self._start = self.kind = self.keep = 0
         self._skip = False  # since the last commit something was lost

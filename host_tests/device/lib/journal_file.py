@@ -12,8 +12,8 @@ def read(path=PATH):
 
 def write(content, path=PATH):
     """Makes it the journal: nothing waits beside it."""
-    if ".now" not in path and PATH[7:] + ".now" in os.listdir(PATH[:6]):
-        os.remove(PATH + ".now")
+    if PATH[7:] + ".tail" in os.listdir(PATH[:6]) and os.listdir(PATH + ".tail"):
+        os.remove(PATH + ".tail/now")
     with open(path, "wb") as file:
         file.write(content)
 

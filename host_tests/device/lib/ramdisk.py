@@ -98,14 +98,14 @@ class Disk:
         fresh.data, fresh.erased = self._left or bytearray(self.data), self.erased
         return fresh
 
-    def mount(self, path="/flash"):
+    def mount(self, path="/flash", progsize=32):
         """Mounts it; raises OSError if no file system is on it."""
-        vfs.mount(vfs.VfsLfs2(self), path)
+        vfs.mount(vfs.VfsLfs2(self, progsize=progsize), path)
 
-    def format(self, path="/flash"):
+    def format(self, path="/flash", progsize=32):
         """Makes a file system on it and mounts it."""
-        vfs.VfsLfs2.mkfs(self)
-        self.mount(path)
+        vfs.VfsLfs2.mkfs(self, progsize=progsize)
+        self.mount(path, progsize)
 
 
 # Both may run in a finaliser, when the heap is locked.
@@ -131,13 +131,14 @@ def _program(data, at: int, buf, n: int):
 
 
 class Stand:
-    """A formatted disk, mounted at /flash inside a `with`."""
+    """A formatted disk, mounted at /flash inside a `with`; progsize 256: as on a Pico W."""
 
-    def __init__(self, blocks=16):
+    def __init__(self, blocks=16, progsize=32):
         self.disk = Disk(blocks)
+        self._progsize = progsize
 
     def __enter__(self):
-        self.disk.format()
+        self.disk.format("/flash", self._progsize)
         return self.disk
 
     def __exit__(self, *exc):

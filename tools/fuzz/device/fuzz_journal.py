@@ -1,5 +1,6 @@
-"""A case: a byte n, the journal's tail of n bytes as ``journal.now`` holds it, and its file."""
+"""A case: a byte n, the journal's tail of n bytes as its file holds it, and the journal's."""
 
+import os
 from binascii import hexlify
 
 import vfs
@@ -32,6 +33,7 @@ class Disk:
 _disk = Disk()
 vfs.VfsLfs2.mkfs(_disk)
 vfs.mount(_disk, "/fuzz")
+os.mkdir(_PATH + ".tail")
 _inbox = bytearray(12000)
 _scratch = bytearray(256)
 _offset = bytearray(21)
@@ -56,7 +58,7 @@ def _live(ring):
 
 
 def run(case):
-    for name, data in ((".now", case[1 : 1 + case[0]]), ("", case[1 + case[0] :])):
+    for name, data in ((".tail/now", case[1 : 1 + case[0]]), ("", case[1 + case[0] :])):
         with open(_PATH + name, "wb") as file:
             file.write(data)
     ring, journal, offset = _boot()
