@@ -294,16 +294,13 @@ class Model:
         self.pos = self.at
         self.end = self.at + scanner.length
         if not self._think.passing:
-            self._filter()
+            self.pos = self._think.take(self.out, self.pos, self.end)
+            if self._think.seen:
+                self.thought = True
         if self.pos == self.end:
             return False
         self._visible = True
         return True
-
-    def _filter(self):
-        self.pos = self._think.take(self.out, self.pos, self.end)
-        if self._think.seen:
-            self.thought = True
 
     def _note(self, meaning):
         """Takes a value that is not text."""

@@ -29,10 +29,6 @@ _ALL = const(0x3FFFFFFF)
 _EOF = const(1)
 _BROKEN = const(2)
 
-# Only ports that need not have the usual numbers have names for these.
-_IPPROTO_TCP = getattr(socket, "IPPROTO_TCP", 6)
-_TCP_NODELAY = getattr(socket, "TCP_NODELAY", 1)
-
 
 class Link(io.IOBase):
     """One connection, opened and closed any number of times.
@@ -242,7 +238,9 @@ class Link(io.IOBase):
         self._sock = sock = socket.socket()
         sock.setblocking(False)
         # A request goes out in several writes; none of them shall wait for the peer's ACK.
-        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        # Only ports that need not have the usual numbers have names for these.
+        tcp, no_delay = getattr(socket, "IPPROTO_TCP", 6), getattr(socket, "TCP_NODELAY", 1)
+        sock.setsockopt(tcp, no_delay, 1)
         self._poll.register(sock, select.POLLOUT)
         start = ticks_ms()
         failure = None

@@ -75,8 +75,8 @@ class Writer:
 
     def finish(self):
         """Send the rest. NetError if more or less was written than was counted."""
-        if self._used != self._left:
-            self._changed()
+        if self._used < self._left:
+            self._left = -1
         self.flush()
 
     def flush(self):
@@ -84,9 +84,6 @@ class Writer:
         n = self._used
         self._left -= n
         if self._left < 0:
-            self._changed()
+            raise NetError("body", "the request changed while it was sent")
         self._used = 0
         self._link.send(self._buf, 0, n)
-
-    def _changed(self):
-        raise NetError("body", "the request changed while it was sent")

@@ -396,6 +396,8 @@ class Updates:
                 self._seen_len[slot] = 0
                 self._confirm()
             return True
+        if n == self._offset_len and same(self._ids, _ID * _DIGITS, self._offset, 0, n):
+            return False  # the next one, as nearly always
         n = behind(self._ids, _ID * _DIGITS, n, self._offset, 0, self._offset_len)
         return 0 < n <= _NEAR
 
