@@ -98,3 +98,4 @@ lint: $(STAMP) ## ruff for all Python, mpy-cross over firmware/ for every archit
 
 clean: ## remove what was built (downloads stay in .cache)
 	rm -rf build $(VENV) .pytest_cache .ruff_cache .hypothesis
+	find tools host_tests firmware -name __pycache__ -prune -exec rm -rf {} +

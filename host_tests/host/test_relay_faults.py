@@ -59,6 +59,15 @@ def test_an_odd_but_right_answer_from_telegram_is_taken(house, name):
     assert house.texts(chat) == ["before", "after"]
 
 
+@pytest.mark.parametrize("announce", [True, False])
+def test_servers_that_end_every_connection_behind_its_answer_are_borne(house, announce):
+    house.cloud.fault(None, None, "close_after", times=None, announce=announce)
+    chat = house.ask("before")
+    house.ask("after", chat, timeout=20)
+    house.quiet()
+    assert house.texts(chat) == ["before", "after"]
+
+
 def test_a_message_that_could_not_be_sent_is_sent_again(house):
     house.cloud.fault("telegram", "sendMessage", "status", status=502)
     chat = house.ask("hello")

@@ -19,7 +19,7 @@ def tallies():
 
 def test_a_storm_of_kills_loses_nothing_and_doubles_only_what_a_kill_explains(tallies):
     tally = tallies[0]
-    told = storm.table("storm", tally)
+    told = tally.table("storm")
     assert tally.answered == tally.messages >= 50, told
     assert tally.kills == 20 and len(tally.phases) > 1, told
     assert not tally.failed, told
@@ -27,7 +27,7 @@ def test_a_storm_of_kills_loses_nothing_and_doubles_only_what_a_kill_explains(ta
 
 def test_a_soak_with_faults_and_kills_loses_nothing(tallies):
     tally = tallies[1]
-    told = storm.table("soak", tally)
+    told = tally.table("soak")
     assert tally.messages >= 100 and tally.kills == 2, told
     assert tally.answered > 80 and not tally.failed, told
 

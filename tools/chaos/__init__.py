@@ -5,7 +5,8 @@ names.py   a name server on loopback that knows, denies, fails or keeps silent
 rig.py     a simulated cloud, its gates, and a relay that is given no rest
 faults.py  the list of faults
 table.py   runs them, several relays at a time
-storm.py   relays that are killed while chats keep asking, and what became of each message
+storm.py   relays that are killed while chats keep asking
+tally.py   what became of each message
 soak.py    many messages, with faults and kills
 hurried.py the relay with its time limits divided, so that CI need not wait for them
 """

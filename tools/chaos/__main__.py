@@ -16,6 +16,7 @@ import json
 from tools import build, cli
 
 from . import soak, storm, table
+from .tally import Tally
 
 _OUT = build.BUILD / "bench"
 _HEAD = f"{'fault':32} {'side':9} {'named':>7} {'answers':>8} {'heap':>6}  status names"
@@ -58,8 +59,8 @@ def _sizes(options, **usual: int) -> list[int]:
     return [usual[name] if given[name] is None else given[name] for name in usual]
 
 
-def _told(name: str, tally: storm.Tally) -> int:
-    print(storm.table(name, tally))
+def _told(name: str, tally: Tally) -> int:
+    print(tally.table(name))
     (_OUT / f"{name}.json").write_text(json.dumps(tally.to_json(), indent=1))
     return int(tally.failed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import storm
+from .tally import Tally
 
 RATE = 0.01
 _MODEL = (0.0, 0.1)  # seconds that an answer takes
@@ -64,7 +65,7 @@ def strike(cloud, random) -> list:
     return armed
 
 
-def run(relays: int, messages: int, kills: int, seed: int = 1) -> storm.Tally:
+def run(relays: int, messages: int, kills: int, seed: int = 1) -> Tally:
     """So many relays at a time, which together take so many messages and kills."""
     plans = storm.share(
         relays, messages, kills, chats=24, backlog=1, model=_MODEL, faults=strike, long=0.03

@@ -16,12 +16,14 @@ import random
 import re
 import tempfile
 import time
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools import firmware
 from tools.cloud.cloud import Cloud
+
+from .tally import Tally
 
 _NUMBER = re.compile(r"m(\d+),")
 _CHATS = range(101, 200)
@@ -35,47 +37,6 @@ _READ = ("delay", "chunked", "trickle", "continue", "close_after", "no_length")
 _LOOK_S = 0.05
 _STUCK_S = 150.0
 _LAST_S = 2.0  # kills that are still to come when all is asked come as quickly as this
-
-
-@dataclass
-class Tally:
-    """What became of the messages. ``doubled``: messages of the bot that stand twice; those that
-    no kill and no fault explains are ``unexplained``. ``late_ms``: the longest time from the
-    answer to such a send to its kill."""
-
-    messages: int = 0
-    answered: int = 0
-    cut: int = 0
-    starved: int = 0
-    refused: int = 0
-    apologies: int = 0
-    lost: int = 0
-    disorder: int = 0
-    kills: int = 0
-    doubled: int = 0
-    unexplained: int = 0
-    late_ms: int = 0
-    faults: int = 0
-    seconds: float = 0.0
-    slowest_s: float = 0.0
-    phases: Counter = field(default_factory=Counter)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def failed(self) -> bool:
-        """Whether something is not as it must be."""
-        return bool(self.lost or self.disorder or self.unexplained or self.notes)
-
-    def add(self, other: Tally) -> None:
-        """Adds what another relay has done beside this one."""
-        for name, value in vars(other).items():
-            if name in ("late_ms", "seconds", "slowest_s"):
-                setattr(self, name, max(getattr(self, name), value))
-            else:
-                setattr(self, name, getattr(self, name) + value)
-
-    def to_json(self) -> dict:
-        return {**vars(self), "phases": dict(self.phases.most_common())}
 
 
 @dataclass
@@ -391,29 +352,3 @@ def share(relays: int, messages: int, kills: int, **how) -> list[Plan]:
         )
         for at in range(relays)
     ]
-
-
-_ROWS = (
-    ("messages", "messages"),
-    ("answered", "answered in full"),
-    ("cut", "answered in part, and marked so"),
-    ("starved", "given up because memory ran out, and marked so"),
-    ("refused", "answered with a sentence"),
-    ("apologies", "closed with an apology"),
-    ("lost", "lost"),
-    ("disorder", "out of order within a chat"),
-    ("kills", "kills"),
-    ("faults", "faults"),
-    ("doubled", "messages of the bot that stand twice"),
-    ("unexplained", "of these without a kill or a fault in its send"),
-)
-
-
-def table(name: str, tally: Tally) -> str:
-    """The tally to be read."""
-    lines = [f"{name}: {tally.seconds:.0f} s, the slowest answer {tally.slowest_s:.0f} s"]
-    lines += [f"{getattr(tally, key):7}  {words}" for key, words in _ROWS]
-    lines += [f"         killed at {key}: {n}" for key, n in tally.phases.most_common()]
-    if tally.doubled:
-        lines.append(f"         from such a send's answer to the kill: {tally.late_ms} ms at most")
-    return "\n".join(lines + [f"FAILED: {note}" for note in tally.notes])

@@ -11,7 +11,7 @@ import urllib.parse
 
 from . import text as text_rules
 from .errors import ApiError
-from .params import integer, parse, truth
+from .params import bot_commands, integer, parse, reply_markup, reply_parameters, truth
 from .wire import BadRequest, Response
 from .world import BotMessage
 
@@ -36,7 +36,6 @@ _ACTIONS = frozenset(
 )
 _DELETE_WITHIN_S = 48 * 3600
 _PATH = re.compile(r"/bot([^/]*)/(.*)")
-_COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 _GENERAL_TOPIC = 1
 
 NOT_MODIFIED = (
@@ -129,8 +128,8 @@ class BotApi:
         text, entities = text_rules.formatted(
             params.get("text", ""), params.get("parse_mode", ""), params.get("entities", "")
         )
-        reply_to, may_lack = _reply_parameters(params)
-        markup = _reply_markup(params)
+        reply_to, may_lack = reply_parameters(params)
+        markup = reply_markup(params)
         chat = self._world.find(params.get("chat_id", ""))
         thread = self._thread(chat, integer(params, "message_thread_id", 0, 0, 2**31 - 1))
         if reply_to and self._world.reply(chat, reply_to) is None:
@@ -150,7 +149,7 @@ class BotApi:
             params.get("text", ""), params.get("parse_mode", ""), params.get("entities", "")
         )
         number = integer(params, "message_id", 0, 0, 2**31 - 1)
-        markup = _reply_markup(params)
+        markup = reply_markup(params)
         if not params.get("chat_id") and not number:
             if not params.get("inline_message_id"):
                 raise ApiError(400, "Bad Request: message identifier is not specified")
@@ -201,17 +200,7 @@ class BotApi:
         return _ok(True)
 
     def _set_my_commands(self, params):
-        given = params.get("commands", "")
-        try:
-            given = json.loads(given) if given else []
-        except ValueError:
-            raise ApiError(400, "Bad Request: can't parse commands JSON object") from None
-        if not isinstance(given, list):
-            raise ApiError(400, "Bad Request: expected an Array of BotCommand")
-        commands = [_command(item) for item in given]
-        if len(commands) > 100:
-            raise ApiError(400, "Bad Request: BOT_COMMANDS_TOO_MUCH")
-        self.commands = commands
+        self.commands = bot_commands(params)
         return _ok(True)
 
     def _get_my_commands(self, params):
@@ -316,63 +305,3 @@ def _ok(result, description=None):
 
 def _dump(value):
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _reply_parameters(params):
-    """(message id, whether it may be missing)."""
-    if "reply_parameters" not in params:
-        number = integer(params, "reply_to_message_id", 0, 0, 2**31 - 1)
-        return number, truth(params.get("allow_sending_without_reply", ""))
-    if not params["reply_parameters"]:
-        return 0, False
-    try:
-        given = json.loads(params["reply_parameters"])
-    except ValueError:
-        raise ApiError(400, "Bad Request: can't parse reply parameters JSON object") from None
-    if not isinstance(given, dict):
-        raise ApiError(400, "Bad Request: object expected as reply parameters")
-    if not given:
-        return 0, False
-    number = given.get("message_id")
-    if isinstance(number, str) and number.isdigit():
-        number = int(number)
-    if type(number) is not int:
-        raise ApiError(400, 'Bad Request: can\'t find field "message_id"')
-    return max(number, 0), given.get("allow_sending_without_reply") is True
-
-
-def _reply_markup(params):
-    """The JSON text of an inline keyboard, "" for none or for another kind of markup."""
-    given = params.get("reply_markup", "")
-    if not given:
-        return ""
-    try:
-        markup = json.loads(given)
-    except ValueError:
-        raise ApiError(400, "Bad Request: can't parse reply keyboard markup JSON object") from None
-    if not isinstance(markup, dict):
-        raise ApiError(400, "Bad Request: object expected as reply markup")
-    return _dump(markup).decode() if markup.get("inline_keyboard") else ""
-
-
-def _command(item):
-    if not isinstance(item, dict):
-        raise ApiError(400, "Bad Request: can't parse BotCommand: expected an Object")
-    for name in ("command", "description"):
-        if not isinstance(item.get(name), str):
-            raise ApiError(
-                400, f"Bad Request: can't parse BotCommand: Can't find field \"{name}\""
-            )
-    command = item["command"].strip().removeprefix("/")
-    description = item["description"].strip()
-    if not command:
-        raise ApiError(400, "Bad Request: command must be non-empty")
-    if len(command) > 32:
-        raise ApiError(400, "Bad Request: command length must not exceed 32")
-    if not description:
-        raise ApiError(400, "Bad Request: command description must be non-empty")
-    if len(description) > 256:
-        raise ApiError(400, "Bad Request: command description length must not exceed 256")
-    if not _COMMAND.fullmatch(command):
-        raise ApiError(400, "Bad Request: BOT_COMMAND_INVALID")
-    return {"command": command, "description": description}

@@ -8,9 +8,11 @@ Of a name given twice the first counts.
 import json
 import re
 
+from .errors import ApiError
 from .wire import BadRequest, Request, parse_form, parse_multipart
 
 _INTEGER = re.compile(r"-?[0-9]+")
+_COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 
 
 def parse(request: Request) -> dict:
@@ -41,6 +43,81 @@ def integer(params: dict, name: str, default: int, least: int, most: int) -> int
 
 def truth(value: str) -> bool:
     return value.strip().lower() in ("true", "yes", "1")
+
+
+def reply_parameters(params):
+    """(id of the message that is answered or 0, whether it may be missing). Raises ApiError."""
+    if "reply_parameters" not in params:
+        number = integer(params, "reply_to_message_id", 0, 0, 2**31 - 1)
+        return number, truth(params.get("allow_sending_without_reply", ""))
+    if not params["reply_parameters"]:
+        return 0, False
+    try:
+        given = json.loads(params["reply_parameters"])
+    except ValueError:
+        raise ApiError(400, "Bad Request: can't parse reply parameters JSON object") from None
+    if not isinstance(given, dict):
+        raise ApiError(400, "Bad Request: object expected as reply parameters")
+    if not given:
+        return 0, False
+    number = given.get("message_id")
+    if isinstance(number, str) and number.isdigit():
+        number = int(number)
+    if type(number) is not int:
+        raise ApiError(400, 'Bad Request: can\'t find field "message_id"')
+    return max(number, 0), given.get("allow_sending_without_reply") is True
+
+
+def reply_markup(params):
+    """The JSON text of an inline keyboard, "" for none or another kind. Raises ApiError."""
+    given = params.get("reply_markup", "")
+    if not given:
+        return ""
+    try:
+        markup = json.loads(given)
+    except ValueError:
+        raise ApiError(400, "Bad Request: can't parse reply keyboard markup JSON object") from None
+    if not isinstance(markup, dict):
+        raise ApiError(400, "Bad Request: object expected as reply markup")
+    return json.dumps(markup, separators=(",", ":")) if markup.get("inline_keyboard") else ""
+
+
+def bot_commands(params) -> list:
+    """The parameter `commands` of setMyCommands. Raises ApiError."""
+    given = params.get("commands", "")
+    try:
+        given = json.loads(given) if given else []
+    except ValueError:
+        raise ApiError(400, "Bad Request: can't parse commands JSON object") from None
+    if not isinstance(given, list):
+        raise ApiError(400, "Bad Request: expected an Array of BotCommand")
+    commands = [_command(item) for item in given]
+    if len(commands) > 100:
+        raise ApiError(400, "Bad Request: BOT_COMMANDS_TOO_MUCH")
+    return commands
+
+
+def _command(item):
+    if not isinstance(item, dict):
+        raise ApiError(400, "Bad Request: can't parse BotCommand: expected an Object")
+    for name in ("command", "description"):
+        if not isinstance(item.get(name), str):
+            raise ApiError(
+                400, f"Bad Request: can't parse BotCommand: Can't find field \"{name}\""
+            )
+    command = item["command"].strip().removeprefix("/")
+    description = item["description"].strip()
+    if not command:
+        raise ApiError(400, "Bad Request: command must be non-empty")
+    if len(command) > 32:
+        raise ApiError(400, "Bad Request: command length must not exceed 32")
+    if not description:
+        raise ApiError(400, "Bad Request: command description must be non-empty")
+    if len(description) > 256:
+        raise ApiError(400, "Bad Request: command description length must not exceed 256")
+    if not _COMMAND.fullmatch(command):
+        raise ApiError(400, "Bad Request: BOT_COMMAND_INVALID")
+    return {"command": command, "description": description}
 
 
 def _add(params, pairs):
