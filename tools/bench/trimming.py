@@ -48,8 +48,10 @@ def trim(conversation):
 def main():
     what = os.getenv("TRIM_WHAT")
     conversation = Conversation(Segments(_SIZE, _SEGMENTS))
-    data = document(fill(conversation))
-    row = {"turns": conversation.turns, "text": conversation.bytes, "json": len(data)}
+    turns = fill(conversation)
+    data = document(turns)
+    text = turns // 2 * (len(_QUESTION) + len(_ANSWER))
+    row = {"turns": turns, "text": text, "json": len(data)}
     row["allocated"] = 0
     for _ in range(int(os.getenv("TRIM_ROUNDS"))):
         conversation.clear()
