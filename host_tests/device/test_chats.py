@@ -1,25 +1,11 @@
 import random
 
-from kit import heap_locked, raises
+from kit import heap_locked, raises, turns_of
 from thimble.core.chats import Chats
 from thimble.core.conversation import ASSISTANT, USER
 from thimble.core.segments import Segments
 
 HEAP = "2m"
-TEST_S = 20
-
-
-def read(conversation):
-    turns = []
-    conversation.rewind()
-    while True:
-        role = conversation.next_turn()
-        if role < 0:
-            return turns
-        text = b""
-        while conversation.next_piece():
-            text += bytes(conversation.buf[conversation.pos : conversation.stop])
-        turns.append((role, text))
 
 
 def get(chats, key):
@@ -73,7 +59,7 @@ def test_the_least_recently_used_makes_way_for_a_new_chat():
     get(chats, b"a")
     new = get(chats, b"d")
     assert find(chats, b"b") is None and new.turns == 0
-    assert read(find(chats, b"a"))[0] == (USER, b"q a")
+    assert turns_of(find(chats, b"a"))[0] == (USER, b"q a")
     assert find(chats, b"c") is not None
 
 
@@ -95,7 +81,7 @@ def test_the_busy_one_is_never_renamed_nor_cleared():
         other = get(chats, b"%d" % i)
         assert other is not busy
         say(chats, other, USER, b"x" * 200)
-    assert find(chats, b"busy") is busy and read(busy) == [(USER, b"q"), (ASSISTANT, b"a")]
+    assert find(chats, b"busy") is busy and turns_of(busy) == [(USER, b"q"), (ASSISTANT, b"a")]
     intact(chats, pool)
 
 
@@ -128,7 +114,7 @@ def test_the_one_above_its_fair_share_gives_its_oldest_exchange_first():
     assert pool.free == 0 and large.segments_used == 7
     third = exchange(chats, b"third", b"q", b"a")
     assert small.turns == 2 and third.turns == 2
-    assert large.turns < 14 and read(large)[-2][1] == b"q6"
+    assert large.turns < 14 and turns_of(large)[-2][1] == b"q6"
     intact(chats, pool)
 
 
@@ -205,7 +191,7 @@ def test_last_go_its_own_oldest_exchanges_and_then_its_middle():
     for i in range(4):
         exchange(chats, b"a", b"q%d" % i, b"a" * 16)
     a = exchange(chats, b"a", b"q4", b"head" + b"-" * 500 + b"tail")
-    (_, question), (_, answer) = read(a)
+    (_, question), (_, answer) = turns_of(a)
     assert question == b"q4"
     assert answer.startswith(b"head") and answer.endswith(b"tail") and b" [...] " in answer
     intact(chats, pool)
@@ -219,7 +205,7 @@ def test_append_fails_only_when_nothing_at_all_can_go():
     assert not chats.append(a, b"x" * 60, 0, 60)
     assert not chats.room(a)
     a.end()
-    assert read(a) == [(USER, b"x" * 25)]
+    assert turns_of(a) == [(USER, b"x" * 25)]
     empty = Chats(Segments(32, 0), 2)
     assert not say(empty, get(empty, b"a"), USER, b"x")
 
@@ -231,7 +217,7 @@ def test_a_question_and_an_answer_longer_than_the_pool_both_survive():
         chats = Chats(pool, 3)
         exchange(chats, b"other", b"q", b"a")
         a = exchange(chats, b"a", b"<" + b"q" * 900 + b">", b"{" + b"a" * 900 + b"}")
-        (_, question), (_, answer) = read(a)
+        (_, question), (_, answer) = turns_of(a)
         assert question.startswith(b"<") and answer.startswith(b"{") and answer.endswith(b"}")
         assert question.endswith(b">"), count
         intact(chats, pool)
@@ -242,7 +228,7 @@ def test_the_share_bounds_what_one_turn_keeps():
     pool.share = 128
     chats = Chats(pool, 2)
     a = exchange(chats, b"a", b"q", b"a" * 1000)
-    kept = read(a)[1][1]
+    kept = turns_of(a)[1][1]
     assert len(kept) <= 128 + len(b" [...] ") and a.segments_used <= 5
 
 
@@ -266,7 +252,7 @@ def test_two_hundred_chats_in_sixteen_segments_remember_their_own_turns_only():
             if not conversation.turns:
                 continue
             name = bytes(conversation.key[: conversation.key_len])
-            got = read(conversation)
+            got = turns_of(conversation)
             own = told[int(name) - 1000]
             assert got == own[len(own) - len(got) :], (got, own)
             assert got[0][0] == USER

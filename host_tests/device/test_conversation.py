@@ -1,26 +1,11 @@
 import random
 
-from kit import allocated, heap_locked
+from kit import allocated, heap_locked, turns_of
 from thimble.core.conversation import ASSISTANT, HEADER, SUMMARY, USER, Conversation
 from thimble.core.segments import Segments
 
-TEST_S = 20
 GAP = b" [...] "
 LETTERS = 'aé€😀b \n"ü漢'
-
-
-def read(conversation):
-    turns = []
-    conversation.rewind()
-    while True:
-        role = conversation.next_turn()
-        if role < 0:
-            return turns
-        text = b""
-        while conversation.next_piece():
-            assert conversation.pos < conversation.stop
-            text += bytes(conversation.buf[conversation.pos : conversation.stop])
-        turns.append((role, text))
 
 
 def say(conversation, role, text):
@@ -68,7 +53,7 @@ def is_head_and_tail(kept, full, share):
 def test_an_empty_conversation_has_no_turns():
     pool = Segments(32, 2)
     c = Conversation(pool)
-    assert read(c) == [] and c.turns == 0 and c.segments_used == 0
+    assert turns_of(c) == [] and c.turns == 0 and c.segments_used == 0
     assert not c.drop_oldest() and not c.squeeze() and not c.next_piece()
 
 
@@ -77,7 +62,7 @@ def test_turns_are_read_as_they_were_written():
     c = Conversation(pool)
     exchange(c, b"hello", b"hi there, this one runs across a segment or two or three of them")
     exchange(c, "wörld".encode(), b"x")
-    assert read(c) == [
+    assert turns_of(c) == [
         (USER, b"hello"),
         (ASSISTANT, b"hi there, this one runs across a segment or two or three of them"),
         (USER, "wörld".encode()),
@@ -106,7 +91,7 @@ def test_a_turn_without_text_is_not_stored():
     assert say(c, USER, b"x")
     c.begin(ASSISTANT)
     c.abort()
-    assert read(c) == [(USER, b"x")]
+    assert turns_of(c) == [(USER, b"x")]
 
 
 def test_every_header_offset_is_survived():
@@ -114,10 +99,10 @@ def test_every_header_offset_is_survived():
         pool = Segments(32, 8)
         c = Conversation(pool)
         exchange(c, b"q" * n, b"answer")
-        assert read(c) == [(USER, b"q" * n), (ASSISTANT, b"answer")]
+        assert turns_of(c) == [(USER, b"q" * n), (ASSISTANT, b"answer")]
         exchange(c, b"again", b"more")
         assert c.drop_oldest()
-        assert read(c) == [(USER, b"again"), (ASSISTANT, b"more")]
+        assert turns_of(c) == [(USER, b"again"), (ASSISTANT, b"more")]
         consistent(c, pool)
         assert c.drop_oldest() and pool.free == 8
 
@@ -128,11 +113,11 @@ def test_append_to_a_full_pool_changes_nothing():
         c = Conversation(pool)
         c.begin(USER)
         assert c.append(b"0123456789", 0, 10)
-        before = read(c), c.segments_used
+        before = turns_of(c), c.segments_used
         fits = 3 * 32 - HEADER - 10
         assert c.append(b"x" * n, 0, n) == (n <= fits)
         if n > fits:
-            assert (read(c), c.segments_used) == before
+            assert (turns_of(c), c.segments_used) == before
         consistent(c, pool)
 
 
@@ -141,7 +126,7 @@ def test_a_turn_that_could_not_begin_leaves_no_trace():
     c = Conversation(pool)
     assert say(c, USER, b"q" * 40)
     assert not say(c, ASSISTANT, b"a" * 40)
-    assert read(c) == [(USER, b"q" * 40)]
+    assert turns_of(c) == [(USER, b"q" * 40)]
     consistent(c, pool)
 
 
@@ -152,10 +137,10 @@ def test_abort_removes_the_open_turn_only():
     c.begin(ASSISTANT)
     assert c.append(b"a" * 100, 0, 100)
     c.abort()
-    assert read(c) == [(USER, b"question")]
+    assert turns_of(c) == [(USER, b"question")]
     consistent(c, pool)
     assert say(c, ASSISTANT, b"better")
-    assert read(c)[1] == (ASSISTANT, b"better")
+    assert turns_of(c)[1] == (ASSISTANT, b"better")
     c.abort()
     assert c.turns == 2
 
@@ -166,7 +151,7 @@ def test_the_oldest_exchange_goes_whole():
         exchange(c, b"q%d" % i, b"a%d" % i)
         assert say(c, ASSISTANT, b"and")
     assert c.drop_oldest()
-    assert [text for _, text in read(c)] == [b"q1", b"a1", b"and", b"q2", b"a2", b"and"]
+    assert [text for _, text in turns_of(c)] == [b"q1", b"a1", b"and", b"q2", b"a2", b"and"]
     assert c.drop_oldest() and c.drop_oldest() and not c.drop_oldest()
     assert c.turns == 0
 
@@ -181,7 +166,7 @@ def test_the_question_of_an_open_answer_is_never_dropped():
             c.append(b"a1", 0, 2)
         assert c.drop_oldest() and not c.drop_oldest()
         assert c.append(b"!", 0, 1)
-        assert read(c) == [(USER, b"q1"), (ASSISTANT, b"a1!" if started else b"!")]
+        assert turns_of(c) == [(USER, b"q1"), (ASSISTANT, b"a1!" if started else b"!")]
 
 
 def test_pop_removes_the_newest_turn_if_it_has_that_role():
@@ -190,7 +175,7 @@ def test_pop_removes_the_newest_turn_if_it_has_that_role():
     assert not c.pop(USER) and not c.pop(ASSISTANT)
     exchange(c, b"q" * 60, b"a" * 60)
     assert not c.pop(USER) and c.turns == 2
-    assert c.pop(ASSISTANT) and read(c) == [(USER, b"q" * 60)]
+    assert c.pop(ASSISTANT) and turns_of(c) == [(USER, b"q" * 60)]
     consistent(c, pool)
     assert not c.pop(ASSISTANT) and c.pop(USER)
     assert c.turns == 0 and pool.free == 9
@@ -213,7 +198,7 @@ def test_a_turn_beyond_its_share_keeps_head_and_tail():
                 off += n
             c.end()
             consistent(c, pool)
-            kept = read(c)[1][1]
+            kept = turns_of(c)[1][1]
             if kept.find(GAP) < 0:
                 assert kept == full and len(kept) <= share
             else:
@@ -231,7 +216,7 @@ def test_at_four_segments_both_ends_keep_at_least_half_a_segment():
         pool.share = 256
         c = Conversation(pool)
         assert say(c, USER, b"h" * 50 + b"-" * (total - 100) + b"t" * 50)
-        kept = read(c)[0][1]
+        kept = turns_of(c)[0][1]
         assert kept.startswith(b"h" * 32) and kept.endswith(b"t" * 32)
 
 
@@ -241,7 +226,7 @@ def test_a_single_append_may_exceed_the_share():
     pool.share = 128
     full = text_of(5000)
     assert say(c, USER, full)
-    assert is_head_and_tail(read(c)[0][1], full, 128)
+    assert is_head_and_tail(turns_of(c)[0][1], full, 128)
     assert c.segments_used <= 6
     consistent(c, pool)
 
@@ -264,7 +249,7 @@ def test_an_answer_of_a_megabyte_needs_a_fixed_number_of_segments():
     heap_locked(megabyte)
     c.end()
     assert most <= 5
-    kept = read(c)[1][1]
+    kept = turns_of(c)[1][1]
     kept.decode()
     at = kept.find(GAP)
     assert (piece * 9).startswith(kept[:at]) and (piece * 9).endswith(kept[at + len(GAP) :])
@@ -280,13 +265,13 @@ def test_squeezing_makes_an_open_turn_smaller_and_keeps_its_newest_text():
     assert c.append(full, 0, len(full))
     while c.squeeze():
         consistent(c, pool)
-        assert is_head_and_tail(read(c)[0][1], full, len(full))
+        assert is_head_and_tail(turns_of(c)[0][1], full, len(full))
     assert c.segments_used <= 2
     more = text_of(100)
     for off in range(len(more)):
         assert c.append(more, off, 1)
     c.end()
-    assert is_head_and_tail(read(c)[0][1], full + more, 999)
+    assert is_head_and_tail(turns_of(c)[0][1], full + more, 999)
 
 
 def test_random_use_agrees_with_a_plain_list():
@@ -328,7 +313,7 @@ def test_random_use_agrees_with_a_plain_list():
                 assert c.drop_oldest() == bool(model), (seed, model)
                 del model[:n]
             now = model + ([tuple(opened)] if opened and opened[1] else [])
-            assert read(c) == now, (seed, read(c), now)
+            assert turns_of(c) == now, (seed, turns_of(c), now)
             assert c.turns == len(now)
             assert not now or now[0][0] == USER
             consistent(c, pool)
@@ -370,7 +355,7 @@ def test_random_use_with_shares_and_squeezing_stays_valid():
                 c.end()
                 model.append((role, full))
                 role = 1 - role
-            got = read(c)
+            got = turns_of(c)
             assert [role for role, _ in got] == [role for role, _ in model]
             for i in range(len(got)):
                 kept, full = got[i][1], model[i][1]
@@ -420,13 +405,13 @@ def test_a_turn_put_before_the_oldest_reads_back_wherever_the_oldest_begins():
             assert say(c, USER, b"next") and say(c, ASSISTANT, b"answer")
             assert c.drop_oldest()
             assert c.prepend(SUMMARY, b"..0123456789abcdefghijklmno", 2, n)
-            turns = read(c)
+            turns = turns_of(c)
             assert [role for role, _ in turns] == [SUMMARY, USER, ASSISTANT]
             assert turns[0][1].rstrip() == b"0123456789abcdefghijklmno"[:n], (first, n)
             assert turns[1:] == [(USER, b"next"), (ASSISTANT, b"answer")]
             assert c.turns == 3
             assert pool.free == 12 - c.segments_used
-            assert c.drop_oldest() and read(c) == turns[1:]
+            assert c.drop_oldest() and turns_of(c) == turns[1:]
             assert c.drop_oldest() and pool.free == 12
 
 
@@ -434,7 +419,7 @@ def test_a_turn_put_before_nothing_is_the_only_one_and_without_a_segment_nothing
     pool = Segments(32, 1)
     c = Conversation(pool)
     assert heap_locked(lambda: c.prepend(SUMMARY, b"gist", 0, 4))
-    assert read(c) == [(SUMMARY, b"gist")]
+    assert turns_of(c) == [(SUMMARY, b"gist")]
     full = Conversation(pool)
     assert not full.prepend(SUMMARY, b"gist", 0, 4) and not full.turns
-    assert not c.prepend(SUMMARY, b"x" * 20, 0, 20) and read(c) == [(SUMMARY, b"gist")]
+    assert not c.prepend(SUMMARY, b"x" * 20, 0, 20) and turns_of(c) == [(SUMMARY, b"gist")]

@@ -3,7 +3,7 @@ import os
 import random
 
 from blocks import Blocks
-from kit import live
+from kit import live, turns_of
 from thimble.core.chats import Chats
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 from thimble.core.segments import Segments
@@ -78,24 +78,11 @@ def exchange(sessions, key, question, answer):
     sessions.commit()
 
 
-def read(source):
-    turns = []
-    source.rewind()
-    while True:
-        role = source.next_turn()
-        if role < 0:
-            return turns
-        text = b""
-        while source.next_piece():
-            text += bytes(source.buf[source.pos : source.stop])
-        turns.append((role, text))
-
-
 def loaded(sessions, key, limit=60_000):
     chats = Chats(pool, 2)
     conversation = chats.get(key, 0, len(key))
     n = sessions.load(chats, conversation, limit)
-    turns = read(conversation)
+    turns = turns_of(conversation)
     conversation.clear()
     assert n == len(turns) and pool.free == pool.count
     return turns
@@ -103,7 +90,7 @@ def loaded(sessions, key, limit=60_000):
 
 def history(sessions, key, count=40):
     n = archive.history(sessions, key, 0, len(key), count)
-    turns = read(sessions)
+    turns = turns_of(sessions)
     assert n == len(turns) <= count
     return turns
 
@@ -241,7 +228,7 @@ def test_a_turn_counts_at_most_with_what_the_conversation_keeps_of_it():
     chats = Chats(pool, 2)
     conversation = chats.get(b"k", 0, 1)
     assert sessions.load(chats, conversation, 6200) == 2
-    turns = read(conversation)
+    turns = turns_of(conversation)
     conversation.clear()
     pool.share = most
     assert len(turns[0][1]) <= 6144 + 8 and turns[1] == (ASSISTANT, b"answer")
@@ -258,7 +245,7 @@ def test_loading_into_a_full_pool_makes_room_at_the_expense_of_others():
         other.append(b"x" * 2000, 0, 2000)
         other.end()
     conversation = chats.get(b"k", 0, 1)
-    assert sessions.load(chats, conversation, 8000) == 2 and read(conversation) == said
+    assert sessions.load(chats, conversation, 8000) == 2 and turns_of(conversation) == said
     conversation.clear()
     other.clear()
 
@@ -268,7 +255,7 @@ def test_a_turn_that_the_pool_cannot_take_is_not_loaded_in_part():
     say(sessions, b"k", [(USER, b"q" * 200), (ASSISTANT, b"a" * 200)])
     chats = Chats(Segments(64, 1), 2)
     conversation = chats.get(b"k", 0, 1)
-    assert sessions.load(chats, conversation, 8000) == 0 and read(conversation) == []
+    assert sessions.load(chats, conversation, 8000) == 0 and turns_of(conversation) == []
 
 
 def test_the_files_numbers_may_grow_large():
@@ -391,7 +378,7 @@ def test_history_reads_like_a_conversation():
     assert sessions.next_turn() == USER and sessions.next_piece()
     assert sessions.next_turn() == ASSISTANT and sessions.next_piece()
     assert sessions.buf[sessions.pos] == ord("a")
-    assert read(sessions) == history(sessions, b"k") != []
+    assert turns_of(sessions) == history(sessions, b"k") != []
 
 
 def test_reading_while_a_turn_is_written_and_writing_while_one_is_read_mixes_nothing_up():

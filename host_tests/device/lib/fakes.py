@@ -1,27 +1,9 @@
-"""Stand-ins for what is below the part under test."""
+"""What a Bot needs of net.http.Http, with answers that are given beforehand."""
 
 import json
 
+from fake_http import Writer
 from thimble.core import octets
-
-
-class Writer:
-    """What an Http request is written to; keeps everything."""
-
-    def __init__(self):
-        self.data = b""
-
-    def raw(self, data):
-        self.data += bytes(data)
-
-    def view(self, buf, off, end):
-        self.data += bytes(buf[off:end])
-
-    def json(self, buf, off, end):
-        self.data += json.dumps(bytes(buf[off:end]).decode()).encode()[1:-1]
-
-    def num(self, number):
-        self.data += b"%d" % number
 
 
 class Http:
@@ -41,7 +23,7 @@ class Http:
         head, body = Writer(), Writer()
         req.write_head(head)
         req.write_body(body)
-        self.requests.append((head.data, body.data))
+        self.requests.append((head.text, body.text))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

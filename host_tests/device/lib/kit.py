@@ -28,6 +28,21 @@ def live():
     return gc.mem_alloc()
 
 
+def turns_of(source):
+    """(role, text) of every turn of a conversation, or of what is read like one."""
+    turns = []
+    source.rewind()
+    while True:
+        role = source.next_turn()
+        if role < 0:
+            return turns
+        text = b""
+        while source.next_piece():
+            assert source.pos < source.stop
+            text += bytes(source.buf[source.pos : source.stop])
+        turns.append((role, text))
+
+
 def raises(kind, fn):
     """The exception of type ``kind`` that ``fn()`` raises; fails if it raises none."""
     try:
