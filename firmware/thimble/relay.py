@@ -51,10 +51,6 @@ class Relay:
         self.config = config
         self.board = board
         self.started = self._looked = time.ticks_ms()
-        thimble.wiring.make(self, buffers, tls)
-        overlay.unload("wiring")
-        gc.collect()  # what is made now fills its place
-        self.joined = self.wifi is None
         self._calm = led.ONLINE  # what the LED shows while all is well and nothing is to do
         self.answered = 0
         # A crash: what the owner is to be told; resets in a row (see safe); of the loop, and when
@@ -67,6 +63,10 @@ class Relay:
         # Now and when the day began, in minutes since 1970; 0 while the clock is not set.
         self.minute = self.cleaned = 0
         self._todo = self._compact = 0
+        thimble.wiring.make(self, buffers, tls)
+        overlay.unload("wiring")
+        gc.collect()  # what is made now fills its place
+        self.joined = self.wifi is None
         self.poller = Poller(self)
         self.exchange = Exchange(self)
         self.responder = Responder(self)
