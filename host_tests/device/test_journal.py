@@ -285,6 +285,22 @@ def test_appending_allocates_nothing():
         print("a rewriting allocates", allocated(desk.journal.rewrite))
 
 
+def test_reading_the_file_takes_no_more_heap_for_many_records_than_for_few():
+    with Stand():
+        desk = Desk(most=4000)
+        desk.boot()
+        desk.take((0,))
+        at, out = desk.ring.first(), bytearray(21)
+
+        def find():
+            assert not desk.journal.sent(at, 0, out)
+
+        few = allocated(find)
+        for number in range(50):
+            desk.skip(number + 1)
+        assert desk.commit() and allocated(find) - few <= 64
+
+
 def test_a_message_costs_four_flushes_and_few_erases():
     for port, progsize, most, worst in (("an ESP32", 32, 1.2, 4), ("a Pico W", 256, 1.4, 7)):
         print("As %s mounts its flash, for programs of %d bytes:" % (port, progsize))

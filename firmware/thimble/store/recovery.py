@@ -168,7 +168,8 @@ def _read(journal):
     view = journal.first
     at = _HEADER
     while n:
-        size = _piece(journal, view, min(n, len(view)))
+        size = min(n, len(view))
+        size = _piece(journal, view, size)
         if not size:
             return 0
         crc = crc16(journal.buf, at, size, crc)
