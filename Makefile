@@ -40,7 +40,7 @@ audit: $(STAMP) ## what a message allocates, by stage, file and function [ARGS="
 soak: $(STAMP) ## random messages, and what is left of the heap behind them [MESSAGES=10000]
 	@$(BIN)/python -m tools.bench.soak $(if $(MESSAGES),--messages $(MESSAGES)) $(ARGS)
 
-chaos: $(STAMP) ## what the network can do wrong, done to running relays; prints tables [ARGS="faults storm soak"]
+chaos: $(STAMP) ## what the network can do wrong, done to running relays; prints tables [ARGS="faults storm soak people"]
 	@$(BIN)/python -m tools.chaos $(ARGS)
 
 fuzz: $(STAMP) ## odd and broken input for every reader [MINUTES=1] [SEED=] [ARGS="scan sse http …"]

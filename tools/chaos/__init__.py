@@ -8,5 +8,7 @@ table.py   runs them, several relays at a time
 storm.py   relays that are killed while chats keep asking
 tally.py   what became of each message
 soak.py    many messages, with faults and kills
+people.py  random steps of what people do, compared with a reference; draws.py draws them,
+           reference.py says what the README promises
 hurried.py the relay with its time limits divided, so that CI need not wait for them
 """

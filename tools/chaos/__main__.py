@@ -1,10 +1,12 @@
 """``make chaos``: faults, kills, and both, against the relay as it is, with its own time limits.
 
-    python -m tools.chaos [faults storm soak] [--messages N --kills N --relays N --seed N]
+    python -m tools.chaos [faults storm soak people] [--messages N --kills N --relays N --seed N]
 
 faults  the table of faults; ``chaos.json`` and ``chaos.png`` in ``build/bench``
 storm   kills at moments uniform over busy time (500 messages, 200 kills); ``storm.json``
 soak    faults in 1 % of the messages, and kills (10,000 messages, 20 kills); ``chaos_soak.json``
+people  20 runs (``--relays``) of 50 random steps (``--messages``), compared with a reference; of a
+        run that fails as few steps as fail too are printed
 
 Prints tables. Exits with 1 if anything is not as it should be.
 """
@@ -15,10 +17,11 @@ import json
 
 from tools import build, cli
 
-from . import soak, storm, table
+from . import people, soak, storm, table
 from .tally import Tally
 
 _OUT = build.BUILD / "bench"
+_SHORTEN_S = 300.0
 _HEAD = f"{'fault':32} {'side':9} {'named':>7} {'answers':>8} {'heap':>6}  status names"
 
 
@@ -51,6 +54,12 @@ def soaked(options) -> int:
     """Faults and kills; 1 if a message was lost, out of order, or doubled without a reason."""
     sizes = _sizes(options, relays=4, messages=10_000, kills=20)
     return _told("chaos_soak", soak.run(*sizes, options.seed))
+
+
+def walked(options) -> int:
+    """How many runs of random steps are not as the reference says."""
+    runs, steps = _sizes(options, relays=20, messages=50)
+    return people.walk(options.seed, runs, steps, _SHORTEN_S)
 
 
 def _sizes(options, **usual: int) -> list[int]:
@@ -89,7 +98,7 @@ def picture(rows: list[table.Row], path) -> None:
     figure.savefig(path, dpi=110)
 
 
-_PARTS = {"faults": faults, "storm": killed, "soak": soaked}
+_PARTS = {"faults": faults, "storm": killed, "soak": soaked, "people": walked}
 
 
 def main() -> int:

@@ -1,0 +1,53 @@
+"""Random steps of what people do, in their short form; and that the reference finds faults."""
+
+import pytest
+
+from tools.chaos import people
+from tools.chaos.draws import draw
+from tools.chaos.reference import Broken, Item, Session
+
+ANSWERED = ([("user", "hello")], 200, people.Script(mode="echo"))
+
+
+@pytest.mark.parametrize("seed, steps", [(603, 25), (607, 40)])
+def test_random_steps_bring_what_the_reference_says(seed, steps):
+    assert not people.run(*draw(seed, steps))
+
+
+def session(*items, turns=()):
+    made = Session(0, exact=True, parts=8, turns=list(turns))
+    made.queue += items
+    return made
+
+
+def test_what_was_promised_is_no_fault():
+    one = session(Item("ask", "hello"), Item("new"), Item("history"))
+    history = "> hello\n\nhello"
+    one.settle([ANSWERED], ["hello", "A new conversation begins.", history])
+    assert one.turns == [] and len(one.archive) == 2
+
+
+@pytest.mark.parametrize(
+    "calls, texts, turns",
+    [
+        ([ANSWERED], [], []),
+        ([ANSWERED], ["hello", "hello"], []),
+        ([ANSWERED], ["hell"], []),
+        ([ANSWERED, ANSWERED], ["hello"], []),
+        ([], [], []),
+        ([ANSWERED], ["hello"], [("user", "before"), ("assistant", "yes")]),
+        ([ANSWERED], ["hello\n\n(Stopped.)"], []),
+        ([ANSWERED], ["hel", "lo"], []),
+    ],
+)
+def test_what_was_not_promised_is_found(calls, texts, turns):
+    with pytest.raises(Broken):
+        session(Item("ask", "hello"), turns=turns).settle(calls, texts)
+
+
+def test_a_run_that_fails_is_shortened(monkeypatch):
+    def fails(how, steps):
+        return "why" if {3, 17} <= set(steps) else ""
+
+    monkeypatch.setattr(people, "run", fails)
+    assert people.shorten({}, list(range(20)), 10) == ([3, 17], "why")

@@ -1,0 +1,145 @@
+"""What people do: draws a setting and a list of steps from a seed.
+
+A step is a tuple: the name of a method of people.Town, and its arguments. A place is a number in
+PLACES, a fault or a script its number in FAULTS or SCRIPTS.
+"""
+
+from __future__ import annotations
+
+import random
+
+OWNER, ANN, BOB, STRANGER = 42, 101, 102, 66
+GROUP, FORUM, ELSEWHERE = -501, -1001000000503, -599
+ALLOWED = [OWNER, ANN, BOB, GROUP, FORUM]
+PLACES = (
+    *((OWNER, 0), (ANN, 0), (BOB, 0)),
+    *((GROUP, 0), (FORUM, 7), (FORUM, 8), (ELSEWHERE, 0), (STRANGER, 0)),
+)
+NAME = "@thimble_test_bot"
+MODELS = ("simulated-1", "simulated-reasoner-1")
+
+TEXTS = (
+    *("hi", "line one\nline two\n\nline three", "<b>x</b> &amp; <i", "**bold** `code` [a](b)"),
+    *(
+        "שלום עולם, abc",
+        "مرحبا 123",
+        "👍🏽❤️🐈👩‍👩‍👧",
+        '"quoted" \\ back \\u0041 \\',
+        "a\tb  c   d",
+    ),
+    *("/nothing of this name", "say /stop or /new", "@somebody else", "\u200b\u00a0.", "{}[]"),
+    *("x " * 2000, "😀" * 2000, "吾輩は猫である。" * 500, "ß" * 4000, "word " * 300),
+)
+HOW = (
+    *("", "", "", "", "", "length=5000 deltas=40", "length=9000 deltas=9 unit=wörter_und_🧵_"),
+    *("length=40000 deltas=300", "cut_after=2", "error_after=3", "status=400", "status=401"),
+    *("mode=text", "finish=length", "finish=content_filter", "think=hm_hm think_as=tags"),
+    *("think=hm_hm", "think=hm think_as=reasoning mode=text", "deltas=8 delay=0.25"),
+    *("ascii=1 cuts=escape", "cuts=utf8", "keepalives=2 first=0.4", "framing=close", "no_end=1"),
+    *("context=150", "first=0.6", "length=3000 deltas=30 delay=0.05", "cuts=7"),
+)
+SCRIPTS = (
+    *({"status": 429, "retry_after": 1}, {"status": 500}, {"status": 529}, {"cut_after": 0}),
+    *({"text": " \n "}, {"text": "\u200b"}, {"text": "\n\nafter two"}, {"error_after": 0}),
+    *({"refuse_max_tokens": True}, {"text": "a", "finish": "length"}, {"text": ""}),
+    *({"text": "x", "pieces": ["", " ", "x", "", " "]}, {"refuse_stream_options": True}),
+)
+_REFUSED = {"ok": False, "error_code": 403, "description": "Forbidden: bot was blocked"}
+FAULTS = (
+    *(("sendMessage", "flood", {"retry_after": 1}), ("sendMessage", "status", {"status": 502})),
+    *(("sendMessage", "close", {}), ("sendMessage", "close", {"effect": True})),
+    *(("getUpdates", "flood", {"retry_after": 1}), ("getUpdates", "status", {"status": 502})),
+    *(("getUpdates", "close", {"effect": True}), ("getUpdates", "garbage_body", {})),
+    *(("editMessageText", "flood", {"retry_after": 1}), ("getUpdates", "close_in_body", {})),
+    ("sendMessage", "status", {"status": 403, "body": _REFUSED}),
+)
+COMMANDS = (
+    *("/start", "/help", "/status", "/model", "/stop", "/new", "/new", "/retry", "/retry"),
+    *("/more", "/history", "/history", "/forget", "/forget", "/model simulated-1", "/reboot"),
+    *("/model simulated-reasoner-1", "/help " + "x" * 200, "/new and more", "/stop@another_bot"),
+)
+
+
+def setting(chance: random.Random) -> dict:
+    """How the relay is set up."""
+    limits = chance.choice(({}, {}, {}, {"per_user_hour": 6}, {"calls_per_day": 12}))
+    return {
+        "profile": chance.choice(("unix", "pico_w")),
+        "api": chance.choice(("openai", "anthropic")),
+        "secure": chance.random() < 0.2,
+        "telegram": {"max_parts": chance.choice((1, 2, 8))},
+        "memory": {"max_messages": chance.choice((200, 10))},
+        "model": {"system": chance.choice(("", "Be brief, in Märchen style 🧵."))},
+        "limits": limits,
+    }
+
+
+def draw(seed: int, count: int):
+    """(setting, steps) of a seed."""
+    chance = random.Random(seed)
+    how = setting(chance)
+    steps = []
+    while len(steps) < count:
+        steps += _step(chance, how["limits"], len(steps))
+        if chance.random() < 0.4:
+            steps.append(("settle",))
+    return how, [*steps, ("settle",)]
+
+
+def _step(chance, limits, number):
+    """One thing that happens, or a few that belong together."""
+    place = chance.randrange(len(PLACES))
+    chat = PLACES[place][0]
+    user = chat if chat > 0 else chance.choice((OWNER, ANN, STRANGER))
+    kind = chance.random()
+    if kind < 0.5:
+        text = f"s{place}n{number};"
+        text = chance.choice((text + " " + chance.choice(TEXTS), chance.choice(TEXTS) + text))
+        how = chance.choice(HOW)
+        if chance.random() < 0.25:
+            how = _edge(chance)
+        if how:
+            text += f"[[{how}]]"
+        if chat < 0 and chance.random() < 0.7:
+            text = chance.choice(
+                (f"{NAME} {text}", f"{text} {NAME}", f"Hey {NAME.upper()}, {text}")
+            )
+        return [("say", place, user, text)]
+    if kind < 0.75:
+        text = chance.choice(COMMANDS)
+        if text == "/reboot":
+            return [("settle",), ("say", place, user, text), ("settle",)]
+        if chat < 0 and chance.random() < 0.5 and "@" not in text:
+            text = text.replace(" ", f"{NAME} ", 1) if " " in text else text + NAME
+        return [("say", place, user, text), *[("settle",)] * ("/history" in text)]
+    if kind < 0.77:
+        texts = [f"s{place}n{number}.{n}; {chance.choice(TEXTS[-5:])}" for n in range(9)]
+        many = [("say", place, user, text) for text in texts]
+        other = chance.randrange(3)
+        return [*many, ("say", other, PLACES[other][0], chance.choice(COMMANDS[:-5]))]
+    if kind < 0.79 and chat in (GROUP, FORUM):
+        return [("settle",), ("reply", place, user, f"s{place}n{number}; go on")]
+    if kind < 0.83:
+        return [(chance.choice(("photo", "sticker", "album", "other")), place, user)]
+    if kind < 0.86 and not limits:
+        return [(chance.choice(("kill", "stop")), round(chance.random() * 2, 2))]
+    place = chance.randrange(3)
+    user = PLACES[place][0]
+    said = ("say", place, user, f"s{place}n{number}; {chance.choice(TEXTS[:14])}")
+    if kind < 0.92:
+        fault = chance.randrange(len(FAULTS))
+        return [("settle",), ("fault", fault), said, ("settle",)]
+    if kind < 0.97:
+        times = chance.choice((1, 1, 1, 1, 4))
+        return [("settle",), ("script", chance.randrange(len(SCRIPTS)), times), said, ("settle",)]
+    slow = ("say", place, user, f"s{place}n{number};[[length=400 deltas=100 delay=0.1]]")
+    return [("settle",), slow, ("wait", 1.5), ("say", place, user, "/stop"), ("settle",)]
+
+
+def _edge(chance):
+    """An answer that ends about where a message does."""
+    unit = chance.choice(("x", "word_", "ß", "😀", "猫", "a.__b", "line_"))
+    units = 4096 * chance.randint(1, 3) + chance.randint(-70, 70)
+    length = units // (2 if unit == "😀" else 1)
+    end = chance.choice(("", "", " finish=length", f" cut_after={chance.randint(2, 20)}"))
+    return f"length={length} unit={unit} deltas={chance.randint(1, 20)}{end}"

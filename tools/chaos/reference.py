@@ -1,0 +1,363 @@
+"""What the chats of a relay must see, and its model be asked: a small reference of the README.
+
+A `Session` is a chat, or a topic of a forum. What is said there is queued; `settle` then goes
+through the queue with the calls that the model got and the messages that the bot has in that
+session, and raises `Broken` where they are not what was promised.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from tools.cloud.errors import ApiError
+from tools.cloud.script import directed
+from tools.cloud.text import formatted
+
+CUT = "\n\n(The answer was cut off here; /retry asks again.)"
+MORE = "\n\n(/more goes on.)"
+LENGTH = "\n\n(That was model.max_tokens; /more goes on.)"
+WITHHELD = "\n\n(The model's provider withheld the rest.)"
+STOPPED = "(Stopped.)"
+NOTHING = "Nothing is being written here."
+EMPTY = "The model gave an empty answer. /retry asks again."
+THOUGHT = "The model used up model.max_tokens on its reasoning"
+WAITING = "The model cannot be reached just now. I will answer when it is back."
+USED_UP = "The model has been asked as often as it may be in a day."
+SLOWER = "You have written as much as you may in an hour."
+ODD = "I can read only text."
+GO_ON = "Go on exactly where you stopped."
+SUMMARIZE = "Summarize our conversation up to here"
+SUMMARY = "Summary of our conversation so far:\n"
+WORDS = {
+    "start": "Hello! Write something",
+    "help": "Write a message, and the model answers.",
+    "new": "A new conversation begins.",
+    "forget": "All that was said here is deleted.",
+    "history": "There is nothing in the archive.",
+    "retry": "There is nothing to ask again.",
+    "more": "There is no answer to go on with.",
+    "status": "up: ",
+}
+ASIDES = ("start", "help", "status", "model", "stop", "reboot")
+ERRORS = {400: "refused the request (400)", 401: "refused the key (401)"}
+TURNS = 10  # of /history
+_CONTEXT = 1000  # tokens that only a script refuses
+_SMALL = 1000  # bytes of an exchange that no conversation forgets
+MARK = re.compile(r"s(\d+)n[\d.]+;")
+
+
+class Broken(AssertionError):
+    """The relay did not do as was promised."""
+
+
+class Begun(str):
+    """An answer of which a beginning is kept."""
+
+
+@dataclass
+class Item:
+    """Something said: `kind` is "ask", a command, "odd" or "slower"; `gone`: Telegram refuses the
+    answer."""
+
+    kind: str
+    text: str = ""
+    gone: bool = False
+
+
+@dataclass
+class Session:
+    """`turns` is the conversation, (role, text), `archive` all that was said; `exact` whether the
+    whole conversation must be in a prompt; `parts` as telegram.max_parts."""
+
+    number: int
+    exact: bool
+    parts: int
+    turns: list = field(default_factory=list)
+    archive: list = field(default_factory=list)
+    queue: list = field(default_factory=list)
+    asides: list = field(default_factory=list)
+    seen: int = 0  # the newest message that was looked at
+    summary: bool = False
+    told: bool = False  # that the day's calls are made
+    odd: bool = False
+    halved: bool = False  # it was too long for the model
+    full: bool = False  # the flash may not have room for all that was said
+    kills: bool = False  # the archive may have turns twice
+
+    def settle(self, calls, texts, rough=False, used_up=False):
+        """Goes through what was said since the last time. `rough`: the relay was killed or the
+        network failed meanwhile, so that calls and messages may stand twice."""
+        self.calls, self.texts, self.rough = calls, list(texts), rough
+        self.used_up = used_up
+        self.stops = sum(item.kind == "stop" for item in self.asides)
+        self._take_asides()
+        while self.queue:
+            item = self.queue.pop(0)
+            getattr(self, f"_{item.kind}")(item)
+        if rough:
+            return
+        if self.texts:
+            raise Broken(f"nobody asked for {self.texts[0][:200]!r}")
+        if self.calls:
+            raise Broken(f"nobody asked the model for {self.calls[0][0][-1][1][:100]!r}")
+
+    def _take_asides(self):
+        """The answers of commands that act at once stand anywhere."""
+        for item in self.asides:
+            if item.kind != "stop" and not item.gone:
+                self._pick(item.text)
+        if self.stops or self.rough:
+            nothing = sum(text in (STOPPED, NOTHING) for text in self.texts)
+            if nothing > 2 * self.stops and not self.rough:
+                raise Broken(f"{nothing} answers to {self.stops} /stop")
+            self.texts = [text for text in self.texts if text not in (STOPPED, NOTHING)]
+        self.texts = [text for text in self.texts if text != WAITING]
+        self.asides.clear()
+
+    def _pick(self, begins):
+        found = [text for text in self.texts if text.startswith(begins)]
+        if not found or (len(found) > 1 and begins == SLOWER and not self.rough):
+            raise Broken(f"{begins!r} was not said: {_short(self.texts)}")
+        for text in found if self.rough else found[:1]:
+            self.texts.remove(text)
+
+    def _say(self, item, begins):
+        """The next message must begin so."""
+        if item.gone:
+            return
+        if not (self.texts and self.texts[0].startswith(begins)):
+            raise Broken(f"{begins!r} was to be said, not {_short(self.texts)}")
+        said = self.texts.pop(0)
+        while self.rough and self.texts and self.texts[0] == said:
+            self.texts.pop(0)
+
+    def _word(self, item):
+        self._say(item, item.text)
+
+    def _odd(self, item):
+        if self.texts[:1] == [ODD]:
+            self._say(item, ODD)
+        elif not self.odd and not item.gone:
+            raise Broken(f"{ODD!r} was not said: {_short(self.texts)}")
+        self.odd = True
+
+    def _new(self, item):
+        self._say(item, WORDS[item.kind])
+        self.turns, self.summary, self.halved = [], False, False
+
+    def _forget(self, item):
+        self._new(item)
+        self.archive = []
+
+    def _history(self, item):
+        last = self.archive[-TURNS:]
+        loose = any(isinstance(text, Begun) for _, text in last)
+        if self.kills or self.full or loose or item.gone:
+            if any(int(number) != self.number for number in MARK.findall("".join(self.texts))):
+                raise Broken(f"the words of another chat: {_short(self.texts)}")
+            self.texts.clear()  # nothing else is answered here before all comes to rest
+            return
+        if not last:
+            self._say(item, WORDS["history"])
+            return
+        whole = "".join(("\n\n> " if role == "user" else "\n\n") + text for role, text in last)
+        self._whole(whole, "", most=True)
+
+    def _retry(self, item):
+        if self.turns[-1:] and self.turns[-1][0] == "assistant":
+            self.turns.pop()
+        if not self.turns:
+            self._nothing(item)
+        else:
+            question = self.turns.pop()[1]
+            self._exchange(item, question, again=True)
+
+    def _more(self, item):
+        self._drop_question()
+        if not self.turns:
+            self._nothing(item)
+        else:
+            self._exchange(item, GO_ON)
+
+    def _nothing(self, item):
+        """/retry or /more of nothing; where the day's calls are made, that comes first."""
+        if not self.used_up:
+            self._say(item, WORDS[item.kind])
+        elif self.texts and self.texts[0].startswith((WORDS[item.kind], USED_UP)):
+            self.told = self.told or self.texts.pop(0).startswith(USED_UP)
+
+    def _ask(self, item):
+        self._drop_question()
+        self._exchange(item, item.text)
+
+    def _drop_question(self):
+        """One that got no answer makes way for the next."""
+        if self.turns and self.turns[-1][0] == "user":
+            self.turns.pop()
+
+    def _exchange(self, item, question, again=False):
+        asked = self._asked(question)
+        if not asked or (self.used_up and again_later(*asked[-1][1:])):
+            if again:
+                self.turns.append(("user", question))
+            if self.used_up and not (self.told or self.stops):
+                self._say(item, USED_UP)
+                self.told = True
+            elif self.used_up:
+                self.texts = [text for text in self.texts if not text.startswith(USED_UP)]
+            elif not self.stops:
+                raise Broken(f"the model was not asked {question[:80]!r}: {_short(self.texts)}")
+            return
+        self.turns.append(("user", question))
+        if not again:
+            self.archive.append(("user", question))
+        kept = self._answered(item, question, *asked[-1])
+        if kept:
+            self.turns.append(("assistant", kept))
+            self.archive.append(("assistant", kept))
+
+    def _asked(self, question):
+        """The calls for it, each (messages, status, script), which must be what was said."""
+        asked = []
+        while self.calls and same(question, self.calls[0][0][-1][1]):
+            if asked and not self.rough and answered(*asked[-1][1:]):
+                break
+            messages, status, script = self.calls.pop(0)
+            self._compare(messages[:-1])
+            self.halved = self.halved or (status == 400 and script.context < _CONTEXT)
+            asked.append((messages, status, script))
+        return asked
+
+    def _compare(self, got):
+        want = self.turns
+        exact = self.exact and not (self.summary or self.halved or self.full)
+        if got and got[0][1].startswith(SUMMARY):
+            if not self.summary:
+                raise Broken("a summary of what was never summarized")
+            got = got[1:]  # it stands at the head of a question's message
+        if len(got) > len(want) or (exact and len(got) < len(want)):
+            raise Broken(f"{len(got)} turns in the prompt, not {len(want)}: {_short(got)}")
+        least = sum(len(text.encode()) for _, text in want[-2:]) < _SMALL
+        if not got and want and least and not (self.halved or self.full):
+            raise Broken(f"nothing of {len(want)} turns in the prompt")
+        for (role, text), (other, expected) in zip(got[::-1], want[::-1], strict=False):
+            if role != other or not same(expected, text):
+                raise Broken(
+                    f"the prompt has {role} {text[:300]!r}, not {other} {expected[:300]!r}"
+                )
+
+    def _answered(self, item, question, messages, status, script):
+        """What is kept of the answer to the last call."""
+        if status == 400 and script.context < _CONTEXT:
+            self._say(item, "The conversation is too long for the model (400).")
+            return ""
+        if status >= 400:
+            self._say(item, f"The model's service {ERRORS[400]}" if status == 400 else "The model")
+            return ""
+        text, note = outcome(script, question)
+        if item.gone:
+            return Begun(text)
+        if not text:
+            self._say(item, note)
+            return ""
+        return self._whole(text, note)
+
+    def _whole(self, text, note, most=False):
+        """The next messages must be this text; what of it was shown. `most`: or its beginning, as
+        much as max_parts take."""
+        joined, count, goal = "", 0, squeeze(text + note)
+        while self.texts:
+            said = self.texts[0]
+            joined += said
+            count += 1
+            here = squeeze(joined)
+            if here == goal:
+                self.texts.pop(0)
+                if count == 1 and said != clean(text + note):
+                    raise Broken(f"{said[:300]!r} is not {clean(text + note)[:300]!r}")
+                fits = units(text + note) <= 4096 and len(text.encode()) <= 8000
+                if count > 1 and fits and not self.rough:
+                    raise Broken(f"{count} messages for one")
+                return text
+            for end in (MORE, "\n\n" + STOPPED, CUT if self.rough else MORE):
+                shown = joined.removesuffix(end)
+                if shown != joined and goal.startswith(squeeze(shown)):
+                    self.texts.pop(0)
+                    if end == MORE and count != self.parts:
+                        raise Broken(f"{count} parts, then {MORE!r}")
+                    if STOPPED in end and not self.stops:
+                        raise Broken("stopped without /stop")
+                    return shown
+            if not goal.startswith(here):
+                if self.rough and count > 1:
+                    joined, count = "", 0
+                    continue
+                break
+            self.texts.pop(0)
+            if most and count == self.parts:
+                return text
+        if self.stops and not joined:
+            return ""
+        raise Broken(f"{joined[-300:]!r} was shown, not {text[:300]!r} and {note!r}; {len(text)}")
+
+
+def answered(status, script) -> bool:
+    """Whether a call with such an outcome brought words."""
+    return status < 400 and 0 not in (script.cut_after, script.error_after)
+
+
+def again_later(status, script) -> bool:
+    """Whether after such a call the model is asked again, for as long as it may be."""
+    return not answered(status, script) and status not in (400, 401)
+
+
+def outcome(script, question):
+    """(text, note) of the answer that the model gives by this script."""
+    script, question = directed(script, question)
+    pieces = script.split(script.answer(question))
+    text = "".join(pieces)
+    note = {"length": LENGTH, "content_filter": WITHHELD, "refusal": WITHHELD}.get(
+        script.finish, ""
+    )
+    for end in (script.cut_after, script.error_after):
+        if end is not None and end <= len(pieces):
+            text, note = "".join(pieces[:end]), CUT
+    if not text.strip():
+        thought = script.think or script.finish == "length"
+        return "", THOUGHT if thought else EMPTY
+    return text, note
+
+
+def same(expected: str, got: str) -> bool:
+    """Whether it is that turn: a long one may have lost its middle, a cut one white space."""
+    if isinstance(expected, Begun) and expected.startswith(got):
+        return True
+    if expected == got or squeeze(expected) == squeeze(got):
+        return True
+    at, whole, parts = 0, squeeze(expected), [squeeze(part) for part in got.split(" [...]")]
+    for part in parts:
+        at = whole.find(part, at) + len(part)
+        if at < len(part):
+            return False
+    return len(parts) > 1 and whole.startswith(parts[0]) and whole.endswith(parts[-1])
+
+
+def squeeze(text: str) -> str:
+    return "".join(text.split())
+
+
+def clean(text: str) -> str:
+    """As Telegram keeps it."""
+    try:
+        return formatted(text, "", "")[0]
+    except ApiError:
+        return text
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _short(things) -> str:
+    return str([str(one)[:80] for one in things][:6])
