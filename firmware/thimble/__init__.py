@@ -6,7 +6,7 @@ import sys
 from micropython import const
 
 VERSION = "0.1.0"
-_LOADING_BYTES = const(2048)
+_LOADING_BYTES = const(8192)
 _HELD_MS = const(500)  # the button, for safe mode
 _SAFE_MODE = const(3)  # marks for the next boot, see board.base and safe
 _CRASHED = const(5)

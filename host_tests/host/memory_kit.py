@@ -27,6 +27,7 @@ import json
 from relay_kit import Board, House
 
 from tools import build, runtime
+from tools.firmware import FirmwareError
 
 SCRIPT = """
 import gc
@@ -284,4 +285,8 @@ class Pressed(House):
         return bytes.fromhex(self.do(f"file {name}")["file"]).decode("latin-1")
 
     def state(self) -> dict:
-        return self.do("state")
+        """Asked for twice where no answer comes: without any memory the line itself is lost."""
+        try:
+            return self.do("state", 5)
+        except FirmwareError:
+            return self.do("state")
