@@ -231,7 +231,7 @@ class Responder:
         relay.journal.commit()  # a command that was carried out does not come again
 
     def _act(self, ring, record):
-        here = False
+        here = ring.buf[record + 3] == updates.STOPPED  # nothing is said
         if ring.buf[record + 3] == updates.STOP:
             if self._relay.memory.chats.busy is not None:
                 here = self._reply.peer.is_at(ring.buf, record + updates.KEY, ring.buf[record + 1])

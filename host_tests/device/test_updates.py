@@ -59,6 +59,16 @@ def texts(ring):
     return found
 
 
+def codes(ring):
+    """The commands' numbers; the text of none of them may be said to be too long."""
+    found, at = [], ring.first()
+    while at >= 0:
+        assert not ring.buf[at] & updates.LONG
+        found.append(ring.buf[at + 3])
+        at = ring.after(at)
+    return found
+
+
 def key(ring):
     at = ring.first()
     return bytes(ring.buf[at + updates.KEY : at + updates.KEY + ring.buf[at + 1]])
@@ -210,14 +220,73 @@ def test_stop_acts_once_though_a_full_inbox_cannot_confirm_it():
     assert it.inbox.full and texts(it.asides) == ["/stop"]
     it.asides.drop(it.asides.first())
     it.poll(0)
-    assert it.asides.count == 0 and it.duplicates == 1
+    assert it.asides.count == 0
     it.inbox.drop(it.inbox.first())
     it.poll(0)
-    assert texts(it.inbox) == ["b" * 100] and it.asides.count == 0
-    it.inbox.drop(it.inbox.first())
+    assert it.inbox.count == 0 and codes(it.asides) == [updates.STOPPED]
+    it.asides.drop(it.asides.first())
     http.answers = [answer()]
     it.poll(0)
-    assert http.last["offset"] == 4
+    assert http.last["offset"] == 4 and it.duplicates == 0
+
+
+def full(*items, allow=(b"42", b"43", b"44", b"45")):
+    """What a full inbox took of these items; then they come again, and there is room."""
+    first = message(500000, "a" * 12000)
+    it, _ = make(answer(first, *items), answer(*items), size=14336, allow=allow)
+    it.poll(0)
+    assert it.inbox.full and it.inbox.count == 1
+    now = texts(it.asides)
+    while it.asides.count:
+        it.asides.drop(it.asides.first())
+    it.inbox.drop(it.inbox.first())
+    it.poll(0)
+    return it, now
+
+
+def test_stop_behind_a_full_inbox_closes_what_comes_in_later_from_before_it():
+    said = [(42, "one"), (43, "mine"), (42, "/new"), (42, "/retry"), (42, "two"), (42, "/stop")]
+    said += [(42, "three"), (44, "/stop")]
+    it, now = full(*[message(500001 + n, text, who, who) for n, (who, text) in enumerate(said)])
+    assert now == ["/stop", "/stop"]
+    assert texts(it.inbox) == ["mine", "/new", "three"]
+    assert codes(it.asides) == [updates.STOPPED] * 3 and texts(it.asides) == [""] * 3
+    assert it.received == 9 and it.duplicates == 0
+
+
+def test_the_later_of_two_stops_behind_a_full_inbox_counts():
+    said = ["one", "/stop", "two", "/stop", "three"]
+    it, now = full(*[message(500001 + n, text) for n, text in enumerate(said)])
+    assert now == ["/stop", "/stop"]
+    assert texts(it.inbox) == ["three"] and codes(it.asides) == [updates.STOPPED] * 2
+
+
+def test_stops_of_three_chats_are_remembered_behind_a_full_inbox():
+    chats = 42, 43, 44, 45
+    items = [message(500001 + n, str(chat), chat, chat) for n, chat in enumerate(chats)]
+    items += [message(500005 + n, "/stop", chat, chat) for n, chat in enumerate(chats)]
+    it, now = full(*items)
+    assert len(now) == 4
+    assert texts(it.inbox) == ["42"] and codes(it.asides) == [updates.STOPPED] * 3
+
+
+def test_a_stop_closes_nothing_of_a_new_sequence_of_ids():
+    stop, new = message(500002, "/stop"), message(3, "new")
+    it, _ = make(answer(message(500000, "a" * 12000), stop), answer(new), size=14336)
+    it.poll(0)
+    assert it.inbox.full and texts(it.asides) == ["/stop"]
+    it.inbox.drop(it.inbox.first())
+    it.poll(0)
+    assert texts(it.inbox) == ["new"]
+
+
+def test_a_full_inbox_takes_commands_with_any_words_behind_them():
+    many = " please" * 500
+    said = ["x" * 3000, "/help" + many, "x/stop" + many, "/model" + many, "/stop" + many]
+    it, now = full(*[message(500001 + n, text) for n, text in enumerate(said)])
+    assert now == [(word + many)[:96] for word in ("/help", "/stop")]
+    assert texts(it.inbox) == ["/model" + many]
+    assert codes(it.asides) == [updates.STOPPED] * 2
 
 
 def test_commands_that_act_at_once_pass_the_queue_and_the_others_keep_their_place():

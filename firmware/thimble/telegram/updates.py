@@ -15,7 +15,10 @@ A record in the inbox (or among the asides):
 The offset of getUpdates confirms every earlier update, so it moves only past what is in the inbox
 and in the journal (or needs no place there), and is sent only once the journal is on flash. While
 either is full nothing more is confirmed: the poll goes on at the same offset and takes only the
-commands that act at once, each one time.
+commands that act at once, each one time. A /stop that passed the queue so means what its chat said
+before it, too: as that comes in it is set aside as STOPPED. The last of three chats is remembered
+for that; of a fourth the first is forgotten, and so are all by a restart: what lies before the /stop
+at Telegram is then answered.
 
 A group's message is taken where it means the bot: it is a command, a reply to the bot, or names it
 as @username. All else that is said there is confirmed and never looked at again.
@@ -58,6 +61,8 @@ NEW, RETRY, MORE, HISTORY, FORGET = 6, 7, 8, 9, 10
 REBOOT = 11
 # No command, but a message beyond what its sender may write in an hour: it is told once.
 SLOWER = 12
+# No command either, but a message that a later /stop closed: nothing is said to it.
+STOPPED = 13
 # Their words, in this order, and the bytes of each.
 _COMMANDS = (
     b"stop    status  help    start   model   new     retry   more    history forget  reboot  "
@@ -101,6 +106,12 @@ _LINK_MS = const(15000)  # what the way may take beyond the poll's own timeout
 _SAME_OFFSET_MS = const(3200)  # sooner, Telegram would hold the poll for 3 s
 _FULL_MS = const(4000)
 _SEEN = const(16)
+_STOPS = const(3)
+# Of a remembered /stop: the part of its record from the key to the update's id, whose length takes
+# the place of the number in the journal.
+_STOP = const(58)
+_STOP_LEN = const(40)
+_STOP_ID = const(42)
 _NEAR = const(1000)
 
 # Not the update's fault. Named in poll() itself, they would make its frame too large.
@@ -147,9 +158,11 @@ class Updates:
         self._limit = _LIMIT
         self._broken = 0
         # Ids of the updates that were acted upon before they could be confirmed.
-        self._seen = bytearray(_SEEN * _DIGITS)
+        self._seen = bytearray(_SEEN * _UPDATE_MOST)
         self._seen_len = bytearray(_SEEN)
-        self._seen_next = 0
+        self._seen_next = self._stops_next = 0
+        self._stops = bytearray(_STOPS * _STOP)
+        self._stops_len = bytearray(_STOPS)
         # The update that is being scanned.
         self._scratch = bytearray(ASIDE)
         self._ids = bytearray(_IDS * _DIGITS)
@@ -263,21 +276,21 @@ class Updates:
             self._lens[path] = scanner.length
 
     def _words(self, event, length):
+        if self._flags & LONG:
+            return  # the rest of it
         largest = LARGEST_TEXT if self._buf is not self._scratch else ASIDE_TEXT
-        if event == PIECE or length > largest or self._flags & LONG:
+        if event == PIECE or length > largest:
             self._flags |= LONG
-            self._text_len = 0
-        else:
-            self._text_len = length
-            size = largest + _NUMBER - length
-            self.bot.scanner.out(self._buf, self._off + TEXT + length, size)
+            # Of a command its beginning is kept, by one byte too long to be set aside as it is.
+            length = largest + 1 if largest == ASIDE_TEXT and self._buf[TEXT] == 0x2F else 0
+        self._text_len = length
+        self.bot.scanner.out(self._buf, self._off + TEXT + length, largest + _NUMBER - length)
 
     def _close(self):
         """Decides what becomes of the update, and moves the offset past it if it is safe."""
         if not 0 < self._lens[_ID] <= _UPDATE_MOST:
             return
         if self._known():
-            self.duplicates += 1
             return
         command = self._judge()
         if command < 0:
@@ -341,7 +354,11 @@ class Updates:
         size = TEXT + self._text_len
         if STOP <= command <= START:
             size = min(size, TEXT + ASIDE_TEXT)  # what stands behind the word has no meaning
-        now = STOP <= command <= MODEL or command == SLOWER
+            self._buf[self._off] &= GROUP | OWNER
+        elif self._confirming and self._stopped(command):
+            command = self._buf[self._off + 3] = STOPPED
+            size = TEXT
+        now = STOP <= command <= MODEL or command >= SLOWER
         now = now or (command == REBOOT and self._confirming)
         if now and size <= TEXT + ASIDE_TEXT:
             if not self._put_aside(size):
@@ -354,7 +371,7 @@ class Updates:
             return
         self.received += 1
         if self.rates is not None and (
-            not command or RETRY <= command <= MORE or command == SLOWER
+            not command or RETRY <= command <= MORE or command >= SLOWER
         ):
             self.rates.took(self._ids, self._lens[_FROM])
         if self._confirming:
@@ -363,9 +380,40 @@ class Updates:
         else:
             # Acted upon, but to come again.
             at = self._seen_next
-            copy(self._seen, at * _DIGITS, self._ids, _ID * _DIGITS, _DIGITS)
+            copy(self._seen, at * _UPDATE_MOST, self._ids, _ID * _DIGITS, _UPDATE_MOST)
             self._seen_len[at] = self._lens[_ID]
             self._seen_next = (at + 1) % _SEEN
+            if command == STOP:
+                self._remember()
+
+    def _stop(self):
+        """Where a /stop of the record's chat is remembered, or -1."""
+        n = self._buf[self._off + 1]
+        return find(self._stops, self._stops_len, _STOP, self._buf, self._off + KEY, n)
+
+    def _remember(self):
+        """Remembers the /stop in the record, in place of an earlier one of its chat."""
+        at = self._stop()
+        if at < 0:
+            at = self._stops_next
+            self._stops_next = (at + 1) % _STOPS
+            self._stops_len[at] = self._buf[self._off + 1]
+        at *= _STOP
+        copy(self._stops, at, self._buf, self._off + KEY, _STOP)
+        self._stops[at + _STOP_LEN] = self._lens[_ID]
+
+    def _stopped(self, command):
+        """Whether a /stop that is remembered closes the message: it needs the model, and an id far
+        below belongs to a new sequence."""
+        if not self._text_len or command and not RETRY <= command <= MORE:
+            return False
+        at = self._stop()
+        if at < 0:
+            return False
+        at *= _STOP
+        n = self._stops[at + _STOP_LEN]
+        n = behind(self._ids, _ID * _DIGITS, self._lens[_ID], self._stops, at + _STOP_ID, n)
+        return 0 < n <= _NEAR
 
     def _put_aside(self, size):
         at = self.asides.pend(ASIDE)
@@ -390,7 +438,7 @@ class Updates:
         does after a week of silence: a few below is a repetition, far below is new.
         """
         n = self._lens[_ID]
-        slot = find(self._seen, self._seen_len, _DIGITS, self._ids, _ID * _DIGITS, n)
+        slot = find(self._seen, self._seen_len, _UPDATE_MOST, self._ids, _ID * _DIGITS, n)
         if slot >= 0:
             if self._confirming:
                 self._seen_len[slot] = 0
@@ -399,7 +447,9 @@ class Updates:
         if n == self._offset_len and same(self._ids, _ID * _DIGITS, self._offset, 0, n):
             return False  # the next one, as nearly always
         n = behind(self._ids, _ID * _DIGITS, n, self._offset, 0, self._offset_len)
-        return 0 < n <= _NEAR
+        known = 0 < n <= _NEAR
+        self.duplicates += known
+        return known
 
     def _allowed(self):
         """Whether the sender or the chat is on the list; if not, ``refused_id`` says who."""
