@@ -57,8 +57,8 @@ def park(relay, record):
 def stop(relay, record, here):
     """Closes what waits for the model in the chat of /stop, an aside, and came before it.
 
-    Whether there was anything, or may be at Telegram, where a full inbox leaves it (telegram.updates
-    closes that). It is said if no answer is being ended ``here``, in that chat.
+    Whether there was anything, or may be at Telegram, where a full inbox leaves it: that is closed
+    in telegram.updates. It is said if no answer is being ended ``here``, in that chat.
     """
     ring, said, peer = relay.inbox, relay.asides.buf, relay.aside.peer  # loaded with the aside's
     answered = relay.reply.record if relay.memory.chats.busy is not None else -1

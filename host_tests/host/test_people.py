@@ -3,8 +3,8 @@
 import pytest
 
 from tools.chaos import people
-from tools.chaos.draws import draw
-from tools.chaos.reference import Broken, Item, Session
+from tools.chaos.draws import ANN, OWNER, draw
+from tools.chaos.reference import STOPPED, Broken, Item, Session
 
 ANSWERED = ([("user", "hello")], 200, people.Script(mode="echo"))
 
@@ -12,6 +12,16 @@ ANSWERED = ([("user", "hello")], 200, people.Script(mode="echo"))
 @pytest.mark.parametrize("seed, steps", [(603, 25), (607, 40)])
 def test_random_steps_bring_what_the_reference_says(seed, steps):
     assert not people.run(*draw(seed, steps))
+
+
+def test_stop_holds_for_all_that_a_small_full_inbox_has_left_at_telegram():
+    how = {"profile": "pico_w", "api": "openai", "secure": False, "limits": {}}
+    how |= {"telegram": {"max_parts": 8}, "memory": {}, "model": {"system": ""}}
+    many = [("say", 0, OWNER, f"s0n{n}; " + "x " * 2040) for n in range(9)]
+    slow = ("say", 1, ANN, "s1n0;[[length=400 deltas=60 delay=0.1]]")
+    stop = ("say", 0, OWNER, "/stop " + "please " * 30)
+    after = ("say", 0, OWNER, "s0n9; go on")
+    assert not people.run(how, [slow, ("wait", 1), *many, stop, after, ("settle",)])
 
 
 def session(*items, turns=()):
@@ -43,6 +53,14 @@ def test_what_was_promised_is_no_fault():
 def test_what_was_not_promised_is_found(calls, texts, turns):
     with pytest.raises(Broken):
         session(Item("ask", "hello"), turns=turns).settle(calls, texts)
+
+
+def test_what_is_asked_after_stop_is_found():
+    one = session(Item("ask", "hello", stopped=1))
+    one.asides.append(Item("stop"))
+    one.look_behind([(1, "hello")], [(2, STOPPED)])
+    with pytest.raises(Broken):
+        one.look_behind([(3, "hello")], [(2, STOPPED)])
 
 
 def test_a_run_that_fails_is_shortened(monkeypatch):

@@ -55,6 +55,7 @@ FAULTS = (
 )
 COMMANDS = (
     *("/start", "/help", "/status", "/model", "/stop", "/new", "/new", "/retry", "/retry"),
+    "/stop " + "please " * 30,
     *("/more", "/history", "/history", "/forget", "/forget", "/model simulated-1", "/reboot"),
     *("/model simulated-reasoner-1", "/help " + "x" * 200, "/new and more", "/stop@another_bot"),
 )

@@ -206,6 +206,9 @@ class Town:
         if kind == "reboot":
             words = "Restarting." if user == OWNER else "Only the owner can restart me."
             self.rebooting = user == OWNER
+        if kind == "stop":
+            for item in session.queue:
+                item.stopped += 1
         session.asides.append(Item(kind, words))
 
     rebooting = False
@@ -235,6 +238,7 @@ class Town:
         calls = self.cloud.models.calls(since=self._calls)
         self._calls = calls[-1].seq if calls else self._calls
         by_session = {session.number: [] for session in self.sessions}
+        asked = [(call.time, call.params["messages"][-1]["content"]) for call in calls]
         for call in calls:
             self._sort(call, by_session)
         self.scripts.clear()
@@ -242,6 +246,7 @@ class Town:
         if size > FLASH:
             for session in self.sessions:
                 session.full = True
+        changes = self.cloud.telegram.changes(self._changes)
         most = self.how["limits"].get("calls_per_day")
         self.made += len(calls)
         for session in self.sessions:
@@ -252,7 +257,14 @@ class Town:
                 if one.id > session.seen and (one.thread or 0) == thread
             ]
             session.seen = max([session.seen, *(one.id for one in texts)])
+            said = [
+                (one["time"], one["text"])
+                for one in changes
+                if one["chat"] == chat and (one["thread"] or 0) == thread
+            ]
             try:
+                if not self.rough:
+                    session.look_behind(asked, said)
                 session.settle(
                     by_session[session.number],
                     [one.text for one in texts],
@@ -314,8 +326,7 @@ class Town:
             self.heap, self.refused = 0, state["refused"]
             self.known = state["duplicates"]
             return
-        # What a full inbox cannot confirm comes again.
-        known = state["duplicates"] if self.how["profile"] == "unix" else self.known
+        known = state["duplicates"]
         if state["refused"] != self.refused or state["dropped"] or known != self.known:
             raise Broken(f"{self.refused} refused; {state}")
         if state["heap_used"] > self.heap + HEAP_SLACK and self.heap:

@@ -58,11 +58,12 @@ class Begun(str):
 @dataclass
 class Item:
     """Something said: `kind` is "ask", a command, "odd" or "slower"; `gone`: Telegram refuses the
-    answer."""
+    answer; `stopped`: how many /stop came after it."""
 
     kind: str
     text: str = ""
     gone: bool = False
+    stopped: int = 0
 
 
 @dataclass
@@ -101,6 +102,19 @@ class Session:
             raise Broken(f"nobody asked for {self.texts[0][:200]!r}")
         if self.calls:
             raise Broken(f"nobody asked the model for {self.calls[0][0][-1][1][:100]!r}")
+
+    def look_behind(self, asked, said):
+        """Nothing from before the first /stop is asked once that was answered. `asked` is what the
+        model was, `said` what was said or edited, each (time, text)."""
+        stops = sum(item.kind == "stop" for item in self.asides)
+        ends = [at for at, text in said if text.endswith(STOPPED) or text == NOTHING]
+        if not (stops and ends) or any(item.kind == "retry" for item in self.queue):
+            return
+        late = [text for at, text in asked if at > ends[0]]
+        for item in self.queue:
+            closed = item.kind == "ask" and item.stopped == stops
+            if closed and any(same(item.text, text) for text in late):
+                raise Broken(f"{item.text[:80]!r} was asked after /stop")
 
     def _take_asides(self):
         """The answers of commands that act at once stand anywhere."""
@@ -162,7 +176,7 @@ class Session:
             self._say(item, WORDS["history"])
             return
         whole = "".join(("\n\n> " if role == "user" else "\n\n") + text for role, text in last)
-        self._whole(whole, "", most=True)
+        self._whole(item, whole, "", most=True)
 
     def _retry(self, item):
         if self.turns[-1:] and self.turns[-1][0] == "assistant":
@@ -201,12 +215,12 @@ class Session:
         if not asked or (self.used_up and again_later(*asked[-1][1:])):
             if again:
                 self.turns.append(("user", question))
-            if self.used_up and not (self.told or self.stops):
+            if self.used_up and not (self.told or item.stopped):
                 self._say(item, USED_UP)
                 self.told = True
             elif self.used_up:
                 self.texts = [text for text in self.texts if not text.startswith(USED_UP)]
-            elif not self.stops:
+            elif not item.stopped:
                 raise Broken(f"the model was not asked {question[:80]!r}: {_short(self.texts)}")
             return
         self.turns.append(("user", question))
@@ -261,9 +275,9 @@ class Session:
         if not text:
             self._say(item, note)
             return ""
-        return self._whole(text, note)
+        return self._whole(item, text, note)
 
-    def _whole(self, text, note, most=False):
+    def _whole(self, item, text, note, most=False):
         """The next messages must be this text; what of it was shown. `most`: or its beginning, as
         much as max_parts take."""
         joined, count, goal = "", 0, squeeze(text + note)
@@ -286,7 +300,7 @@ class Session:
                     self.texts.pop(0)
                     if end == MORE and count != self.parts:
                         raise Broken(f"{count} parts, then {MORE!r}")
-                    if STOPPED in end and not self.stops:
+                    if STOPPED in end and not item.stopped:
                         raise Broken("stopped without /stop")
                     return shown
             if not goal.startswith(here):
@@ -297,7 +311,7 @@ class Session:
             self.texts.pop(0)
             if most and count == self.parts:
                 return text
-        if self.stops and not joined:
+        if item.stopped and not joined:
             return ""
         raise Broken(f"{joined[-300:]!r} was shown, not {text[:300]!r} and {note!r}; {len(text)}")
 
