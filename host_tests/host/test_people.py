@@ -3,7 +3,7 @@
 import pytest
 
 from tools.chaos import people
-from tools.chaos.draws import ANN, OWNER, draw
+from tools.chaos.draws import draw
 from tools.chaos.reference import STOPPED, Broken, Item, Session
 
 ANSWERED = ([("user", "hello")], 200, people.Script(mode="echo"))
@@ -12,16 +12,6 @@ ANSWERED = ([("user", "hello")], 200, people.Script(mode="echo"))
 @pytest.mark.parametrize("seed, steps", [(603, 25), (607, 40)])
 def test_random_steps_bring_what_the_reference_says(seed, steps):
     assert not people.run(*draw(seed, steps))
-
-
-def test_stop_holds_for_all_that_a_small_full_inbox_has_left_at_telegram():
-    how = {"profile": "pico_w", "api": "openai", "secure": False, "limits": {}}
-    how |= {"telegram": {"max_parts": 8}, "memory": {}, "model": {"system": ""}}
-    many = [("say", 0, OWNER, f"s0n{n}; " + "x " * 2040) for n in range(9)]
-    slow = ("say", 1, ANN, "s1n0;[[length=400 deltas=60 delay=0.1]]")
-    stop = ("say", 0, OWNER, "/stop " + "please " * 30)
-    after = ("say", 0, OWNER, "s0n9; go on")
-    assert not people.run(how, [slow, ("wait", 1), *many, stop, after, ("settle",)])
 
 
 def session(*items, turns=()):

@@ -275,6 +275,22 @@ def test_stop_reaches_what_still_waits_and_nothing_that_comes_after_it(house):
     house.last(chat, "Nothing is being written here.")
 
 
+def test_stop_reaches_what_a_small_full_inbox_has_left_at_telegram(build):
+    house = build(profile="pico_w", tls=None)
+    house.cloud.models.script(text="word " * 60, delay=0.1)
+    busy, chat = house.say("go"), house.chat()
+    house.wait(lambda: house.texts(busy))
+    many = [f"{number} " + "吾輩は猫である。" * 500 for number in range(8)]
+    house.cloud.telegram.say_many([*many, "/stop" + " please" * 40, "on"], chat)
+    house.last(chat, "on", 20)
+    house.quiet()
+
+    assert [text[:10] for text in house.texts(chat)] == ["(Stopped.)", "on"]
+    assert [prompt[-1][1][:10] for prompt in house.prompts()] == ["go", "on"]
+    state = house.board.status()
+    assert state["duplicates"] == 0 and state["answered"] == state["received"] == 11
+
+
 def test_a_cut_answer_is_marked_and_retry_replaces_it(house):
     house.cloud.models.script(text=WORDS, cut_after=4)
     chat = house.say("count")

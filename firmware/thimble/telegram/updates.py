@@ -16,9 +16,9 @@ The offset of getUpdates confirms every earlier update, so it moves only past wh
 and in the journal (or needs no place there), and is sent only once the journal is on flash. While
 either is full nothing more is confirmed: the poll goes on at the same offset and takes only the
 commands that act at once, each one time. A /stop that passed the queue so closes what lies before
-it at Telegram, too: as that comes in it is set aside as STOPPED, and nothing is said. The last /stop
-of three chats is remembered for that, until a restart; a fourth takes the place of the first, whose
-older messages are answered then.
+it at Telegram, too: as that comes in it is set aside as STOPPED, and nothing is said. The last
+/stop of three chats is remembered for that, until a restart; a fourth takes the place of the
+first, whose older messages are answered then.
 
 A group's message is taken where it means the bot: it is a command, a reply to the bot, or names it
 as @username. All else that is said there is confirmed and never looked at again.
