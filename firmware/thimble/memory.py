@@ -14,7 +14,8 @@ from thimble.core.chats import Chats
 from thimble.core.pressure import RELIEVED, Pressure, percent
 from thimble.core.segments import Segments
 
-_FEW = const(4)  # turns that a conversation keeps under critical pressure
+_FEW = const(4)  # turns that a conversation keeps under critical pressure, if they are small
+_LEAST = const(3)  # that it keeps anyhow: the last exchange, and a question behind it
 
 
 class Memory:
@@ -122,9 +123,10 @@ class Memory:
         return found
 
     def relieve(self, hard=False):
-        """Keeps only the last turns of the conversation used last, and none of the others, which
-        come back from flash. If it is the heap that is short, or ``hard``, what segments are free
-        then go to it, all but two, or all if ``hard``; regrow() leaves it the reserve.
+        """Keeps only the last turns of the conversation used last, the last exchange if they are
+        large, and none of the others, which come back from flash. If it is the heap that is short,
+        or ``hard``, what segments are free then go to it, all but two, or all if ``hard``;
+        regrow() leaves it the reserve.
 
         The conversation that is being answered is not touched.
         """
@@ -134,12 +136,15 @@ class Memory:
             if last is None or chat.stamp > last.stamp:
                 last = chat
         for chat in chats.all:
-            if chat is not chats.busy and (chat is not last or chat.turns > _FEW):
+            if chat is not chats.busy and chat is not last:
                 self.compactions += chat.turns > 0
-                if chat is not last:
-                    chats.forget(chat)
-                while chat.turns > _FEW and chat.drop_oldest():
-                    pass
+                chats.forget(chat)
+        if last is not chats.busy:
+            size = last.turns
+            while last.turns > (_FEW if self.fill() < RELIEVED else _LEAST):
+                if not last.drop_oldest():
+                    break
+            self.compactions += last.turns < size
         self.collect()
         if hard or self.heap() >= RELIEVED:
             segments.release(segments.free - (0 if hard else 2))

@@ -17,6 +17,7 @@ FOLDER = "/flash/turns"
 NOW = 29_000_000  # some minute of 2025
 DAY = 1440
 CUT = b" [...]"
+GAP = b" [...] "
 LETTERS = 'aé€😀b \n"ü漢'
 
 disk = Blocks(212)
@@ -217,7 +218,7 @@ def test_load_gives_the_newest_turns_that_fit_and_begins_with_the_user():
     said = [(USER, b"q" * 100), (ASSISTANT, b"a" * 50)] * 3
     say(sessions, b"k", said)
     assert loaded(sessions, b"k", 450) == said
-    for limit, n in ((449, 4), (300, 4), (299, 2), (150, 2), (149, 0), (50, 0), (0, 0)):
+    for limit, n in ((449, 4), (300, 4), (299, 2), (150, 2)):
         assert len(loaded(sessions, b"k", limit)) == n, limit
 
 
@@ -232,6 +233,84 @@ def test_a_turn_counts_at_most_with_what_the_conversation_keeps_of_it():
     conversation.clear()
     pool.share = most
     assert len(turns[0][1]) <= 6144 + 8 and turns[1] == (ASSISTANT, b"answer")
+
+
+def kept_of(text, whole):
+    """Whether ``text`` is head and tail of ``whole``, marked; characters at the gap may go."""
+    head, gap, tail = text.partition(GAP)
+    return gap and head and tail and whole.startswith(head) and whole.endswith(tail)
+
+
+def test_a_last_exchange_larger_than_the_share_comes_back_with_head_and_tail():
+    long, middle, short = text_of(12_000), text_of(5000), b"short"
+    chats = Chats(Segments(1024, 40), 2)
+    chats.pool.share = 10 * 1024
+    for question, answer in ((long, long), (long, short), (short, long), (middle, long)):
+        for behind in (b"", b"unanswered", long):
+            sessions = fresh()
+            exchange(sessions, b"k", b"earlier", b"answer")
+            exchange(sessions, b"k", question, answer)
+            said = [(USER, question), (ASSISTANT, answer)]
+            if behind:
+                turn(sessions, b"k", USER, behind)
+                sessions.commit()
+                said.append((USER, behind))
+            for _ in range(2):
+                conversation = chats.get(b"k", 0, 1)
+                n = sessions.load(chats, conversation, 6 * 1024)
+                turns = turns_of(conversation)[-len(said) :]
+                used = conversation.segments_used
+                conversation.clear()
+                assert n >= len(turns) == len(said) and used <= 8
+                for i in range(len(said)):
+                    role, text = turns[i]
+                    whole = said[i][1]
+                    assert role == said[i][0]
+                    assert text == whole or len(whole) > 1000 and kept_of(text, whole)
+                assert chats.pool.share == 10 * 1024
+                sessions = rebooted()  # then the files are read through
+
+
+def test_a_summary_comes_with_an_exchange_that_had_to_be_shortened():
+    sessions = fresh()
+    exchange(sessions, b"k", b"earlier", b"answer")
+    exchange(sessions, b"k", b"q" * 9000, b"a" * 9000)
+    turn(sessions, b"k", SUMMARY, b"s" * 700, 2)
+    sessions.commit()
+    for _ in range(2):
+        turns = loaded(sessions, b"k", 6000)
+        assert [role for role, _ in turns] == [SUMMARY, USER, ASSISTANT]
+        assert turns[0][1] == b"s" * 700
+        sessions = rebooted()
+
+
+def test_a_large_exchange_is_loaded_into_a_pool_that_others_have_filled():
+    sessions = fresh()
+    exchange(sessions, b"k", b"earlier", b"answer")
+    exchange(sessions, b"k", b"q" * 12_000, b"a" * 12_000)
+    for free in range(4):
+        for count in (8, 12, 24):
+            chats = Chats(Segments(1024, count), 6)
+            pool = chats.pool
+            pool.share = 1024 * max(2, count // 4)
+            names = [b"1", b"2", b"3", b"4", b"5"]
+            while pool.free > free:
+                for name in names:
+                    other = chats.get(name, 0, 1)
+                    for role in range(2):
+                        if pool.free > free:
+                            other.begin(role)
+                            other.append(name * 900, 0, 900)
+                            other.end()
+            chats.busy = conversation = chats.get(b"k", 0, 1)
+            limit = 1024 * max(2, count // (chats.active + 1))
+            sessions.load(chats, conversation, limit)
+            turns = turns_of(conversation)[-2:]
+            assert [role for role, _ in turns] == [USER, ASSISTANT], (free, count)
+            for _, text in turns:
+                assert GAP in text and 250 < len(text) < pool.share + 1024
+            for other in chats.all:
+                assert not other.turns or turns_of(other)[0][0] == USER
 
 
 def test_loading_into_a_full_pool_makes_room_at_the_expense_of_others():
@@ -1084,7 +1163,7 @@ def test_any_sequence_of_operations_is_remembered_as_a_list_would():
                 sessions = rebooted(**settings)
             if step % 5 == 0:
                 for key in keys:
-                    limit = random.choice((60_000, 2000, 600))
+                    limit = random.choice((60_000, 5000, 3000))  # an exchange always fits
                     expected = model.loaded(key, limit)
                     assert loaded(sessions, key, limit) == expected, (seed, step, key, limit)
                     assert history(sessions, key) == model.history(key)[-40:], (seed, step, key)

@@ -43,10 +43,10 @@ def _get(buf, off):
 class Conversation:
     """Turns, oldest first, in segments of a shared pool. Allocates nothing after construction.
 
-    ``turns`` are stored, in ``segments_used``. The pool's ``share`` is the most bytes of text
-    that one turn keeps, at least two segments and better four. A turn that grows beyond it loses
-    whole segments from its middle: about the first third stays, and as much of the end as the
-    rest of the share holds.
+    ``turns`` are stored, in ``segments_used``; the open one has ``size`` bytes of text. The pool's
+    ``share`` is the most bytes of text that one turn keeps, at least two segments and better four.
+    A turn that grows beyond it loses whole segments from its middle: about the first third stays,
+    and as much of the end as the rest of the share holds.
     """
 
     def __init__(self, segments):
@@ -66,7 +66,7 @@ class Conversation:
         self._last = -1
         self._start = self._fill = 0  # where the first turn begins, where the last segment ends
         self._turn = -1  # the segment with the open turn's header, once there is one
-        self._at = self._size = 0  # that header's offset, the bytes of text behind it
+        self._at = self.size = 0  # that header's offset, the bytes of text behind it
         self.turns = 0
 
     def _cut(self, last):
@@ -97,7 +97,7 @@ class Conversation:
     def end(self):
         """Closes the open turn, if there is one."""
         self._role = self._turn = -1
-        self._size = 0
+        self.size = 0
 
     def abort(self):
         """Removes the open turn, if there is one."""
@@ -110,7 +110,7 @@ class Conversation:
 
         False, and nothing added, when the pool has too few free segments for it.
         """
-        was = self._size
+        was = self.size
         while n > 0:
             fits = self._pool.size - self._fill if self._last >= 0 else 0
             if self._turn < 0:
@@ -142,14 +142,14 @@ class Conversation:
         _put(block, self._at + 4, 0)
 
     def _lengthen(self, n):
-        self._size += n
-        _put(self._pool.data[self._turn], self._at + 1, self._size)
+        self.size += n
+        _put(self._pool.data[self._turn], self._at + 1, self.size)
 
     def _grow(self):
         """Chains one more segment. A turn at its share gives one up first."""
         pool = self._pool
         if self._turn >= 0:
-            while self._size + pool.size > pool.share and self.squeeze():
+            while self.size + pool.size > pool.share and self.squeeze():
                 pass
         seg = pool.take()
         if seg < 0:
@@ -173,7 +173,7 @@ class Conversation:
         self._off = self._at + HEADER
         self._left = size
         self._end_here()
-        self._lengthen(size - self._size)
+        self._lengthen(size - self.size)
 
     def _end_here(self):
         """Ends the chain behind the turn that is being read."""
@@ -237,7 +237,7 @@ class Conversation:
         self._end_here()
         self.turns = turns
         self._turn = -1
-        self._size = 0
+        self.size = 0
 
     def pop(self, role):
         """Removes the last turn if it is of ``role``; whether it was. No turn may be open."""
@@ -296,7 +296,7 @@ class Conversation:
             if self._fill < size or not self._squeeze(self._turn, self._at, -1):
                 return False
             self._last = self._turn
-        self._size -= size
+        self.size -= size
         return True
 
     def _squeeze(self, seg, off, last):

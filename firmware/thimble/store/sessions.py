@@ -53,7 +53,7 @@ class Sessions(Chunks):
         self.index = array("H", bytes(8 * _PLACES + 8))  # and room to move an entry
         self.mark = -1  # of the last question that was found
         # While it is gone from turn to turn: the role before, how many turns a summary leaves,
-        # how many bytes of text there is room for.
+        # how many bytes of text there is room for; then, how many of each turn.
         self.role = self.left = self.room = 0
 
     # Writing.
@@ -151,7 +151,9 @@ class Sessions(Chunks):
         """Rebuilds an empty conversation of ``chats`` from the last turns of its key.
 
         At most 40, with at most ``limit`` bytes of text (of each turn what the conversation's
-        share keeps), a summary first if there is one, then the user. Returns their number.
+        share keeps), a summary first if there is one, then the user. Where that is too little for
+        the last exchange, its turns are shortened as if their share were smaller. Returns their
+        number.
         """
         self.room = limit
         found = turns.trace(self, conversation, chats.pool.share)
@@ -167,7 +169,8 @@ class Sessions(Chunks):
         return conversation.turns
 
     def _rebuild(self, chats, conversation):
-        """Copies the turns that were found and fit; whether that was all."""
+        """Copies the turns that were found and fit, of each what ``room`` keeps; whether that was
+        all."""
         self.rewind()
         while self._turn < self.high:
             role = self.next_turn()
@@ -175,6 +178,8 @@ class Sessions(Chunks):
                 return False
             conversation.begin(role)
             while self.next_piece():
+                while conversation.size > self.room and conversation.squeeze():
+                    pass
                 if not chats.append(conversation, self.buf, self.pos, self.stop - self.pos):
                     self.done = False
                     break

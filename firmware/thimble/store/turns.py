@@ -181,9 +181,9 @@ def find(sessions, buf, off, n, raw=False):
 def trace(sessions, conversation, share):
     """Finds what find() does and load() may give, going back from turn to turn.
 
-    As long as there is ``room``, counting of each turn at most ``share``. False if a place is
-    not known or not what it should be, or question and answer do not take turns: then only
-    find() can.
+    As long as there is ``room``, counting of each turn at most ``share``, but always what fit()
+    may shorten. False if a place is not known or not what it should be, or question and answer do
+    not take turns: then only find() can.
     """
     turns = sessions.turns
     number = crc16(conversation.key, 0, conversation.key_len, _CRC)
@@ -235,6 +235,8 @@ def _take(sessions, share):
             sessions.low -= 1
             i = sessions.low * 3
             sessions.room -= min(turns[_SCRAP + 2], share)
+            if sessions.low > _TURNS - 3:
+                sessions.room = max(sessions.room, 0)
     turns[i] = sessions.number - sessions.base << 2 | role
     turns[i + 1] = turns[_SCRAP + 1]
     turns[i + 2] = turns[_SCRAP + 2]
@@ -254,25 +256,36 @@ def _back(sessions):
 
 
 def fit(sessions, share, limit):
-    """Leaves of the turns that were found those that load() gives."""
+    """Leaves of the turns that were found those that load() gives, of each at most ``room``.
+
+    That is ``share``, or as much less as the last exchange needs, and a question behind it, to
+    come at all.
+    """
     turns = sessions.turns
-    size = min(turns[_PLACE + 2], share)
-    if size > limit:
-        size = 0
-    limit -= size
-    first = sessions.high
-    while first > sessions.low:
-        limit -= min(turns[(first - 1) % _SLOTS * 3 + 2], share)
-        if limit < 0:
+    if turns[_PLACE + 2] > limit:
+        turns[_PLACE + 2] = 0
+    limit -= turns[_PLACE + 2]
+    sessions.left = sessions.high - 2
+    sessions.left -= turns[(sessions.left + 1) % _SLOTS * 3] & 3 == _USER
+    while True:
+        first = sessions.high
+        left = limit
+        while first > sessions.low:
+            left -= min(turns[(first - 1) % _SLOTS * 3 + 2], share)
+            if left < 0:
+                break
+            first -= 1
+        if first <= max(sessions.left, sessions.low):
             break
-        first -= 1
+        share -= share // 8 + 1
     if first < sessions.high and turns[first % _SLOTS * 3] & 3 == _ASSISTANT:
         first += 1
-    if size:
+    if turns[_PLACE + 2]:
         first -= 1
     sessions.low = first
-    if size:
+    if turns[_PLACE + 2]:
         first = first % _SLOTS * 3
         turns[first] = turns[_PLACE]
         turns[first + 1] = turns[_PLACE + 1]
         turns[first + 2] = turns[_PLACE + 2]
+    sessions.room = share
