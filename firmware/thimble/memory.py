@@ -23,7 +23,6 @@ class Memory:
 
     settings  the configuration's section ``memory``
     sizes     the board's profile
-    held      bytes that the connections will take once they are open
     overlays  bytes that code takes which comes and goes; the reserve is there for it, too
     outside   gives the percent to which memory outside this heap is strained
 
@@ -31,7 +30,7 @@ class Memory:
     ``compactions``, how often a conversation was compacted.
     """
 
-    def __init__(self, settings, sizes, held, overlays, outside):
+    def __init__(self, settings, sizes, overlays, outside):
         self.pressure = Pressure(settings.elevated, settings.critical)
         self._elevated = settings.elevated
         self._outside = outside
@@ -40,22 +39,25 @@ class Memory:
         self.chats = Chats(segments, sizes.slots)
         self._reserve = reserve = sizes.reserve + overlays
         gc.collect()
-        # Held while the segments are made: what comes and goes needs room in one piece.
-        try:
-            room = bytearray(reserve)
-        except MemoryError:
-            room = None
-        free, used = gc.mem_free() - held, gc.mem_alloc() + held
+        # Held while the segments are made: what comes and goes needs room in large pieces.
+        room, left, piece = [], reserve, reserve
+        while left > 0 and piece >= sizes.segment:
+            try:
+                room.append(bytearray(piece))
+                left -= piece
+            except MemoryError:
+                piece //= 2
+        free, used = gc.mem_free(), gc.mem_alloc()
         whole = free + used
         self._budget = min(settings.budget_kb * 1024 or whole, whole)
-        spare = min(free, self._budget - used) if room else 0
+        spare = min(free, self._budget - used) if left <= 0 else 0
         segments.regrow(min(sizes.segments_max, max(spare, 0) // (sizes.segment + 16)))
         del room
         gc.collect()
         segments.regrow(sizes.segments_min - segments.count)
         segments.share = sizes.segment * max(2, segments.count // 4)
         self._most = segments.count
-        self._floor = gc.mem_alloc() + held
+        self._floor = gc.mem_alloc()
         # A budget under what is needed anyhow would be a pressure that nothing can relieve.
         self._budget = max(self._budget, min(self._floor + reserve, whole))
         self.heap_low = gc.mem_free()

@@ -71,8 +71,7 @@ class Relay:
         self.exchange = Exchange(self)
         self.responder = Responder(self)
         overlays = overlay.warm_up()
-        held = 2 * sum(board.profile.room) if board.room_inverted else 0
-        self.memory = Memory(config.memory, board.profile, held, overlays, board.strain)
+        self.memory = Memory(config.memory, board.profile, overlays, board.strain)
 
     # The loop.
 

@@ -37,7 +37,7 @@ def make(relay, buffers, tls):
         from thimble.net.wifi import Wifi
 
         relay.wifi = Wifi(board, config.wifi, log)
-    rooms = Room(sizes.room, board.room_inverted), Room(sizes.room, board.room_inverted)
+    rooms = Room(sizes.room, board.room_kept), Room(sizes.room, board.room_kept)
     relay.inbox = Ring(buffers.inbox, RECORD)
     relay.asides = Ring(buffers.asides, ASIDE)
     relay.resolver = Resolver(tick, board.servers)

@@ -25,7 +25,7 @@ class Sizes:
 
 def made(segments):
     Sizes.segments_max = segments
-    memory = Memory(Settings, Sizes, 0, 0, lambda: 0)
+    memory = Memory(Settings, Sizes, 0, lambda: 0)
     assert memory.segments.count == segments
     return memory
 

@@ -165,15 +165,18 @@ closed = used()
 fetch()
 opened = used()
 http.close()
-print(opened - closed > 20000, closed - opened > 20000, abs(used() - closed) < 400, room.missing)
+dropped, ended = closed - opened, abs(used() - closed)
+print(dropped > 20000, abs(dropped) < 4000, ended < 400, room.missing)
 """
 
 
-@pytest.mark.parametrize("inverted", [False, True])
-def test_the_room_of_a_connection_is_held_on_the_right_side_of_it(device, ca, inverted):
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_room_of_a_connection_is_dropped_for_it_where_tls_takes_it_from_the_heap(
+    device, ca, kept
+):
     with Server(*[[READ, answer(), HOLD]] * 2, context=context(ca)) as server:
-        lines = client(device, server, ROOM % inverted, ca)
-    assert lines == ["200 ok", "200 ok", f"{inverted} {not inverted} True 0"]
+        lines = client(device, server, ROOM % kept, ca)
+    assert lines == ["200 ok", "200 ok", f"{not kept} {kept} True 0"]
 
 
 def test_a_room_that_cannot_be_had_is_counted_and_had_later(device):

@@ -1,7 +1,6 @@
 """The relay with gauges, for the benchmarks. Runs in MicroPython, in place of `thimble.run()`.
 
     PROBE_ROOM=0      the connections' blocks are not held
-    PROBE_ROOM=kept   they are held while a connection is closed too, as a board's placeholders are
     PROBE_FREE=1      our own flood limits are off (the cloud's must be too)
     PROBE_LIVE=1      the live heap is sampled while an answer streams
     PROBE_SEGMENTS=n  at most so many segments for conversations
@@ -84,11 +83,6 @@ def main():
     relay = Probe(*_booted)
     if os.getenv("PROBE_FREE") == "1":
         relay.reply.limits = relay.aside.limits = Free()
-    if os.getenv("PROBE_ROOM") == "kept":
-        for link in (relay.telegram_link, relay.model_link):
-            room = link._room
-            room._take()
-            room.opened = room.closed = gc.collect
     _gauge.extra["segments"] = relay.memory.segments.count
     _gauge.extra["missing"] = 0
     _gauge.extra["most"] = _gauge.sample()

@@ -70,7 +70,7 @@ def measure(count: int, seed: int = 1, secure: bool = True, heap: str = HEAP) ->
     started = time.monotonic()
     with simulated(False, CHATS, length=500) as (cloud, folder):
         cloud.models.directives = False
-        env = {"PROBE_FREE": "1", "PROBE_EVERY": str(every), "PROBE_ROOM": "kept"}
+        env = {"PROBE_FREE": "1", "PROBE_EVERY": str(every)}
         setting = Setting(heap=heap, secure=secure)
         memory = {"max_messages": MOST}
         with relay(cloud, folder, setting, CHATS, console=True, memory=memory, **env) as run:

@@ -34,7 +34,7 @@ class Base:
     """What the relay asks of a board; see unix.Board for the same on Linux."""
 
     name = ""
-    room_inverted = False  # a connection's blocks are where a board has them
+    room_kept = False  # see net.room
     judged = False  # whether it was looked at how this boot came about: once, by the class
     flash = ""  # the folder of the journal and the conversations: the root
     config_path = "/thimble.json"

@@ -107,7 +107,7 @@ class Board:
 
     name = "unix"
     flash = "/flash"
-    room_inverted = True  # TLS lives outside the collector's heap: the blocks stand in for it
+    room_kept = True  # TLS lives outside the collector's heap: see net.room
     wlan = None  # the system keeps the network
     memory_size = 2046
     judged = False  # as base.Base.judged

@@ -4,8 +4,8 @@ On an RP2 the TLS library takes its buffers from the collector's heap: one block
 them, and nothing ever moves. So placeholders of the same sizes hold that room while the connection
 is closed, and are dropped just before a handshake.
 
-Where TLS lives outside of the heap (Unix) a board's figures are kept the other way round, with
-`inverted`: the placeholders are held while the connection is open.
+Where TLS lives outside of the heap (Unix) a board's figures are had with `kept`: the placeholders
+stay while the connection is open, in the place of the blocks that TLS would take.
 """
 
 import gc
@@ -18,29 +18,25 @@ class Room:
     held now and could not be had; each is tried again at the next change.
     """
 
-    def __init__(self, blocks, inverted=False):
+    def __init__(self, blocks, kept=False):
         self._sizes = blocks
         self._held = [None] * len(blocks)
-        self._inverted = inverted
-        self.missing = 0
-        if not inverted:
-            self._take()
+        self._kept = kept
+        self.closed()
 
     def opened(self):
         """To be called just before a handshake."""
-        if self._inverted:
-            self._take()
+        if self._kept:
+            self.closed()
         else:
-            self._drop()
+            self.missing = 0
+            for i in range(len(self._held)):
+                self._held[i] = None
+        if self._sizes:
+            gc.collect()
 
     def closed(self):
         """To be called when the connection's memory has been given back."""
-        if self._inverted:
-            self._drop()
-        else:
-            self._take()
-
-    def _take(self):
         self.missing = 0
         for i in range(len(self._sizes)):
             if self._held[i] is None:
@@ -48,10 +44,3 @@ class Room:
                     self._held[i] = bytearray(self._sizes[i])
                 except MemoryError:
                     self.missing += 1
-
-    def _drop(self):
-        self.missing = 0
-        for i in range(len(self._held)):
-            self._held[i] = None
-        if self._sizes:
-            gc.collect()
