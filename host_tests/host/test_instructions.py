@@ -8,7 +8,7 @@ import pytest
 from tools.bench import figures, instructions, trim
 
 # What a message may take at present, the naive bot's = 1; instructions.TARGET is to be reached.
-CEILING = 5.75
+CEILING = 6.0
 START_CEILING = 2
 
 pytestmark = pytest.mark.skipif(
