@@ -15,7 +15,7 @@ class Room:
     """The placeholder blocks of one connection.
 
     blocks: sizes in bytes, the largest first; () needs no room. missing: blocks that should be
-    held now and could not be had; each is tried again at the next change.
+    held now and could not be had; each is tried again when the connection is closed.
     """
 
     def __init__(self, blocks, kept=False):
@@ -26,9 +26,7 @@ class Room:
 
     def opened(self):
         """To be called just before a handshake."""
-        if self._kept:
-            self.closed()
-        else:
+        if not self._kept:
             self.missing = 0
             for i in range(len(self._held)):
                 self._held[i] = None
