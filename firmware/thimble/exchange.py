@@ -12,9 +12,8 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.backoff import Backoff
 from thimble.core.conversation import ASSISTANT, USER
-from thimble.core.errors import FINAL, RETRY, TOO_LONG, ApiError, NetError, ParseError
+from thimble.core.errors import FINAL, RETRY, TOO_LONG, ApiError, NetError, ParseError, failure
 from thimble.model import request as model
-from thimble.poller import failure
 
 _SLICE_MS = const(250)
 _PATIENCE_MS = const(60_000)

@@ -1,13 +1,12 @@
 """The poll of Telegram, and what becomes of one that fails."""
 
-import micropython
 from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble import overlay
 from thimble.board import led
 from thimble.core.backoff import Backoff
-from thimble.core.errors import ApiError, NetError, ParseError
+from thimble.core.errors import ApiError, NetError, ParseError, failure
 
 _RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
 _FAILURES = (NetError, ApiError, ParseError)
@@ -76,16 +75,3 @@ class Poller:
         if number != self._refused:
             self._refused = number
             self._relay.log.info("refused %s; add it to telegram.allow to let it in" % number)
-
-
-@micropython.native
-def failure(function, argument, expected):
-    """What of ``expected`` function(argument) raised; None if nothing.
-
-    Native, as few things are: bytecode that keeps an error has a frame too large for the stack,
-    which would be put in the heap at each message.
-    """
-    try:
-        function(argument)
-    except expected as error:
-        return error

@@ -11,8 +11,7 @@ from time import ticks_ms
 from thimble import overlay
 from thimble.board import led
 from thimble.core.conversation import ASSISTANT, USER
-from thimble.core.errors import NetError
-from thimble.poller import failure
+from thimble.core.errors import NetError, failure
 from thimble.telegram import updates
 from thimble.telegram.reply import Gone
 

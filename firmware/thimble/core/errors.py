@@ -1,9 +1,10 @@
-"""The errors that Thimble raises.
+"""The errors that Thimble raises, and how one is caught without heap.
 
 `str()` of each is a sentence for a person. It never holds a secret: whoever raises one passes no
 URL with a token in it, no header and no key.
 """
 
+import micropython
 from micropython import const
 
 # Kinds of ApiError.
@@ -66,3 +67,16 @@ class ParseError(ThimbleError):
 
     def __str__(self):
         return "%s at byte %d" % (self.what, self.offset)
+
+
+@micropython.native
+def failure(function, argument, expected):
+    """What of ``expected`` function(argument) raised; None if nothing.
+
+    Native, as few things are: bytecode that keeps an error has a frame too large for the stack,
+    which would be put in the heap at each message.
+    """
+    try:
+        function(argument)
+    except expected as error:
+        return error
