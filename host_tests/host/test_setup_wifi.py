@@ -85,6 +85,7 @@ def test_a_network_is_scanned_chosen_by_number_joined_and_saved(wizard, port):
     answer(child, "Password", PASSWORD)
     child.expect_exact("Joined home; the clock is 20")
     child.expect_exact("Saved in ")
+    child.expect_exact("Ctrl-D at the prompt, or a reset, starts the relay.")
     child.expect_exact("asked ['http://")
     child.expect_exact("clock True")
     wifi = json.loads(child.path.read_text())["wifi"]

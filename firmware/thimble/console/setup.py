@@ -63,7 +63,9 @@ class _Wizard:
             if name != "pair" or section or not self._now("telegram.allow"):
                 getattr(self, name)()
         config.save(self._values, self._path)
-        print("Saved in %s. thimble.run() starts the relay." % self._path)
+        print("Saved in %s." % self._path)
+        if self._board.wlan is not None:
+            print("Ctrl-D at the prompt, or a reset, starts the relay.")
 
     # The sections.
 
