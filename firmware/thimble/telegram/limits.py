@@ -16,8 +16,8 @@ _CHAT_MS = const(1050)
 _CHAT_BURST_MS = const(4200)  # four calls ahead, and the one that is made
 _GROUP_MS = const(3500)
 _GROUP_BURST_MS = const(7000)
-_ALL_MS = const(35)
-_ALL_BURST_MS = const(350)
+_ALL_MS = const(50)
+_ALL_BURST_MS = const(450)  # with it never more than 30 in any second
 _KEY = const(20)
 _STALE_MS = const(3_700_000)  # a time further off is one from before the ticks wrapped
 
