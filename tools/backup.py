@@ -68,7 +68,9 @@ def restore(port: str, file: Path, say=print) -> int:
     try:
         with zipfile.ZipFile(file) as archive:
             saved = {f"/{name}": archive.read(name) for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise BoardError(f"{file} cannot be read: {error.strerror}") from error
+    except zipfile.BadZipFile as error:
         raise BoardError(f"{file} is not a backup: {error}") from error
     if bad := [p for p in saved if _is_code(p) or ".." in p]:
         raise BoardError(f"{file} is not a backup: it holds {bad[0]}")

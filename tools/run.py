@@ -26,7 +26,10 @@ CHAT = 42
 ANSWER_S = 120
 RESTART = 75  # as board.unix.RESTART
 WIZARD = build.PROJECT / "tools" / "wizard.py"
-_HEAP = re.compile(r"[0-9]+[kmKM]?")
+SECTIONS = ("", "wifi", "telegram", "pair", "model")  # as the wizard's
+_HEAP = re.compile(r"([0-9]+)([kmKM]?)")
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
+_LEAST = 64 << 10  # with less the firmware is not even loaded
 
 
 def main() -> int:
@@ -45,10 +48,16 @@ def main() -> int:
     parser.add_argument("--setup", nargs="?", const="", help="ask for what is configured")
     options = parser.parse_args()
     heap = options.heap or firmware.HEAPS[options.profile]
-    if not _HEAP.fullmatch(heap):
+    size = _HEAP.fullmatch(heap)
+    if not size:
         parser.error(f"--heap: {heap} is no size; 176k is one")
+    if int(size[1]) * _UNITS[size[2].lower()] < _LEAST:
+        raise cli.ToolError(f"--heap: {heap} is too little memory to start in; try 176k")
     sizes = {"heap": heap, "profile": options.profile, "code": options.code}
     if options.setup is not None:
+        if options.setup not in SECTIONS:
+            known = ", ".join(SECTIONS[1:])
+            raise cli.ToolError(f"{options.setup} is not a section; there are {known}")
         return wizard(options.config or Path("thimble.json"), options.setup)
     if options.config:
         return foreground(options.config, options.root or Path("build/root"), sizes)

@@ -283,7 +283,7 @@ def test_a_webhook_is_removed_for_pairing(cloud, whole, wizard):
 def test_a_section_that_there_is_not_is_said(wizard):
     child = wizard("weather")
     child.expect_exact("weather is not a section; there are wifi, telegram, pair, model")
-    assert ended(child) == 0
+    assert ended(child) == 1
 
 
 def test_a_file_that_is_no_configuration_is_left_alone_unless_told_otherwise(config, wizard):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tools import build
+from tools import build, port, runtime
 
 PROJECT = build.PROJECT
 COMMANDS = (
@@ -52,7 +52,8 @@ def test_help_says_what_a_command_does(command):
     "argv, said",
     [
         (["tools.backup", "save"], "say which file: FILE="),
-        (["tools.backup", "restore", "--file", "nothing"], "nothing is not a backup: "),
+        (["tools.backup", "restore", "--file", "nothing"], "nothing cannot be read: No such file"),
+        (["tools.backup", "restore", "--file", "README.md"], "README.md is not a backup: "),
         (["tools.bench.audit", "--messages", "0"], "argument --messages: 0 is less than 1"),
         (["tools.bench.figures", "scan", "speed"], "no such part: speed (there are heap, "),
         (["tools.bench.figures", "--messages", "100"], "--messages: 100 is less than 101"),
@@ -73,6 +74,8 @@ def test_help_says_what_a_command_does(command):
         (["tools.fuzz", "--again", "/x/scan-1-1.bin"], "/x/scan-1-1.bin cannot be read: "),
         (["tools.run", "--profile", "x"], "--profile: invalid choice: 'x' (choose from 'pico_w'"),
         (["tools.run", "--heap", "big"], "--heap: big is no size; 176k is one"),
+        (["tools.run", "--heap", "10k"], "--heap: 10k is too little memory to start in; try 176k"),
+        (["tools.run", "--setup", "wrong"], "wrong is not a section; there are wifi, telegram, "),
         (["tools.run", "--config", "x", "--root", "/dev/null/x"], "/dev/null/x cannot be made: "),
         (["tools.runtime", "arm"], "argument arch: invalid choice: 'arm'"),
     ],
@@ -92,3 +95,11 @@ def test_a_missing_runtime_is_named_by_every_command_that_needs_it(command):
     assert done.returncode == 1
     assert "/nothing does not run as MicroPython" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_path_with_a_space_is_named_before_a_port_is_built_there(monkeypatch, tmp_path):
+    monkeypatch.setattr(port, "source", lambda: tmp_path / "my projects")
+    recipe = port.Recipe("unix", "gcc", tmp_path / "manifest.py", (), (), (), ())
+
+    with pytest.raises(runtime.RuntimeMissing, match="a path with a space in it"):
+        port.build(recipe)
