@@ -27,6 +27,17 @@ def test_what_was_promised_is_no_fault():
     assert one.turns == [] and len(one.archive) == 2
 
 
+def test_only_a_full_flash_excuses_a_conversation_that_is_gone():
+    said = ["There is nothing to ask again. Write a message first."]
+    turns = [("user", "hello"), ("assistant", "hello")]
+    one = session(Item("retry"), turns=turns)
+    one.full = True
+    one.settle([], list(said))
+    assert one.turns == []
+    with pytest.raises(Broken):
+        session(Item("retry"), turns=turns).settle([], said)
+
+
 @pytest.mark.parametrize(
     "calls, texts, turns",
     [

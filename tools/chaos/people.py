@@ -7,6 +7,7 @@ up to a `settle`: then all is waited for, and what the chats see, what the model
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 import time
@@ -32,7 +33,7 @@ from .draws import (
     STRANGER,
     draw,
 )
-from .reference import ASIDES, MARK, SLOWER, SUMMARIZE, WORDS, Broken, Item, Session
+from .reference import ASIDES, MARK, SLOWER, SUMMARIZE, WORDS, Broken, Item, Session, outcome
 
 SETTLE_S = 120
 EDIT_S = 1.4, 3.9  # between two edits, in a private chat and in a group; the clocks are two
@@ -243,6 +244,9 @@ class Town:
             self._sort(call, by_session)
         self.scripts.clear()
         size = sum(len(text.encode()) for one in self.sessions for _, text in one.archive)
+        for turns, _, script in itertools.chain(*by_session.values()):
+            question = turns[-1][1]
+            size += len((question + outcome(script, question)[0]).encode())
         if size > FLASH:
             for session in self.sessions:
                 session.full = True

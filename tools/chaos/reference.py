@@ -181,7 +181,7 @@ class Session:
     def _retry(self, item):
         if self.turns[-1:] and self.turns[-1][0] == "assistant":
             self.turns.pop()
-        if not self.turns:
+        if not self.turns or self._lost(item):
             self._nothing(item)
         else:
             question = self.turns.pop()[1]
@@ -189,10 +189,17 @@ class Session:
 
     def _more(self, item):
         self._drop_question()
-        if not self.turns:
+        if not self.turns or self._lost(item):
             self._nothing(item)
         else:
             self._exchange(item, GO_ON)
+
+    def _lost(self, item):
+        """Whether the flash had no room for the conversation any more, so that it is gone."""
+        gone = self.full and self.texts and self.texts[0].startswith(WORDS[item.kind])
+        if gone:
+            self.turns = []
+        return gone
 
     def _nothing(self, item):
         """/retry or /more of nothing; where the day's calls are made, that comes first."""
