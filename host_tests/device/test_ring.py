@@ -66,8 +66,11 @@ def test_finish_refuses_what_was_not_pended():
     raises(ValueError, lambda: ring.finish(5))
     ring.finish(4)
     raises(ValueError, lambda: ring.finish(4))
+    ring.pend(4)
     assert ring.pend(100) == -1
     raises(ValueError, lambda: ring.finish(0))
+    ring.pend(4)
+    raises(ValueError, lambda: ring.finish(-1))
 
 
 def test_a_record_that_does_not_fit_before_the_end_begins_at_the_start():
@@ -146,6 +149,13 @@ def test_a_drop_between_pend_and_finish_does_no_harm():
         assert ring.used == 0 and ring.room() == 26
 
 
+def test_a_ring_run_empty_has_all_its_room_in_one_piece_again():
+    ring = Ring(bytearray(32), 10)
+    ring.drop(_put(ring, b"0123456789"))
+    assert _put(ring, b"ab") >= 0
+    assert ring.room() == 32 - 2 * _HEADER - 2
+
+
 def test_clear_forgets_all():
     ring = Ring(bytearray(64), 20)
     _put(ring, b"x" * 20)
@@ -168,6 +178,7 @@ def test_records_of_more_than_255_bytes():
     ring.finish(65535)
     assert ring.size(off) == 65535 and ring.first() == off
     assert ring.room() == 70000 - 65538 - _HEADER
+    assert ring.size(_put(ring, bytes(300))) == 300
 
 
 def test_it_behaves_like_a_list_through_ten_thousand_random_steps():
