@@ -70,6 +70,12 @@ def test_increment_carries_through_nines_and_grows_by_a_digit():
         assert buf[0] == 0x3C and buf[1 + length] == 0x2E
 
 
+def test_increment_leaves_what_stands_before_the_decimal():
+    buf = bytearray(b"999.")
+    assert octets.increment(buf, 1, 2) == 3
+    assert buf == b"9100"
+
+
 def test_increment_does_not_allocate():
     buf = bytearray(b"9999999999.")
     assert heap_locked(lambda: octets.increment(buf, 0, 10)) == 11
@@ -115,6 +121,15 @@ def test_same_looks_at_n_bytes_only():
         assert not same(b"abcd", 1, b"xbd", 1, 2)
         assert not same(b"abcd", 1, b"xxc", 1, 2)
         assert same(b"a", 1, b"b", 0, 0)
+
+
+def test_find_tells_keys_apart_by_every_byte_and_by_their_length():
+    keys = b"abc.abd.ab..xyz."
+    lens = b"\x03\x03\x02\x03"
+    for place, key in enumerate((b"abc", b"abd", b"ab", b"xyz")):
+        assert octets.find(keys, lens, 4, b"?" + key + b"?", 1, len(key)) == place
+    for other in (b"abe", b"a", b"abc.", b"Xyz"):
+        assert octets.find(keys, lens, 4, other, 0, len(other)) == -1
 
 
 def test_copy_moves_bytes_between_buffers_and_down_in_one():

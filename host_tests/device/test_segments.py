@@ -11,6 +11,12 @@ def test_every_segment_is_handed_out_once():
     assert all(pool.next[index] == -1 for index in taken)
 
 
+def test_a_pool_may_begin_with_fewer_blocks_than_it_may_have():
+    pool = Segments(16, 5, 2)
+    assert pool.count == pool.free == 2
+    assert pool.regrow(5) == 3 and pool.free == 5
+
+
 def test_an_empty_pool_says_so():
     pool = Segments(16, 1)
     assert pool.take() == 0
