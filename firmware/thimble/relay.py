@@ -267,11 +267,16 @@ class Relay:
             pass  # they were good
 
     def _obey(self, line):
-        """Carries out a command of the serial line. A try would make tick's frame too large."""
-        try:
-            overlay.call("console.commands", "carry_out", self, line)
-        except MemoryError:
-            print("not enough memory for that now; try again")
+        """Carries out a command of the serial line, if need be in the place of free segments,
+        which look() takes again. A try would make tick's frame too large.
+        """
+        segments = self.memory.segments
+        for _ in range(2):
+            try:
+                return overlay.call("console.commands", "carry_out", self, line)
+            except MemoryError:
+                segments.release(segments.free)
+        print("not enough memory for that now; try again")
 
     def pause(self, ms):
         """Waits; the rest of the relay is served meanwhile."""
