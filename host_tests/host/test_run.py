@@ -129,9 +129,11 @@ def test_the_foreground_relays_over_tls_with_the_certificate_beside_the_file(clo
     answered(cloud, "hello")
 
     assert cloud.telegram.calls()[-1].secure
-    process.stdin.write("status\n")
-    process.stdin.flush()
-    status = json.loads(process.stdout.readline())
+    status = {"answered": 0}
+    while not status["answered"]:  # the text is there a moment before the message is closed
+        process.stdin.write("status\n")
+        process.stdin.flush()
+        status = json.loads(process.stdout.readline())
     assert status["answered"] == 1 and status["reset_cause"] == "power-on"
 
 
