@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -32,6 +33,10 @@ def least(bound: float, number: type = int) -> Callable[[str], float]:
 
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Ends the process with what ``main`` returns, or with why it could not do its work."""
+    # Where one is closed, the next file to be opened, here or in a child, would take its place.
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
     try:
         code = main()
     except ToolError as error:

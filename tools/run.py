@@ -90,21 +90,36 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
 
 
 def wizard(config: Path, section: str) -> int:
-    """Lets the firmware's own wizard ask on this terminal, and write ``config``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the wizard's
+    """Lets the firmware's own wizard ask on this terminal, and write ``config``. Its exit code,
+    and 1 where it wrote nothing though nobody pressed Ctrl-C. Raises ToolError.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=config.absolute().parent):
+            pass
+    except OSError as error:
+        raise cli.ToolError(f"{config} cannot be written: {error.strerror}") from error
+    pressed = []
+    signal.signal(signal.SIGINT, lambda *_: pressed.append(True))  # what to do is the wizard's
     os.umask(0o077)  # the file holds secrets
+    before = _file(config)
     # With a flash of its own: a relay may be running on the other.
     with tempfile.TemporaryDirectory(prefix="thimble-") as root:
         _, env = firmware.command(config, Path(root))
         argv, extra = build.command(runtime.find(), str(WIZARD), heap=firmware.HEAP)
         env = {**env, **extra, "THIMBLE_SECTION": section}
-        terminal = termios.tcgetattr(0) if sys.stdin.isatty() else None
+        terminal = termios.tcgetattr(0) if os.isatty(0) else None
         try:
-            return subprocess.Popen(argv, env=env, preexec_fn=_child).wait()
+            code = subprocess.Popen(argv, env=env, preexec_fn=_child).wait()
+            return code or int(_file(config) == before and not pressed)
         finally:
             if terminal:  # the wizard gives it back itself, unless something killed it
                 with contextlib.suppress(termios.error):
                     termios.tcsetattr(0, termios.TCSADRAIN, terminal)
+
+
+def _file(path: Path) -> int:
+    """Which file stands at ``path``: what is saved is a new one in its place."""
+    return path.stat().st_ino if path.exists() else 0
 
 
 def _child() -> None:

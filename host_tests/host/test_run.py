@@ -153,6 +153,14 @@ def test_the_foreground_runs_without_a_standard_input(cloud, start):
     assert process.poll() is None
 
 
+@pytest.mark.parametrize("stream", [0, 1])
+def test_no_file_takes_the_place_of_a_standard_stream_that_is_closed(cloud, start, stream):
+    process = start(preexec_fn=lambda: os.close(stream))
+    answered(cloud, f"who has {stream}?")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert [os.readlink(f"/proc/{child}/fd/{stream}") for child in children] == [os.devnull]
+
+
 @pytest.mark.parametrize("send", [os.kill, os.killpg])
 def test_sigterm_stops_cleanly_and_the_next_start_is_no_crash(cloud, start, config, send):
     """Also where it is sent to the whole group, as systemd does."""

@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import re
 import stat
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -207,6 +209,23 @@ def test_a_terminal_that_is_unplugged_leaves_everything_as_it_was(cloud, config,
     assert not child.isalive()
     assert config.read_bytes() == before
     assert [path.name for path in config.parent.glob("thimble*")] == ["thimble.json"]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_standard_input_that_is_at_its_end_changes_nothing_and_fails(whole, closed):
+    before = whole.read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.run", "--config", str(whole), "--setup"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=(lambda: os.close(0)) if closed else None,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 1 and not done.stderr
+    assert done.stdout.endswith("\nNothing was changed (the line has ended).\n")
+    assert whole.read_bytes() == before
 
 
 @pytest.mark.parametrize(

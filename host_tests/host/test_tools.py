@@ -76,6 +76,7 @@ def test_help_says_what_a_command_does(command):
         (["tools.run", "--heap", "big"], "--heap: big is no size; 176k is one"),
         (["tools.run", "--heap", "10k"], "--heap: 10k is too little memory to start in; try 176k"),
         (["tools.run", "--setup", "wrong"], "wrong is not a section; there are wifi, telegram, "),
+        (["tools.run", "--setup", "", "--config", "/dev/null/x"], "/dev/null/x cannot be written"),
         (["tools.run", "--config", "x", "--root", "/dev/null/x"], "/dev/null/x cannot be made: "),
         (["tools.runtime", "arm"], "argument arch: invalid choice: 'arm'"),
     ],

@@ -34,7 +34,7 @@ def run(section="", board=None):
     except KeyboardInterrupt:
         print("\nNothing was changed.")
     except (EOFError, OSError) as error:
-        print("\nNothing was changed (%s)." % (error or "the line has ended"))
+        print("\nNothing was changed (%s)." % (str(error) or "the line has ended"))
     finally:
         terminal.close()
         if own:
