@@ -9,6 +9,7 @@ of the configuration, so that only its owner may read it.
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 from pathlib import Path
@@ -46,6 +47,9 @@ def _is_code(path: str) -> bool:
 
 def save(port: str, file: Path, say=print) -> int:
     """Writes ``file``, which must not exist; how many of the board's files are in it."""
+    if os.path.lexists(file) or not file.absolute().parent.is_dir():
+        why = errno.EEXIST if os.path.lexists(file) else errno.ENOENT
+        raise BoardError(f"{file} cannot be written: {os.strerror(why)}")
     with Remote(choose(port)) as board:
         board.maintain()
         found = {path: board.read(path) for path in sorted(_data(board))}

@@ -66,6 +66,8 @@ def compile_file(source: Path, output: Path, march: str, name: str) -> None:
         done = subprocess.run(
             [*command, "-o", str(fresh), str(source)], capture_output=True, text=True
         )
+        if "name too long" in done.stderr:
+            raise cli.ToolError(f"{output} is too long a path for MicroPython; move the checkout")
         if done.returncode:
             raise SystemExit(f"{source} ({march}): {done.stdout}{done.stderr}")
         fresh.replace(output)

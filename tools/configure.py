@@ -48,15 +48,19 @@ class ConfigurationError(cli.ToolError):
     """The file cannot be used; the text is a sentence that says why."""
 
 
-def load(file: Path, environment=os.environ) -> dict:
-    """What stands in ``file``, with the environment's values in it. Raises ConfigurationError."""
+def read(file: Path):
+    """The JSON in ``file``. Raises ConfigurationError."""
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise ConfigurationError(f"{file} is not valid JSON: {error}") from error
-    return _filled(values, environment)
+
+
+def load(file: Path, environment=os.environ) -> dict:
+    """What stands in ``file``, with the environment's values in it. Raises ConfigurationError."""
+    return _filled(read(file), environment)
 
 
 def _filled(value, environment):

@@ -20,7 +20,7 @@ import termios
 import time
 from pathlib import Path
 
-from tools import build, cli, firmware, runtime
+from tools import build, cli, configure, firmware, runtime
 
 CHAT = 42
 ANSWER_S = 120
@@ -72,6 +72,7 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
     What the dog ended, and what asked for a restart, is started again.
     """
     argv, env = firmware.command(config, root, **sizes)
+    configure.read(config)  # which names causes that the firmware has only numbers for
     stopping = False
 
     def stop(*_) -> None:

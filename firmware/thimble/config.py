@@ -157,7 +157,7 @@ def read(path):
     try:
         return parse(data)
     except (ParseError, ValueError) as error:
-        raise ConfigError("%s is not valid JSON: %s" % (path, error))
+        raise ConfigError("%s is not valid JSON: %s" % (path, str(error).replace("JSON: ", "")))
 
 
 def get(name=""):

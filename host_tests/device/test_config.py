@@ -100,7 +100,8 @@ def test_a_file_that_is_missing_or_no_json_is_said():
     assert "cannot be read" in str(raises(ConfigError, lambda: config.load("/tmp/none.json")))
     with open(FILE, "w") as file:
         file.write("{")
-    assert "not valid JSON" in str(raises(ConfigError, lambda: config.load(FILE)))
+    error = str(raises(ConfigError, lambda: config.load(FILE)))
+    assert " is not valid JSON: " in error and error.count("JSON") == 1
 
 
 def test_emoji_written_as_surrogate_escapes_arrive_whole():

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tools import build, port, runtime
+from tools import build, cli, port, runtime
 
 PROJECT = build.PROJECT
 COMMANDS = (
@@ -52,6 +52,11 @@ def test_help_says_what_a_command_does(command):
     "argv, said",
     [
         (["tools.backup", "save"], "say which file: FILE="),
+        (["tools.backup", "save", "--file", "README.md"], "README.md cannot be written: File exi"),
+        (
+            ["tools.backup", "save", "--file", "/dev/null/x"],
+            "/dev/null/x cannot be written: No su",
+        ),
         (["tools.backup", "restore", "--file", "nothing"], "nothing cannot be read: No such file"),
         (["tools.backup", "restore", "--file", "README.md"], "README.md is not a backup: "),
         (["tools.bench.audit", "--messages", "0"], "argument --messages: 0 is less than 1"),
@@ -77,6 +82,11 @@ def test_help_says_what_a_command_does(command):
         (["tools.run", "--heap", "10k"], "--heap: 10k is too little memory to start in; try 176k"),
         (["tools.run", "--setup", "wrong"], "wrong is not a section; there are wifi, telegram, "),
         (["tools.run", "--setup", "", "--config", "/dev/null/x"], "/dev/null/x cannot be written"),
+        (
+            ["tools.run", "--config", "nothing"],
+            "nothing cannot be read: No such file or directory",
+        ),
+        (["tools.run", "--config", "README.md"], "README.md is not valid JSON: Expecting value: "),
         (["tools.run", "--config", "x", "--root", "/dev/null/x"], "/dev/null/x cannot be made: "),
         (["tools.runtime", "arm"], "argument arch: invalid choice: 'arm'"),
     ],
@@ -104,3 +114,10 @@ def test_a_path_with_a_space_is_named_before_a_port_is_built_there(monkeypatch, 
 
     with pytest.raises(runtime.RuntimeMissing, match="a path with a space in it"):
         port.build(recipe)
+
+
+def test_a_path_that_is_too_long_for_micropython_is_named(tmp_path):
+    folder = tmp_path.joinpath(*["a_long_name_of_a_folder"] * 10)
+
+    with pytest.raises(cli.ToolError, match="is too long a path for MicroPython"):
+        build.compile_file(build.BOOT, folder / "boot.mpy", "x86", "boot.py")
