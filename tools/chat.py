@@ -113,7 +113,7 @@ class Chat:
         while not self.ended:
             try:
                 state = self.board.status()
-            except (FirmwareError, ValueError) as error:
+            except FirmwareError as error:
                 self.footer = str(error)
             else:
                 self.footer = footer(state)

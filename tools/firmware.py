@@ -20,6 +20,8 @@ HEAP = "176k"
 PROFILE = "pico_w"
 HEAPS = {PROFILE: HEAP, "esp32_s3": "2m", "unix": "2m"}  # what fits a profile
 STOP_S = 5
+RESTART = 75  # as board.unix.RESTART
+UP = "relay up"  # as the relay's log
 
 
 class FirmwareError(ToolError):
@@ -58,6 +60,20 @@ def die_with_parent() -> None:
     """For ``preexec_fn``: the child is interrupted when this process ends, however it ends."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGINT)
+
+
+def starved(code: int | None, said: str) -> bool:
+    """Whether a run that ended so, and ``said`` this on standard error, had too little memory to
+    bring the relay up. With much too little it cannot even say why it ends."""
+    silent = "Traceback" not in said
+    return code in (1, RESTART) and UP not in said and (silent or "MemoryError" in said)
+
+
+def too_little(heap: str, profile: str) -> FirmwareError:
+    """The error that says so."""
+    usual = HEAPS[profile]
+    more = "a larger one" if heap == usual else usual
+    return FirmwareError(f"--heap: {heap} is too little memory for the relay; try {more}")
 
 
 class Firmware:
@@ -126,7 +142,11 @@ class Firmware:
 
     def status(self, timeout: float = 10) -> dict:
         """The console's ``status``."""
-        return json.loads(self.ask("status", timeout))
+        said = self.ask("status", timeout)
+        try:
+            return json.loads(said)
+        except ValueError as error:
+            raise FirmwareError(f"no status: the firmware says {said!r}") from error
 
     def why(self) -> str:
         """What is known about a firmware that does not answer."""

@@ -24,7 +24,6 @@ from tools import build, cli, configure, firmware, runtime
 
 CHAT = 42
 ANSWER_S = 120
-RESTART = 75  # as board.unix.RESTART
 WIZARD = build.PROJECT / "tools" / "wizard.py"
 SECTIONS = ("", "wifi", "telegram", "pair", "model")  # as the wizard's
 _HEAP = re.compile(r"([0-9]+)([kmKM]?)")
@@ -69,11 +68,12 @@ def main() -> int:
 def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
     """Runs the firmware on this terminal; SIGTERM stops it as Ctrl-C does. Its exit code.
 
-    What the dog ended, and what asked for a restart, is started again.
+    What the dog ended, and what asked for a restart, is started again. Raises ToolError where the
+    memory is too little for a start, which is known after two: one may be the end of safe mode.
     """
     argv, env = firmware.command(config, root, **sizes)
     configure.read(config)  # which names causes that the firmware has only numbers for
-    stopping = False
+    stopping = starved = False
 
     def stop(*_) -> None:
         nonlocal stopping
@@ -82,12 +82,37 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child as well
     while True:
-        process = subprocess.Popen(argv, env=env, preexec_fn=_child)
+        process = subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, preexec_fn=_child)
         signal.signal(signal.SIGTERM, stop)
+        held = _passed_on(process.stderr)
         code = process.wait()
-        if stopping or code not in (RESTART, -signal.SIGALRM):
+        again, starved = starved, firmware.starved(code, held)
+        if starved and again:
+            raise firmware.too_little(sizes["heap"], sizes["profile"])
+        if firmware.UP not in held and not starved:
+            _show(held)
+        if stopping or code not in (firmware.RESTART, -signal.SIGALRM):
             return code
         env["THIMBLE_CAUSE"] = "watchdog" if code < 0 else ""
+
+
+def _passed_on(stream) -> str:
+    """Shows a run's standard error once the relay is up; what was said until then."""
+    held = ""
+    for line in stream:
+        line = line.decode(errors="replace")
+        if firmware.UP in held:
+            _show(line)
+            continue
+        held += line
+        if firmware.UP in held:
+            _show(held)
+    return held
+
+
+def _show(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 def wizard(config: Path, section: str) -> int:
@@ -139,6 +164,12 @@ def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int
         config = folder / "thimble.json"
         config.write_text(json.dumps(cloud.config()))
         with firmware.Firmware(config, root, **sizes) as board:
+            try:
+                board.status(ANSWER_S)
+            except firmware.FirmwareError as error:
+                if firmware.starved(board.process.poll(), "\n".join(board.log)):
+                    raise firmware.too_little(sizes["heap"], sizes["profile"]) from error
+                raise
             if ask:
                 return once(cloud, board, os.environ.get("ASK", ""))
             from tools.chat import Chat

@@ -13,8 +13,7 @@ import threading
 import time
 
 from tools.cloud.cloud import Cloud
-from tools.firmware import Firmware
-from tools.run import RESTART
+from tools.firmware import RESTART, Firmware
 
 OWNER = 42
 STRANGER = 66

@@ -124,6 +124,22 @@ def test_ask_fails_with_a_reason_where_the_heap_is_too_small():
     assert "memory" in done.stderr.lower()
 
 
+@pytest.mark.parametrize("heap", ["80k", "120k"])  # with the less no report can be written
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_heap_in_which_the_relay_cannot_start_is_named(config, heap, asks):
+    options = ["--ask"] if asks else ["--config", config, "--root", config.parent / "root"]
+    done = subprocess.run(
+        command(*options, "--heap", heap),
+        cwd=ROOT,
+        env={**os.environ, "ASK": "hello"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = f"--heap: {heap} is too little memory for the relay; try 176k\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
 def test_the_foreground_relays_over_tls_with_the_certificate_beside_the_file(cloud, start):
     process = start()
     answered(cloud, "hello")
