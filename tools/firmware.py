@@ -9,6 +9,7 @@ import os
 import queue
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -46,6 +47,11 @@ def command(
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FirmwareError(f"the folder {root} cannot be made: {error.strerror}") from error
+    try:
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise FirmwareError(f"nothing can be written in {root}: {error.strerror}") from error
     return argv, {
         **os.environ,
         **env,

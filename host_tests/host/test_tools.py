@@ -87,6 +87,7 @@ def test_help_says_what_a_command_does(command):
             "nothing cannot be read: No such file or directory",
         ),
         (["tools.run", "--config", "README.md"], "README.md is not valid JSON: Expecting value: "),
+        (["tools.run", "--config", "x", "--root", "/proc"], "nothing can be written in /proc: "),
         (["tools.run", "--config", "x", "--root", "/dev/null/x"], "/dev/null/x cannot be made: "),
         (["tools.runtime", "arm"], "argument arch: invalid choice: 'arm'"),
     ],
