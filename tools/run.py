@@ -28,6 +28,7 @@ WIZARD = build.PROJECT / "tools" / "wizard.py"
 SECTIONS = ("", "wifi", "telegram", "pair", "model")  # as the wizard's
 _HEAP = re.compile(r"([0-9]+)([kmKM]?)")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
+_SAID = 4096  # characters that are kept of what a start says
 _LEAST = 64 << 10  # with less the firmware is not even loaded
 
 
@@ -84,35 +85,26 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
     while True:
         process = subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, preexec_fn=_child)
         signal.signal(signal.SIGTERM, stop)
-        held = _passed_on(process.stderr)
+        said = _passed_on(process.stderr)
         code = process.wait()
-        again, starved = starved, firmware.starved(code, held)
+        again, starved = starved, firmware.starved(code, said)
         if starved and again:
             raise firmware.too_little(sizes["heap"], sizes["profile"])
-        if firmware.UP not in held and not starved:
-            _show(held)
         if stopping or code not in (firmware.RESTART, -signal.SIGALRM):
             return code
         env["THIMBLE_CAUSE"] = "watchdog" if code < 0 else ""
 
 
 def _passed_on(stream) -> str:
-    """Shows a run's standard error once the relay is up; what was said until then."""
-    held = ""
+    """Shows a run's standard error; what was said until the relay was up."""
+    said = ""
     for line in stream:
-        line = line.decode(errors="replace")
-        if firmware.UP in held:
-            _show(line)
-            continue
-        held += line
-        if firmware.UP in held:
-            _show(held)
-    return held
-
-
-def _show(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody reads it any more
-        print(text, end="", file=sys.stderr, flush=True)
+        text = line.decode(errors="replace")
+        if firmware.UP not in said:
+            said = said[-_SAID:] + text
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            print(text, end="", file=sys.stderr, flush=True)
+    return said
 
 
 def wizard(config: Path, section: str) -> int:
