@@ -6,7 +6,7 @@ import os
 from fakes import Http
 from kit import raises
 from ramdisk import Disk
-from thimble.core.errors import ApiError, ParseError
+from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.ring import Ring
 from thimble.store.journal import Journal
 from thimble.telegram import updates
@@ -192,7 +192,7 @@ def test_a_full_inbox_confirms_nothing_more_and_loses_nothing():
     first = it.inbox.count
     assert 0 < first < 7 and it.inbox.full
     it.poll(0)
-    assert http.last["offset"] == first + 1
+    assert http.last["offset"] == first + 1 and http.last["limit"] == 100
     assert it.inbox.count == first
     while it.inbox.count:
         it.inbox.drop(it.inbox.first())
@@ -270,6 +270,26 @@ def test_stops_of_three_chats_are_remembered_behind_a_full_inbox():
     assert texts(it.inbox) == ["42"] and codes(it.asides) == [updates.STOPPED] * 3
 
 
+def test_only_a_stop_closes_what_a_full_inbox_left():
+    it, now = full(message(500001, "one"), message(500002, "/status"))
+    assert now == ["/status"] and texts(it.inbox) == ["one"]
+
+
+def test_a_stop_in_a_topic_closes_nothing_of_another_topic():
+    said = [("/retry", 33), ("/more", 34), ("/stop", 33)]
+    items = [
+        message(500001 + n, text, -100, message_thread_id=topic, is_topic_message=True)
+        for n, (text, topic) in enumerate(said)
+    ]
+    it, _ = full(*items)
+    assert texts(it.inbox) == ["/more"] and codes(it.asides) == [updates.STOPPED]
+
+
+def test_a_reboot_waits_until_it_can_be_confirmed():
+    it, now = full(message(500001, "/reboot"))
+    assert now == [] and texts(it.asides) == ["/reboot"]
+
+
 def test_a_stop_closes_nothing_of_a_new_sequence_of_ids():
     stop, new = message(500002, "/stop"), message(3, "new")
     it, _ = make(answer(message(500000, "a" * 12000), stop), answer(new), size=14336)
@@ -317,6 +337,20 @@ def test_every_command_has_its_number():
         it.poll(0)
         ring = it.asides if it.asides.count else it.inbox
         assert ring.buf[ring.first() + 3] == number + 1, word
+        assert (ring is it.asides) == (number < 5 or word == "reboot"), word
+
+
+def test_a_command_alone_has_no_argument():
+    record = bytearray(updates.TEXT) + b"/new  and what an earlier record left"
+    for size in (updates.TEXT + 4, updates.TEXT + 5):
+        assert updates.argument(record, 0, size) == (size, size)
+
+
+def test_a_record_keeps_the_minute_when_it_came():
+    it, _ = make(answer(message(5)))
+    it.minute = 0x1234567
+    it.poll(0)
+    assert updates.minute_at(it.inbox.buf, it.inbox.first()) == 0x1234567
 
 
 def test_a_word_that_only_begins_like_a_command_is_none():
@@ -364,11 +398,66 @@ def test_an_update_that_breaks_the_scanner_is_dropped_the_third_time_and_the_res
     bad = b'{"ok":true,"result":[{"update_id":8,"message":{"text":"\xff"}}]}'
     it, http = make(bad, bad, answer(message(9)))
     raises(ParseError, lambda: it.poll(0))
+    assert http.last["limit"] == 10 and it.dropped == 0
     raises(ParseError, lambda: it.poll(0))
     assert http.last["limit"] == 1 and it.dropped == 1
     it.poll(0)
     assert http.last["offset"] == 9
     assert texts(it.inbox) == ["hi"]
+
+
+def test_two_broken_answers_with_a_good_one_between_drop_nothing():
+    bad = b'{"ok":true,"result":[{"update_id":8,"message":{"text":"\xff"}}]}'
+    it, http = make(bad, answer(), bad, answer())
+    for _ in range(2):
+        raises(ParseError, lambda: it.poll(0))
+        it.poll(0)
+    assert it.dropped == 0 and "offset" not in http.last
+
+
+def test_an_answer_that_breaks_before_its_updates_id_drops_nothing():
+    bad = b'{"ok":true,"result":[{"message":{"text":"\xff"}}]}'
+    it, http = make(bad, bad, answer())
+    raises(ParseError, lambda: it.poll(0))
+    raises(ParseError, lambda: it.poll(0))
+    it.poll(0)
+    assert it.dropped == 0 and "offset" not in http.last
+
+
+def test_what_breaks_the_scanner_behind_a_full_inbox_is_dropped_when_there_is_room():
+    bad = b'{"ok":true,"result":[{"update_id":2,"message":{"text":"\xff"}}]}'
+    first = answer(message(1, "a" * 12000), message(2))
+    it, http = make(first, bad, bad, bad, answer(), size=14336)
+    it.poll(0)
+    raises(ParseError, lambda: it.poll(0))
+    raises(ParseError, lambda: it.poll(0))
+    assert it.inbox.full and it.dropped == 0 and http.last["limit"] == 1
+    it.inbox.drop(it.inbox.first())
+    raises(ParseError, lambda: it.poll(0))
+    it.poll(0)
+    assert it.dropped == 1 and http.last["offset"] == 3
+
+
+def test_an_update_without_an_id_is_nothing():
+    nameless = message(1)
+    del nameless["update_id"]
+    it, http = make(answer(nameless), answer())
+    it.poll(0)
+    assert it.inbox.count == 0
+    it.poll(0)
+    assert "offset" not in http.last
+
+
+def test_a_flash_that_cannot_be_written_confirms_nothing():
+    it, http = make(answer(message(1)), answer())
+    it.poll(0)
+    disk.fail_at = (0, 1 << 29)
+    error = raises(NetError, lambda: it.poll(0))
+    disk.fail_at = (-1, -1)
+    assert error.stage == "journal" and "error 5" in error.detail
+    assert "offset" not in http.last
+    it.poll(0)
+    assert http.last["offset"] == 2
 
 
 def test_a_truncated_answer_is_an_error_and_what_was_whole_is_kept():
@@ -385,6 +474,17 @@ def test_polls_at_an_unchanged_offset_keep_telegrams_distance():
     assert not it.due(at + 3100) and it.due(at + 3300)
     it.poll(0)
     assert it.due(it.polled_at)
+
+
+def test_what_waits_at_a_start_is_answered_before_the_first_poll():
+    it, _ = make(answer(message(1)))
+    it.poll(0)
+    it.journal.close()
+    inbox, journal = Ring(bytearray(20000), updates.RECORD), Journal(FILE, 65536, bytearray(512))
+    it = updates.Updates(it.bot, inbox, it.asides, [b"42"], journal)
+    assert texts(it.inbox) == ["hi"]
+    at = it.polled_at
+    assert not it.due(at + 3100) and it.due(at + 3300)
 
 
 # Groups: who is meant.
