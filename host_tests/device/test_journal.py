@@ -178,6 +178,20 @@ def test_what_the_tail_said_before_it_was_moved_into_the_file_does_not_count_aga
         assert [record[:2] for record in desk.boot_again().records] == [(0, 2), (1, 0)]
 
 
+def test_more_than_255_messages_of_one_file_each_keep_what_is_said_about_them():
+    with Stand(64):
+        desk = Desk(most=53000)
+        desk.boot()
+        for number in range(270):
+            desk.take((number,), number > 250)
+            desk.close(desk.attempt() if number > 250 else number)
+        desk.take((270,))
+        desk.send(desk.attempt())
+        assert desk.journal.rewrites == 1, "still the file of the start"
+        desk.journal.close()
+        assert desk.boot_again().records == [(270, 1, [b"98"])]
+
+
 # Its bound.
 
 
@@ -283,6 +297,16 @@ def test_appending_allocates_nothing():
 
         assert allocated(step) == 0 and allocated(aside) == 0 and desk.journal.rewrites == 1
         print("a rewriting allocates", allocated(desk.journal.rewrite))
+
+
+def test_a_commit_with_nothing_new_writes_nothing():
+    with Stand() as disk:
+        desk = Desk()
+        desk.boot()
+        desk.take((0,))
+        desk.attempt()
+        writes, ops = desk.journal.writes, disk.ops
+        assert desk.commit() and desk.journal.writes == writes and disk.ops == ops
 
 
 def test_reading_the_file_takes_no_more_heap_for_many_records_than_for_few():
