@@ -94,6 +94,7 @@ def test_a_byte_order_mark_at_the_start_is_skipped():
 def test_comments_and_other_fields_are_skipped():
     stream = (
         b": keep-alive\n\n:\n\nid: 7\nretry: 100\ndata: a\ndat: x\ndatax: x\ndata x: x\n"
+        b"fata: x\ndata\0event: x\n"
         b"DATA: x\n data: x\nd\nev\nid\nx\n: data: x\n\nevent: e\n\n"
     )
     assert _in_any_division(stream) == [(b"", b"a")]

@@ -122,7 +122,7 @@ class Sse:
             elif s == _AT_DATA and not st[_LINES]:
                 st[_LINES] = 1
                 s = _IN_MARK
-            elif s == _AT_DATA or s == _IN_MARK and (not line_end or 0 < held and held < _JOINT):
+            elif s == _AT_DATA or s == _IN_MARK and (not line_end or held < _JOINT):
                 # It was not "[DONE]": pass on what was held, and a line feed between two lines.
                 st[_FROM] = 0
                 st[_TO] = held
