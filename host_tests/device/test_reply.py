@@ -423,6 +423,15 @@ def test_a_chat_has_a_burst_of_five_and_then_one_a_second():
     assert limits.wait_ms(peer, now + 1100, 1) > 0
 
 
+def test_a_group_has_a_burst_of_three_and_then_one_each_three_and_a_half_seconds():
+    limits, now, peer = Limits(4), time.ticks_ms(), Peer(b"-100", True)
+    for _ in range(3):
+        assert limits.wait_ms(peer, now, 0) == 0
+        limits.spend(peer, now)
+    assert 3400 <= limits.wait_ms(peer, now, 0) <= 3600
+    assert limits.wait_ms(peer, time.ticks_add(now, 3500), 1) > 0
+
+
 def test_a_group_never_gets_more_than_twenty_in_any_minute():
     assert 15 <= most_in(60000, Limits(4), [Peer(b"-100", True)], 180000, 100) <= 20
 
