@@ -30,7 +30,7 @@ def test_fit_never_splits_an_emoji():
 
 def test_fit_agrees_with_a_count_character_by_character():
     random.seed(5)
-    alphabet = "ab é€ж中😀🇩"
+    alphabet = "ab é€ж中😀🇩\x7f\x80\u07ff\u0800\uffff\U00010000"
     for _ in range(300):
         string = "".join(random.choice(alphabet) for _ in range(random.randrange(12)))
         data = string.encode()
