@@ -273,13 +273,33 @@ def test_a_redirect_is_an_answer_and_is_not_followed():
 
 
 def test_retry_after_is_read_in_seconds_and_a_date_is_not_read():
-    for value, seconds in ((b"17", 17), (b" 0 ", 0), (b"Fri, 1 Jan 2027 00:00:00 GMT", 0)):
+    for value, seconds in (
+        (b"17", 17),
+        (b" 0 ", 0),
+        (b"\t7\t", 7),
+        (b"Fri, 1 Jan 2027 00:00:00 GMT", 0),
+    ):
         answer = b"HTTP/1.1 429 No\r\nRetry-After:" + value + b"\r\nContent-Length: 0\r\n\r\n"
         http = client((answer, PLAIN))
         assert fetch(http) == (429, b"")
         assert http.retry_after == seconds
         fetch(http)
         assert http.retry_after == 0
+
+
+def test_a_field_that_is_not_known_is_not_taken_for_another():
+    answer = b"HTTP/1.1 429 No\r\nRetries: 9\r\nContent-Length: 0\r\n\r\n"
+    http = client((answer,))
+    fetch(http)
+    assert http.retry_after == 0
+
+
+def test_what_an_answer_is_says_nothing_of_the_next():
+    http = client((PLAIN, CHUNKED))
+    fetch(http)
+    assert http.is_json
+    fetch(http)
+    assert not http.is_json
 
 
 def test_a_page_of_html_with_502_is_read_like_any_answer():
@@ -366,6 +386,18 @@ def test_bad_chunks_are_refused():
         b"0\r\n" + b"X: y\r\n" * 2000,
     ):
         assert failure(head + chunks)[0] in ("body", "http"), chunks
+
+
+def test_the_size_of_a_chunk_is_hexadecimal():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    text = b"x" * 0x1A9
+    assert fetch(client((head + b"1A9\r\n" + text + b"\r\n0\r\n\r\n",))) == (200, text)
+
+
+def test_a_line_that_broke_off_is_not_the_beginning_of_the_next_answers():
+    http = client((b"HTTP/1.1 200 OK\r\nX-Ha", END), (PLAIN,))
+    fails(http)
+    assert fetch(http) == (200, b"hello world")
 
 
 def test_a_kept_connection_serves_many_requests():
