@@ -134,6 +134,33 @@ def test_a_single_word_waits_half_a_second_for_more():
     assert bot.shown == ["Hi"]
 
 
+def test_half_a_second_counts_from_the_word_on_however_long_it_was_waited_for():
+    reply, bot = make()
+    time.sleep_ms(520)
+    write(reply, "Hi")
+    reply.tick(time.ticks_ms())
+    assert bot.shown == []
+
+
+def test_what_grows_waits_for_the_limits_without_a_pause():
+    reply, bot = make()
+    write(reply, "x" * 30)
+    reply.limits.blocked = 1000
+    reply.tick(time.ticks_ms())
+    assert bot.calls == [] and reply._pause.waited == 0
+    reply.tick(time.ticks_ms())
+    assert bot.calls == ["send"]
+
+
+def test_two_answers_of_one_bot_each_edit_their_own_message():
+    first, bot = make()
+    second = Reply(bot, FreeLimits(), bytearray(2048), 8, Pause())
+    for reply, word in ((first, "a"), (second, "b"), (first, "c"), (second, "d")):
+        write(reply, word)
+        reply.finish(b"")
+    assert bot.shown == ["ac", "bd"]
+
+
 def test_edits_come_at_most_every_1500_ms_and_every_4000_in_groups():
     for group, spacing in ((False, 1500), (True, 4000)):
         reply, bot = make(group=group)
@@ -217,6 +244,22 @@ def test_what_fits_is_taken_whole():
     assert write(reply, text) == text and not reply.full
     reply.finish(b"")
     assert bot.shown == [text]
+
+
+def test_where_the_buffer_is_small_parts_end_sooner_and_nothing_is_lost():
+    for most in (1, 8):
+        bot = Bot()
+        reply = Reply(bot, FreeLimits(), bytearray(1024), most, Pause())
+        taken = write(reply, "é" * 1500)
+        reply.finish(b"")
+        assert "".join(bot.shown) == taken and len(bot.shown) <= most
+        assert len(taken) == (256 if most == 1 else 1500)
+
+
+def test_a_note_alone_begins_with_its_words():
+    reply, bot = make()
+    reply.finish(b"\n\n[cut]")
+    assert bot.shown == ["[cut]"]
 
 
 def test_a_note_that_does_not_fit_goes_into_a_further_message():
@@ -388,6 +431,10 @@ def test_typing_is_shown_until_there_are_words_and_renewed_every_4_seconds():
     for after in (400, 1000, 4000, 4600):
         reply.tick(time.ticks_add(now, after))
     assert bot.calls == ["typing", "typing"]
+    write(reply, "x" * 30)
+    for after in (5000, 10000):
+        reply.tick(time.ticks_add(now, after))
+    assert bot.calls == ["typing", "typing", "send"]
 
 
 def test_waiting_for_the_first_words_allocates_nothing_frames_included():
