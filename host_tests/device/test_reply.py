@@ -152,6 +152,18 @@ def test_what_grows_waits_for_the_limits_without_a_pause():
     assert bot.calls == ["send"]
 
 
+def test_first_words_that_could_not_be_sent_leave_telegram_alone_for_a_while():
+    reply, bot = make()
+    write(reply, "x" * 30)
+    bot.errors = [NetError("connect", "refused")]
+    now = time.ticks_ms()
+    reply.tick(now)
+    reply.tick(time.ticks_add(now, 100))
+    assert bot.calls == ["send"]
+    reply.tick(time.ticks_add(now, 5000))
+    assert bot.shown == ["x" * 30]
+
+
 def test_two_answers_of_one_bot_each_edit_their_own_message():
     first, bot = make()
     second = Reply(bot, FreeLimits(), bytearray(2048), 8, Pause())

@@ -136,6 +136,8 @@ class Reply:
         if self._id_len:
             if since < self._spacing():
                 return
+        elif since < 0:  # the one before failed
+            return
         elif not self.parts and self._units < _FIRST_UNITS and since < _FIRST_MS:
             return
         # The last edit must not have to wait: one more call stays in reserve.
