@@ -35,6 +35,9 @@ def test_a_new_hour_begins_anew_also_across_the_clocks_wrap():
     assert rates.over(b"42", 2) == 1
     rates.serve((start + HOUR) % WRAP, 0)
     assert rates.over(b"42", 2) == 0
+    rates.took(b"42", 2)
+    rates.serve((start + HOUR + 1) % WRAP, 0)
+    assert rates.over(b"42", 2) == 1
 
 
 def test_more_people_than_slots_get_no_more_than_the_bound():
@@ -68,6 +71,8 @@ def test_calls_are_left_until_the_day_is_over():
     assert rates.left(5) == 0
     rates.serve(DAY, 6)
     assert rates.left(6) == 5 and not rates.told(b"42", 2)
+    rates.serve(DAY + 1, 8)
+    assert rates.left(8) == 3 and rates.told(b"42", 2)
 
 
 def test_nothing_of_it_allocates():
