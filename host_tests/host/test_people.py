@@ -3,10 +3,12 @@
 import pytest
 
 from tools.chaos import people
+from tools.chaos.answers import Broken
 from tools.chaos.draws import draw
-from tools.chaos.reference import STOPPED, Broken, Item, Session
+from tools.chaos.reference import STOPPED, Item, Session
+from tools.cloud.script import Script
 
-ANSWERED = ([("user", "hello")], 200, people.Script(mode="echo"))
+ANSWERED = ([("user", "hello")], 200, Script(mode="echo"))
 
 
 @pytest.mark.parametrize("seed, steps", [(603, 25), (607, 40)])

@@ -10,18 +10,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from tools.cloud.errors import ApiError
-from tools.cloud.script import directed
-from tools.cloud.text import formatted
+from .answers import (
+    CUT,
+    Begun,
+    Broken,
+    again_later,
+    answered,
+    clean,
+    outcome,
+    same,
+    short,
+    squeeze,
+    units,
+)
 
-CUT = "\n\n(The answer was cut off here; /retry asks again.)"
 MORE = "\n\n(/more goes on.)"
-LENGTH = "\n\n(That was model.max_tokens; /more goes on.)"
-WITHHELD = "\n\n(The model's provider withheld the rest.)"
 STOPPED = "(Stopped.)"
 NOTHING = "Nothing is being written here."
-EMPTY = "The model gave an empty answer. /retry asks again."
-THOUGHT = "The model used up model.max_tokens on its reasoning"
 WAITING = "The model cannot be reached just now. I will answer when it is back."
 USED_UP = "The model has been asked as often as it may be in a day."
 SLOWER = "You have written as much as you may in an hour."
@@ -45,14 +50,6 @@ TURNS = 10  # of /history
 _CONTEXT = 1000  # tokens that only a script refuses
 _SMALL = 1000  # bytes of an exchange that no conversation forgets
 MARK = re.compile(r"s(\d+)n[\d.]+;")
-
-
-class Broken(AssertionError):
-    """The relay did not do as was promised."""
-
-
-class Begun(str):
-    """An answer of which a beginning is kept."""
 
 
 @dataclass
@@ -132,7 +129,7 @@ class Session:
     def _pick(self, begins):
         found = [text for text in self.texts if text.startswith(begins)]
         if not found or (len(found) > 1 and begins == SLOWER and not self.rough):
-            raise Broken(f"{begins!r} was not said: {_short(self.texts)}")
+            raise Broken(f"{begins!r} was not said: {short(self.texts)}")
         for text in found if self.rough else found[:1]:
             self.texts.remove(text)
 
@@ -141,7 +138,7 @@ class Session:
         if item.gone:
             return
         if not (self.texts and self.texts[0].startswith(begins)):
-            raise Broken(f"{begins!r} was to be said, not {_short(self.texts)}")
+            raise Broken(f"{begins!r} was to be said, not {short(self.texts)}")
         said = self.texts.pop(0)
         while self.rough and self.texts and self.texts[0] == said:
             self.texts.pop(0)
@@ -153,7 +150,7 @@ class Session:
         if self.texts[:1] == [ODD]:
             self._say(item, ODD)
         elif not self.odd and not item.gone:
-            raise Broken(f"{ODD!r} was not said: {_short(self.texts)}")
+            raise Broken(f"{ODD!r} was not said: {short(self.texts)}")
         self.odd = True
 
     def _new(self, item):
@@ -169,7 +166,7 @@ class Session:
         loose = any(isinstance(text, Begun) for _, text in last)
         if self.kills or self.full or loose or item.gone:
             if any(int(number) != self.number for number in MARK.findall("".join(self.texts))):
-                raise Broken(f"the words of another chat: {_short(self.texts)}")
+                raise Broken(f"the words of another chat: {short(self.texts)}")
             self.texts.clear()  # nothing else is answered here before all comes to rest
             return
         if not last:
@@ -228,7 +225,7 @@ class Session:
             elif self.used_up:
                 self.texts = [text for text in self.texts if not text.startswith(USED_UP)]
             elif not item.stopped:
-                raise Broken(f"the model was not asked {question[:80]!r}: {_short(self.texts)}")
+                raise Broken(f"the model was not asked {question[:80]!r}: {short(self.texts)}")
             return
         self.turns.append(("user", question))
         if not again:
@@ -258,7 +255,7 @@ class Session:
                 raise Broken("a summary of what was never summarized")
             got = got[1:]  # it stands at the head of a question's message
         if len(got) > len(want) or (exact and len(got) < len(want)):
-            raise Broken(f"{len(got)} turns in the prompt, not {len(want)}: {_short(got)}")
+            raise Broken(f"{len(got)} turns in the prompt, not {len(want)}: {short(got)}")
         least = sum(len(text.encode()) for _, text in want[-2:]) < _SMALL
         if not got and want and least and not (self.halved or self.full):
             raise Broken(f"nothing of {len(want)} turns in the prompt")
@@ -321,64 +318,3 @@ class Session:
         if item.stopped and not joined:
             return ""
         raise Broken(f"{joined[-300:]!r} was shown, not {text[:300]!r} and {note!r}; {len(text)}")
-
-
-def answered(status, script) -> bool:
-    """Whether a call with such an outcome brought words."""
-    return status < 400 and 0 not in (script.cut_after, script.error_after)
-
-
-def again_later(status, script) -> bool:
-    """Whether after such a call the model is asked again, for as long as it may be."""
-    return not answered(status, script) and status not in (400, 401)
-
-
-def outcome(script, question):
-    """(text, note) of the answer that the model gives by this script."""
-    script, question = directed(script, question)
-    pieces = script.split(script.answer(question))
-    text = "".join(pieces)
-    note = {"length": LENGTH, "content_filter": WITHHELD, "refusal": WITHHELD}.get(
-        script.finish, ""
-    )
-    for end in (script.cut_after, script.error_after):
-        if end is not None and end <= len(pieces):
-            text, note = "".join(pieces[:end]), CUT
-    if not text.strip():
-        thought = script.think or script.finish == "length"
-        return "", THOUGHT if thought else EMPTY
-    return text, note
-
-
-def same(expected: str, got: str) -> bool:
-    """Whether it is that turn: a long one may have lost its middle, a cut one white space."""
-    if isinstance(expected, Begun) and expected.startswith(got):
-        return True
-    if expected == got or squeeze(expected) == squeeze(got):
-        return True
-    at, whole, parts = 0, squeeze(expected), [squeeze(part) for part in got.split(" [...]")]
-    for part in parts:
-        at = whole.find(part, at) + len(part)
-        if at < len(part):
-            return False
-    return len(parts) > 1 and whole.startswith(parts[0]) and whole.endswith(parts[-1])
-
-
-def squeeze(text: str) -> str:
-    return "".join(text.split())
-
-
-def clean(text: str) -> str:
-    """As Telegram keeps it."""
-    try:
-        return formatted(text, "", "")[0]
-    except ApiError:
-        return text
-
-
-def units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
-def _short(things) -> str:
-    return str([str(one)[:80] for one in things][:6])

@@ -1,0 +1,118 @@
+"""What the chats, the model and `status` of a town show, beside what the reference promises."""
+
+from __future__ import annotations
+
+import itertools
+
+from tools.cloud.script import Script, directed
+
+from .answers import Broken, outcome
+from .draws import PLACES
+from .reference import MARK, SUMMARIZE
+
+EDIT_S = 1.4, 3.9  # between two edits, in a private chat and in a group; the clocks are two
+HEAP_SLACK = 1024
+FLASH = 60_000  # bytes of turns that it always has room for
+
+
+def settled(town, state):
+    """Compares; Broken where it is not as promised. ``state`` is the console's status."""
+    calls = town.cloud.models.calls(since=town.asked_to)
+    town.asked_to = calls[-1].seq if calls else town.asked_to
+    by_session = {session.number: [] for session in town.sessions}
+    asked = [(call.time, call.params["messages"][-1]["content"]) for call in calls]
+    for call in calls:
+        _sort(town, call, by_session)
+    town.scripts.clear()
+    size = sum(len(text.encode()) for one in town.sessions for _, text in one.archive)
+    for turns, _, script in itertools.chain(*by_session.values()):
+        question = turns[-1][1]
+        size += len((question + outcome(script, question)[0]).encode())
+    if size > FLASH:
+        for session in town.sessions:
+            session.full = True
+    changes = town.cloud.telegram.changes(town.changed_to)
+    most = town.how["limits"].get("calls_per_day")
+    town.made += len(calls)
+    for session in town.sessions:
+        chat, thread = PLACES[session.number]
+        texts = [
+            one
+            for one in town.cloud.telegram.messages(chat)
+            if one.id > session.seen and (one.thread or 0) == thread
+        ]
+        session.seen = max([session.seen, *(one.id for one in texts)])
+        said = [
+            (one["time"], one["text"])
+            for one in changes
+            if one["chat"] == chat and (one["thread"] or 0) == thread
+        ]
+        try:
+            if not town.rough:
+                session.look_behind(asked, said)
+            session.settle(
+                by_session[session.number],
+                [one.text for one in texts],
+                town.rough,
+                bool(most) and town.made >= most,
+            )
+        except Broken as error:
+            raise Broken(f"{PLACES[session.number]}: {error}") from None
+    if most and town.made > most and not town.rough:
+        raise Broken(f"{town.made} calls in a day, not {most}")
+    _look_around(town, state)
+
+
+def _sort(town, call, by_session):
+    """Gives a call of the model to the session whose words it has."""
+    script = town.scripts.pop(0) if town.scripts else Script(mode="echo")
+    turns = [(turn["role"], turn["content"]) for turn in call.params["messages"]]
+    system = call.params.get("system", "")
+    if turns[0][0] == "system":
+        system = turns.pop(0)[1]
+    if system != town.how["model"]["system"]:
+        raise Broken(f"system prompt {system!r}")
+    roles = [role for role, _ in turns]
+    if roles != (["user", "assistant"] * len(roles))[: len(roles)] or roles[-1] != "user":
+        raise Broken(f"roles {roles}")
+    owners = {int(number) for _, text in turns for number in MARK.findall(text)}
+    if len(owners) != 1:
+        raise Broken(f"a prompt with the words of sessions {owners}: {turns}"[:500])
+    session = town.sessions[owners.pop()]
+    if turns[-1][1].startswith(SUMMARIZE):
+        session.summary = session.summary or call.status < 400
+        return
+    script = directed(script, turns[-1][1])[0]
+    by_session[session.number].append((turns, call.status, script))
+
+
+def _look_around(town, state):
+    """What holds whatever was said."""
+    changes = town.cloud.telegram.changes(town.changed_to)
+    edits = {}
+    for change in changes:
+        town.changed_to = change["seq"]
+        key = change["chat"], change["message_id"]
+        if change["kind"] == "edited" and not town.rough:
+            gap = change["time"] - edits.get(key, 0)
+            if gap < EDIT_S[change["chat"] < 0]:
+                raise Broken(f"two edits within {gap:.2f} s")
+            edits[key] = change["time"]
+    for call in town.cloud.telegram.calls():
+        if call.status >= 400 and not (call.fault or "not modified" in call.error):
+            raise Broken(f"{call.method} got {call.status}: {call.error} {call.params}"[:500])
+    town.cloud.clear_calls()
+    said = "\n".join(town.relay.log)
+    if "crash" in said or "Traceback" in said or "memory ran out" in said:
+        raise Broken(said[-1500:])
+    if town.rough:
+        town.heap, town.refused = 0, state["refused"]
+        town.known = state["duplicates"]
+        return
+    known = state["duplicates"]
+    if state["refused"] != town.refused or state["dropped"] or known != town.known:
+        raise Broken(f"{town.refused} refused; {state}")
+    if state["heap_used"] > town.heap + HEAP_SLACK and town.heap:
+        raise Broken(f"live heap has grown from {town.heap}: {state}")
+    if not town.how["secure"]:  # there the connections' blocks come and go
+        town.heap = town.heap or state["heap_used"]

@@ -1,0 +1,228 @@
+"""A cloud, a relay, and the reference beside them: what people do there, step by step."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from tools import firmware
+from tools.cloud.cloud import Cloud
+
+from . import compare
+from .answers import Broken
+from .draws import (
+    ALLOWED,
+    ANN,
+    BOB,
+    ELSEWHERE,
+    FAULTS,
+    FORUM,
+    GROUP,
+    MODELS,
+    NAME,
+    OWNER,
+    PLACES,
+    SCRIPTS,
+    STRANGER,
+)
+from .reference import ASIDES, SLOWER, WORDS, Item, Session
+
+SETTLE_S = 120
+RESTART = 75  # as board.unix.RESTART
+
+
+class Town:
+    """A cloud, a relay, and the reference beside them."""
+
+    def __init__(self, folder: Path, how: dict):
+        self.how = how
+        self.folder = folder
+        self.cloud = Cloud(
+            tls="default" if how["secure"] else None, chats=(OWNER, ANN, BOB, STRANGER)
+        )
+        unix = how["profile"] == "unix"
+        parts = how["telegram"]["max_parts"]
+        self.sessions = [Session(n, unix, parts) for n in range(len(PLACES))]
+        self.scripts = []  # those of the calls to come
+        self.rough = self.gone = self.rebooting = False
+        self.heap = self.refused = 0
+        self.model = MODELS[0]
+        self.hour = {}
+        self.asked_to = self.changed_to = 0
+        self._restarted()
+
+    def _restarted(self):
+        self.model = MODELS[0]
+        self.hour = {}
+        self.refused = self.made = self.known = 0
+        for session in self.sessions:
+            session.told = False
+
+    def __enter__(self):
+        cloud = self.cloud.start()
+        cloud.telegram.flood_limits(enabled=False)
+        cloud.models.default(mode="echo")
+        cloud.telegram.chat(FORUM, "supergroup", forum=True, topics=(7, 8))
+        for chat in (GROUP, ELSEWHERE):
+            cloud.telegram.chat(chat)
+        config = cloud.config(ca=str(cloud.ca_der), api=self.how["api"])
+        config["telegram"]["allow"] = ALLOWED
+        for section in ("telegram", "memory", "model", "limits"):
+            config.setdefault(section, {}).update(self.how[section])
+        self._path = self.folder / "thimble.json"
+        self._path.write_text(json.dumps(config))
+        self._start("")
+        return self
+
+    def _start(self, cause):
+        profile = self.how["profile"]
+        options = {"profile": profile, "heap": firmware.HEAPS.get(profile, "192k")}
+        self.relay = firmware.Firmware(self._path, self.folder / "root", cause=cause, **options)
+        self.relay.__enter__()
+
+    def __exit__(self, *exc):
+        self.relay.stop()
+        self.cloud.stop()
+
+    # Steps.
+
+    def say(self, place, user, text):
+        chat, thread = PLACES[place]
+        self.cloud.telegram.say(chat=chat, user=user, text=text, thread=thread or None)
+        self._heard(place, user, text)
+
+    def reply(self, place, user, text):
+        """To the bot's last message there; if there is none, nobody is meant."""
+        chat, thread = PLACES[place]
+        own = [one for one in self.cloud.telegram.messages(chat) if (one.thread or 0) == thread]
+        how = {"reply_to": own[-1].id} if own else {}
+        self.cloud.telegram.say(chat=chat, user=user, text=text, thread=thread or None, **how)
+        self._heard(place, user, text, "ask" if own else "")
+
+    def photo(self, place, user):
+        self._odd(place, user, "photo", caption="look")
+
+    def sticker(self, place, user):
+        self._odd(place, user, "sticker")
+
+    def album(self, place, user):
+        for _ in range(3):
+            self._odd(place, user, "photo", extra={"media_group_id": "1"})
+
+    def _odd(self, place, user, kind, **options):
+        chat, thread = PLACES[place]
+        getattr(self.cloud.telegram, kind)(chat=chat, user=user, thread=thread or None, **options)
+        self._heard(place, user, "", "odd" if chat > 0 else "")
+
+    def other(self, place, user):
+        """What no bot answers."""
+        chat = PLACES[place][0]
+        telegram = self.cloud.telegram
+        telegram.edit(chat, telegram.say(chat=STRANGER, text="x"), f"{NAME} edited")
+        self._heard(len(PLACES) - 1, STRANGER, "x")
+        telegram.channel_post(text=f"{NAME} news")
+        telegram.callback(chat=chat, user=user)
+
+    def fault(self, number):
+        method, name, options = FAULTS[number]
+        self.cloud.fault("telegram", method, name, 1, **options)
+        self.gone = options.get("status") == 403
+        self.rough = self.rough or "close" in name
+
+    def script(self, number, times):
+        script = self.cloud.models.script(times=times, **SCRIPTS[number])
+        self.scripts += [script] * times
+
+    def wait(self, seconds):
+        time.sleep(seconds)
+
+    def kill(self, seconds):
+        time.sleep(seconds)
+        self._interrupt()
+        self.relay.process.kill()
+        self.relay.process.wait()
+        self.relay.stop()
+        self._restarted()
+        self._start("power-on")
+
+    def stop(self, seconds):
+        time.sleep(seconds)
+        self._interrupt()
+        self.relay.stop()
+        if self.relay.process.returncode:
+            raise Broken(f"stopped with {self.relay.process.returncode}")
+        self._restarted()
+        self._start("clean")
+
+    def _interrupt(self):
+        self.rough = True
+        for session in self.sessions:
+            session.kills = session.kills or bool(session.queue)
+
+    # The reference.
+
+    def _heard(self, place, user, text, kind=""):
+        """What is to become of something that was said."""
+        session, chat = self.sessions[place], PLACES[place][0]
+        if user not in ALLOWED and chat not in ALLOWED:
+            self.refused += 1
+            return
+        word, _, argument = text.partition(" ")
+        word, at, name = word.partition("@")
+        command = word[1:] if word[:1] == "/" and word[1:] in (*ASIDES, *WORDS) else ""
+        if word[:1] == "/" and at and "@" + name != NAME:
+            return
+        if chat < 0 and not (command or kind) and NAME not in text.lower():
+            return
+        kind = kind or command or "ask"
+        bound = self.how["limits"].get("per_user_hour")
+        if bound and kind in ("ask", "odd", "retry", "more"):
+            self.hour[user] = self.hour.get(user, 0) + 1
+            if self.hour[user] > bound:
+                if self.hour[user] == bound + 1:
+                    session.asides.append(Item("slower", SLOWER, self.gone))
+                return
+        if kind not in ASIDES:
+            session.queue.append(Item(kind, text, self.gone))
+            return
+        words = WORDS.get(kind, "")
+        if kind == "model":
+            words = f"{self.model} ("
+            if argument:
+                words = "Only the owner can set the model."
+                if user == OWNER:
+                    self.model = argument
+                    words = f"From now on {argument} answers"
+        if kind == "reboot":
+            words = "Restarting." if user == OWNER else "Only the owner can restart me."
+            self.rebooting = user == OWNER
+        if kind == "stop":
+            for item in session.queue:
+                item.stopped += 1
+        session.asides.append(Item(kind, words))
+
+    def settle(self):
+        """Waits until all is answered, and compares."""
+        if self.rebooting:
+            self.rebooting = False
+            if self.relay.process.wait(20) != RESTART:
+                raise Broken("no restart")
+            self.relay.stop()
+            self._restarted()
+            self._start("restart")
+        deadline = time.monotonic() + SETTLE_S
+        telegram = self.cloud.telegram
+        while True:
+            if time.monotonic() > deadline or self.relay.process.poll() is not None:
+                raise Broken(f"it never came to rest; {self.relay.why()}")
+            if telegram.polling() and not telegram.pending():
+                state = self.relay.status()
+                if not state["inbox"] and telegram.polling() and not telegram.pending():
+                    break
+            time.sleep(0.03)
+        compare.settled(self, state)
+        self.rough = self.gone = False
+        self.cloud.clear_faults()
+        self.cloud.models.clear()
+        self.cloud.models.default(mode="echo")
