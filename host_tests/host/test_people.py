@@ -1,8 +1,10 @@
 """Random steps of what people do, in their short form; and that the reference finds faults."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from tools.chaos import people
+from tools.chaos import compare, people
 from tools.chaos.answers import Broken
 from tools.chaos.draws import draw
 from tools.chaos.reference import STOPPED, Item, Session
@@ -64,6 +66,30 @@ def test_what_is_asked_after_stop_is_found():
     one.look_behind([(1, "hello")], [(2, STOPPED)])
     with pytest.raises(Broken):
         one.look_behind([(3, "hello")], [(2, STOPPED)])
+
+
+def call(at, status=200, error=""):
+    made = SimpleNamespace(time=at, status=status, error=error)
+    made.params, made.method, made.fault = {"chat_id": "42"}, "sendMessage", ""
+    return made
+
+
+def flooded(flood, again):
+    """A town where a call was refused for 5 s, and another came ``again`` seconds after it."""
+    calls = [call(100, 429, "Too Many Requests: retry after 5"), call(100 + again)]
+    cloud = SimpleNamespace(telegram=SimpleNamespace(calls=lambda: calls))
+    return SimpleNamespace(cloud=cloud, how={"flood": flood}, waits={}, restarted_at=0)
+
+
+def test_a_call_before_retry_after_is_over_is_found():
+    compare.look_at_calls(flooded("tight", 5.1))
+    with pytest.raises(Broken):
+        compare.look_at_calls(flooded("tight", 4.9))
+
+
+def test_a_429_is_found_where_there_must_be_none():
+    with pytest.raises(Broken):
+        compare.look_at_calls(flooded("documented", 5.1))
 
 
 def test_a_run_that_fails_is_shortened(monkeypatch):

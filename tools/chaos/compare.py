@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 from tools.cloud.script import Script, directed
 
@@ -12,6 +13,9 @@ from .reference import MARK, SUMMARIZE
 
 EDIT_S = 1.4, 3.9  # between two edits, in a private chat and in a group; the clocks are two
 HEAP_SLACK = 1024
+CLOCK_S = 0.05  # by which two clocks may differ
+FORGOTTEN_S = 60  # so long a restarted relay may have written what it does not know of
+RETRY_AFTER = re.compile(r"retry after (\d+)")
 FLASH = 60_000  # bytes of turns that it always has room for
 
 
@@ -98,9 +102,7 @@ def _look_around(town, state):
             if gap < EDIT_S[change["chat"] < 0]:
                 raise Broken(f"two edits within {gap:.2f} s")
             edits[key] = change["time"]
-    for call in town.cloud.telegram.calls():
-        if call.status >= 400 and not (call.fault or "not modified" in call.error):
-            raise Broken(f"{call.method} got {call.status}: {call.error} {call.params}"[:500])
+    look_at_calls(town)
     town.cloud.clear_calls()
     said = "\n".join(town.relay.log)
     if "crash" in said or "Traceback" in said or "memory ran out" in said:
@@ -116,3 +118,22 @@ def _look_around(town, state):
         raise Broken(f"live heap has grown from {town.heap}: {state}")
     if not town.how["secure"]:  # there the connections' blocks come and go
         town.heap = town.heap or state["heap_used"]
+
+
+def look_at_calls(town):
+    """No call is refused without a fault, and after a 429 the chat is left alone."""
+    for call in town.cloud.telegram.calls():
+        chat = call.params.get("chat_id")
+        asked, until = town.waits.get(chat, (0, 0))
+        forgot = asked < town.restarted_at <= call.time
+        if until - call.time > CLOCK_S and not forgot:
+            late = until - call.time
+            raise Broken(f"{call.method} to {chat} came {late:.2f} s before retry_after was over")
+        if call.status == 429 and chat:
+            wait = RETRY_AFTER.search(call.error)
+            town.waits[chat] = call.time, call.time + (int(wait[1]) if wait else 1)
+            flood = town.how["flood"]
+            if flood == "tight" or call.time - town.restarted_at < FORGOTTEN_S:
+                continue
+        if call.status >= 400 and not (call.fault or "not modified" in call.error):
+            raise Broken(f"{call.method} got {call.status}: {call.error} {call.params}"[:500])

@@ -53,6 +53,12 @@ FAULTS = (
     *(("editMessageText", "flood", {"retry_after": 1}), ("getUpdates", "close_in_body", {})),
     ("sendMessage", "status", {"status": 403, "body": _REFUSED}),
 )
+# Telegram's limits; with those of the cloud no call of the relay may be refused.
+FLOODS = {
+    "off": {"enabled": False},
+    "documented": {},
+    "tight": {"burst": 2, "per_second": 0.5, "group_per_minute": 15, "total_per_second": 3},
+}
 COMMANDS = (
     *("/start", "/help", "/status", "/model", "/stop", "/new", "/new", "/retry", "/retry"),
     "/stop " + "please " * 30,
@@ -72,6 +78,7 @@ def setting(chance: random.Random) -> dict:
         "memory": {"max_messages": chance.choice((200, 10))},
         "model": {"system": chance.choice(("", "Be brief, in Märchen style 🧵."))},
         "limits": limits,
+        "flood": chance.choice(("off", "off", "documented", "tight")),
     }
 
 

@@ -17,6 +17,8 @@ from .answers import Broken
 from .draws import draw
 from .town import Town
 
+_SHOWN = 80  # characters of either end of a text; the seed has the whole
+
 
 def run(how: dict, steps: list) -> str:
     """Does these steps; "" or what was not as promised."""
@@ -60,6 +62,14 @@ def walk(seed: int, runs: int, steps: int, shorten_s: float = 0) -> int:
         print(f"seed {number}: {time.monotonic() - started:.0f} s {why or 'ok'}", flush=True)
         if why and shorten_s:
             fewer, other = shorten(how, drawn, shorten_s)
-            print(how, *fewer, other or why, sep="\n", flush=True)
+            print(how, *map(_shown, fewer), other or why, sep="\n", flush=True)
         failures += bool(why)
     return failures
+
+
+def _shown(step: tuple) -> tuple:
+    """The step, its long texts without their middles."""
+    return tuple(
+        f"{one[:_SHOWN]}[...]{one[-_SHOWN:]}" if isinstance(one, str) and len(one) > 200 else one
+        for one in step
+    )

@@ -17,6 +17,7 @@ from .draws import (
     BOB,
     ELSEWHERE,
     FAULTS,
+    FLOODS,
     FORUM,
     GROUP,
     MODELS,
@@ -28,7 +29,7 @@ from .draws import (
 )
 from .reference import ASIDES, SLOWER, WORDS, Item, Session
 
-SETTLE_S = 120
+SETTLE_S = {"off": 120, "documented": 300, "tight": 600}  # by the flood limits
 RESTART = 75  # as board.unix.RESTART
 
 
@@ -46,13 +47,14 @@ class Town:
         self.sessions = [Session(n, unix, parts) for n in range(len(PLACES))]
         self.scripts = []  # those of the calls to come
         self.rough = self.gone = self.rebooting = False
-        self.heap = self.refused = 0
-        self.model = MODELS[0]
-        self.hour = {}
+        self.heap = 0
+        self.relay = None
+        self.waits = {}  # by chat: when Telegram asked for one, and until when
         self.asked_to = self.changed_to = 0
         self._restarted()
 
     def _restarted(self):
+        self.restarted_at = 0 if self.relay is None else time.time()
         self.model = MODELS[0]
         self.hour = {}
         self.refused = self.made = self.known = 0
@@ -61,7 +63,7 @@ class Town:
 
     def __enter__(self):
         cloud = self.cloud.start()
-        cloud.telegram.flood_limits(enabled=False)
+        cloud.telegram.flood_limits(**FLOODS[self.how["flood"]])
         cloud.models.default(mode="echo")
         cloud.telegram.chat(FORUM, "supergroup", forum=True, topics=(7, 8))
         for chat in (GROUP, ELSEWHERE):
@@ -211,7 +213,7 @@ class Town:
             self.relay.stop()
             self._restarted()
             self._start("restart")
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + SETTLE_S[self.how["flood"]]
         telegram = self.cloud.telegram
         while True:
             if time.monotonic() > deadline or self.relay.process.poll() is not None:
