@@ -59,6 +59,15 @@ FLOODS = {
     "documented": {},
     "tight": {"burst": 2, "per_second": 0.5, "group_per_minute": 15, "total_per_second": 3},
 }
+# What is said to `config`, and whether it is taken.
+CONFIGS = (
+    *(("limits.per_user_hour", value, value != "251") for value in ("0", "6", "250", "251")),
+    *(("memory.max_messages", value, value != "9") for value in ("10", "200", "9")),
+    *(("telegram.max_parts", value, value != "0") for value in ("1", "2", "8", "0")),
+    *(("limits.per_user_hour", "-1", False), ("memory.max_messages", "many", False)),
+    *(("telegram.max_parts", "2.5", False), ("telegram.max_part", "2", False)),
+    *(("limits.per_user_hour", "true", False), ("memory.max_messages", '"', False)),
+)
 COMMANDS = (
     *("/start", "/help", "/status", "/model", "/stop", "/new", "/new", "/retry", "/retry"),
     "/stop " + "please " * 30,
@@ -88,13 +97,13 @@ def draw(seed: int, count: int):
     how = setting(chance)
     steps = []
     while len(steps) < count:
-        steps += _step(chance, how["limits"], len(steps))
+        steps += _step(chance, len(steps))
         if chance.random() < 0.4:
             steps.append(("settle",))
     return how, [*steps, ("settle",)]
 
 
-def _step(chance, limits, number):
+def _step(chance, number):
     """One thing that happens, or a few that belong together."""
     place = chance.randrange(len(PLACES))
     chat = PLACES[place][0]
@@ -129,8 +138,11 @@ def _step(chance, limits, number):
         return [("settle",), ("reply", place, user, f"s{place}n{number}; go on")]
     if kind < 0.83:
         return [(chance.choice(("photo", "sticker", "album", "other")), place, user)]
-    if kind < 0.86 and not limits:
+    if kind < 0.85:
         return [(chance.choice(("kill", "stop")), round(chance.random() * 2, 2))]
+    if kind < 0.87:
+        steps = [("config", *chance.choice(CONFIGS)) for _ in range(chance.randint(1, 3))]
+        return [*steps, *[("reboot",)] * (chance.random() < 0.7)]
     place = chance.randrange(3)
     user = PLACES[place][0]
     said = ("say", place, user, f"s{place}n{number}; {chance.choice(TEXTS[:14])}")

@@ -37,7 +37,8 @@ class Town:
     """A cloud, a relay, and the reference beside them."""
 
     def __init__(self, folder: Path, how: dict):
-        self.how = how
+        self.how = dict(how)
+        self.later = {}  # settings that count from the next start
         self.folder = folder
         self.cloud = Cloud(
             tls="default" if how["secure"] else None, chats=(OWNER, ANN, BOB, STRANGER)
@@ -54,6 +55,12 @@ class Town:
         self._restarted()
 
     def _restarted(self):
+        for name, value in self.later.items():
+            section, _, key = name.partition(".")
+            self.how[section] = {**self.how[section], key: value}
+        self.later.clear()
+        for session in self.sessions:
+            session.parts = self.how["telegram"]["max_parts"]
         self.restarted_at = 0 if self.relay is None else time.time()
         self.model = MODELS[0]
         self.hour = {}
@@ -139,7 +146,26 @@ class Town:
     def wait(self, seconds):
         time.sleep(seconds)
 
+    def config(self, name, value, fits):
+        """Over the serial line, once all is answered; whether it fits the relay must know."""
+        self.settle()
+        before = self._path.read_bytes()
+        said = self.relay.ask(f"config {name} {value}")
+        if said.startswith("saved") != fits:
+            raise Broken(f"config {name} {value}: {said}")
+        if fits:
+            self.later[name] = json.loads(value)
+        elif self._path.read_bytes() != before:
+            raise Broken(f"refused, and the file is another: {said}")
+
+    def reboot(self):
+        """Over the serial line."""
+        self.settle()
+        self.relay.tell("reboot")
+        self._reboot()
+
     def kill(self, seconds):
+        self._calm()
         time.sleep(seconds)
         self._interrupt()
         self.relay.process.kill()
@@ -149,6 +175,7 @@ class Town:
         self._start("power-on")
 
     def stop(self, seconds):
+        self._calm()
         time.sleep(seconds)
         self._interrupt()
         self.relay.stop()
@@ -156,6 +183,18 @@ class Town:
             raise Broken(f"stopped with {self.relay.process.returncode}")
         self._restarted()
         self._start("clean")
+
+    def _calm(self):
+        """Whether a message is answered before a restart or after it must make no difference."""
+        if self.later or any(self.how["limits"].values()):
+            self.settle()
+
+    def _reboot(self):
+        if self.relay.process.wait(20) != RESTART:
+            raise Broken("no restart")
+        self.relay.stop()
+        self._restarted()
+        self._start("restart")
 
     def _interrupt(self):
         self.rough = True
@@ -208,11 +247,7 @@ class Town:
         """Waits until all is answered, and compares."""
         if self.rebooting:
             self.rebooting = False
-            if self.relay.process.wait(20) != RESTART:
-                raise Broken("no restart")
-            self.relay.stop()
-            self._restarted()
-            self._start("restart")
+            self._reboot()
         deadline = time.monotonic() + SETTLE_S[self.how["flood"]]
         telegram = self.cloud.telegram
         while True:
