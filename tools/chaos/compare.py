@@ -9,7 +9,7 @@ from tools.cloud.script import Script, directed
 
 from .answers import Broken, outcome
 from .draws import PLACES
-from .reference import MARK, SUMMARIZE
+from .reference import MARK, SUMMARIZE, WAITING
 
 EDIT_S = 1.4, 3.9  # between two edits, in a private chat and in a group; the clocks are two
 HEAP_SLACK = 1024
@@ -53,6 +53,7 @@ def settled(town, state):
         ]
         try:
             if not town.rough:
+                _look_at_waiting(town, session, [one.text for one in texts])
                 session.look_behind(asked, said)
             session.settle(
                 by_session[session.number],
@@ -67,9 +68,22 @@ def settled(town, state):
     _look_around(town, state)
 
 
+def _look_at_waiting(town, session, texts):
+    """Who waits for the model is told so once; who had to wait for long was told."""
+    told = texts.count(WAITING)
+    asked = any(item.kind in ("ask", "more", "retry") for item in session.queue)
+    if told > asked:
+        raise Broken(f"{WAITING!r} was said {told} times")
+    if town.long_for is session and not told:
+        raise Broken(f"{WAITING!r} was not said")
+
+
 def _sort(town, call, by_session):
     """Gives a call of the model to the session whose words it has."""
-    script = town.scripts.pop(0) if town.scripts else Script(mode="echo")
+    if call.fault:
+        script = Script(mode="echo", cut_after=0)
+    else:
+        script = town.scripts.pop(0) if town.scripts else Script(mode="echo")
     turns = [(turn["role"], turn["content"]) for turn in call.params["messages"]]
     system = call.params.get("system", "")
     if turns[0][0] == "system":
@@ -84,9 +98,14 @@ def _sort(town, call, by_session):
         raise Broken(f"a prompt with the words of sessions {owners}: {turns}"[:500])
     session = town.sessions[owners.pop()]
     if turns[-1][1].startswith(SUMMARIZE):
-        session.summary = session.summary or call.status < 400
+        done = 0 < call.status < 400
+        session.summary = session.summary or done
+        session.halved = session.halved or not done  # then the older half just goes
         return
-    script = directed(script, turns[-1][1])[0]
+    if not call.fault:
+        script = directed(script, turns[-1][1])[0]
+    if call.fault == "flood" and town.long:
+        town.long_for = session
     by_session[session.number].append((turns, call.status, script))
 
 

@@ -42,6 +42,7 @@ SCRIPTS = (
     *({"status": 429, "retry_after": 1}, {"status": 500}, {"status": 529}, {"cut_after": 0}),
     *({"text": " \n "}, {"text": "\u200b"}, {"text": "\n\nafter two"}, {"error_after": 0}),
     *({"refuse_max_tokens": True}, {"text": "a", "finish": "length"}, {"text": ""}),
+    *({"context": 150}, {"stall_after": 0, "stall": 4.0}, {"stall_after": 2, "stall": 4.0}),
     *({"text": "x", "pieces": ["", " ", "x", "", " "]}, {"refuse_stream_options": True}),
 )
 _REFUSED = {"ok": False, "error_code": 403, "description": "Forbidden: bot was blocked"}
@@ -67,6 +68,13 @@ CONFIGS = (
     *(("limits.per_user_hour", "-1", False), ("memory.max_messages", "many", False)),
     *(("telegram.max_parts", "2.5", False), ("telegram.max_part", "2", False)),
     *(("limits.per_user_hour", "true", False), ("memory.max_messages", '"', False)),
+)
+# Of the model. The wait of over a minute is longer than a message waits: it is put aside.
+TROUBLES = (
+    *(("flood", {"retry_after": 1}), ("flood", {"retry_after": 2}), ("status", {"status": 503})),
+    *(("status", {"status": 529}), ("status", {"status": 503, "headers": {"Retry-After": 1}})),
+    *(("close", {}), ("close", {"reset": True}), ("hang", {"seconds": 3.0})),
+    ("flood", {"retry_after": 61}),
 )
 COMMANDS = (
     *("/start", "/help", "/status", "/model", "/stop", "/new", "/new", "/retry", "/retry"),
@@ -146,10 +154,13 @@ def _step(chance, number):
     place = chance.randrange(3)
     user = PLACES[place][0]
     said = ("say", place, user, f"s{place}n{number}; {chance.choice(TEXTS[:14])}")
-    if kind < 0.92:
+    if kind < 0.90:
+        trouble = chance.randrange(len(TROUBLES))
+        return [("settle",), ("trouble", trouble, chance.choice((1, 1, 2, 5))), said, ("settle",)]
+    if kind < 0.94:
         fault = chance.randrange(len(FAULTS))
         return [("settle",), ("fault", fault), said, ("settle",)]
-    if kind < 0.97:
+    if kind < 0.98:
         times = chance.choice((1, 1, 1, 1, 4))
         return [("settle",), ("script", chance.randrange(len(SCRIPTS)), times), said, ("settle",)]
     slow = ("say", place, user, f"s{place}n{number};[[length=400 deltas=100 delay=0.1]]")

@@ -26,10 +26,12 @@ from .draws import (
     PLACES,
     SCRIPTS,
     STRANGER,
+    TROUBLES,
 )
 from .reference import ASIDES, SLOWER, WORDS, Item, Session
 
 SETTLE_S = {"off": 120, "documented": 300, "tight": 600}  # by the flood limits
+PATIENCE_S = 60  # so long a message waits for a model before it is put aside
 RESTART = 75  # as board.unix.RESTART
 
 
@@ -47,7 +49,8 @@ class Town:
         parts = how["telegram"]["max_parts"]
         self.sessions = [Session(n, unix, parts) for n in range(len(PLACES))]
         self.scripts = []  # those of the calls to come
-        self.rough = self.gone = self.rebooting = False
+        self.rough = self.gone = self.rebooting = self.long = False
+        self.long_for = None  # the session whose question had to wait
         self.heap = 0
         self.relay = None
         self.waits = {}  # by chat: when Telegram asked for one, and until when
@@ -138,6 +141,13 @@ class Town:
         self.cloud.fault("telegram", method, name, 1, **options)
         self.gone = options.get("status") == 403
         self.rough = self.rough or "close" in name
+
+    def trouble(self, number, times):
+        """The model fails so often; where it asks for a long wait, once."""
+        self.settle()
+        name, options = TROUBLES[number]
+        self.long = options.get("retry_after", 0) > PATIENCE_S
+        self.cloud.fault("models", None, name, 1 if self.long else times, **options)
 
     def script(self, number, times):
         script = self.cloud.models.script(times=times, **SCRIPTS[number])
@@ -259,7 +269,8 @@ class Town:
                     break
             time.sleep(0.03)
         compare.settled(self, state)
-        self.rough = self.gone = False
+        self.rough = self.gone = self.long = False
+        self.long_for = None
         self.cloud.clear_faults()
         self.cloud.models.clear()
         self.cloud.models.default(mode="echo")
