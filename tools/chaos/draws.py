@@ -1,6 +1,6 @@
 """What people do: draws a setting and a list of steps from a seed.
 
-A step is a tuple: the name of a method of people.Town, and its arguments. A place is a number in
+A step is a tuple: the name of a method of town.Town, and its arguments. A place is a number in
 PLACES, a fault or a script its number in FAULTS or SCRIPTS.
 """
 
