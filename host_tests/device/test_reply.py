@@ -435,6 +435,18 @@ def test_after_its_time_an_answer_that_cannot_be_sent_is_given_back():
     assert "later" in str(error) and bot.shown == []
 
 
+def test_typing_is_not_shown_where_telegram_said_to_wait():
+    reply, bot = make()
+    now = time.ticks_ms()
+    reply.limits = Limits(2)
+    reply.limits.block(reply.peer, now, 7)
+    for ms in range(0, 7000, 500):
+        reply.tick(time.ticks_add(now, ms))
+    assert bot.calls == []
+    reply.tick(time.ticks_add(now, 7100))
+    assert bot.calls == ["typing"]
+
+
 def test_typing_is_shown_until_there_are_words_and_renewed_every_4_seconds():
     reply, bot = make()
     now = time.ticks_ms()

@@ -282,6 +282,8 @@ class Reply:
 
     def _type(self, now):
         """Shows "typing…" while there are no words; that it fails changes nothing."""
+        if self.limits.wait_ms(self.peer, now, 0):
+            return  # Telegram has said to wait, or would
         if ticks_diff(now, self._begun) >= (_TYPING_MS if self._typed else _TYPING_AFTER_MS):
             self._begun = now
             self._typed = True
