@@ -124,7 +124,7 @@ def test_ask_fails_with_a_reason_where_the_heap_is_too_small():
     assert "memory" in done.stderr.lower()
 
 
-@pytest.mark.parametrize("heap", ["80k", "120k"])  # with the less no report can be written
+@pytest.mark.parametrize("heap", ["1k", "10k", "80k", "120k"])
 @pytest.mark.parametrize("asks", [False, True])
 def test_a_heap_in_which_the_relay_cannot_start_is_named(config, heap, asks):
     options = ["--ask"] if asks else ["--config", config, "--root", config.parent / "root"]

@@ -32,7 +32,6 @@ from .reference import ASIDES, SLOWER, WORDS, Item, Session
 
 SETTLE_S = {"off": 120, "documented": 300, "tight": 600}  # by the flood limits
 PATIENCE_S = 60  # so long a message waits for a model before it is put aside
-RESTART = 75  # as board.unix.RESTART
 
 
 class Town:
@@ -200,7 +199,7 @@ class Town:
             self.settle()
 
     def _reboot(self):
-        if self.relay.process.wait(20) != RESTART:
+        if self.relay.process.wait(20) != firmware.RESTART:
             raise Broken("no restart")
         self.relay.stop()
         self._restarted()
