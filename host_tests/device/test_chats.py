@@ -85,6 +85,14 @@ def test_the_busy_one_is_never_renamed_nor_cleared():
     intact(chats, pool)
 
 
+def test_the_busy_one_keeps_its_slot_before_it_has_a_turn():
+    chats = Chats(Segments(32, 4), 2)
+    chats.busy = busy = get(chats, b"busy")
+    for key in (b"a", b"b", b"c"):
+        assert get(chats, key) is not busy
+    assert find(chats, b"busy") is busy
+
+
 def test_forgetting_frees_the_slot_and_the_segments():
     pool = Segments(32, 4)
     chats = Chats(pool, 2)
@@ -172,6 +180,44 @@ def test_of_two_equally_large_the_slot_does_not_matter():
     get(chats, b"new")
     exchange(chats, b"third", b"q", b"a")
     assert find(chats, b"old").turns == 6 and find(chats, b"new").turns == 8
+
+
+def test_the_one_that_is_answered_gives_first_if_it_holds_most():
+    pool = Segments(32, 12)
+    chats = Chats(pool, 4)
+    for key, n in ((b"large", 5), (b"small", 1), (b"largest", 6)):
+        for i in range(n):
+            exchange(chats, key, b"q%d" % i, b"a" * 16)
+    assert pool.free == 0
+    chats.busy = find(chats, b"largest")
+    assert chats.room(chats.busy)
+    turns = [find(chats, key).turns for key in (b"large", b"small", b"largest")]
+    assert turns == [10, 2, 10]
+
+
+def test_at_a_fair_share_it_makes_room_of_its_own():
+    pool = Segments(32, 8)
+    chats = Chats(pool, 4)
+    for key in (b"one", b"two"):
+        for i in range(4):
+            exchange(chats, key, b"q%d" % i, b"a" * 16)
+    assert pool.free == 0
+    two = exchange(chats, b"two", b"new", b"a" * 15)
+    assert find(chats, b"one").turns == two.turns == 8
+    assert turns_of(two)[-2][1] == b"new"
+
+
+def test_a_silent_one_goes_instead_of_anything_that_the_speaker_holds():
+    for messages, left in ((16, [2, 12]), (17, [0, 14])):
+        pool = Segments(32, 8)
+        chats = Chats(pool, 4)
+        exchange(chats, b"silent", b"q", b"a")
+        for i in range(7):
+            exchange(chats, b"speaker", b"q%d" % i, b"a" * 16)
+        for _ in range(messages - 7):
+            chats.busy = get(chats, b"speaker")
+        assert pool.free == 0 and chats.room(chats.busy)
+        assert [find(chats, key).turns for key in (b"silent", b"speaker")] == left
 
 
 def test_whole_conversations_go_when_none_is_above_its_share():

@@ -58,6 +58,14 @@ def test_the_newest_lines_that_fit_are_kept_with_their_seconds():
     assert kept(lines) == b"".join(b"%8d line %d\n" % (60 * n, n) for n in range(1, 5))
 
 
+def test_of_a_line_longer_than_the_buffer_its_beginning_is_kept_until_the_next():
+    lines = made()
+    lines.info("x" * 64)
+    assert kept(lines) == b"       0 " + b"x" * 55
+    lines.info("y")
+    assert kept(lines) == b"       0 y\n"
+
+
 def test_secrets_are_blotted_out_of_lines_and_of_the_last_error():
     lines = made()
     lines.secrets = ("hunter2",)

@@ -6,7 +6,7 @@ from thimble.core.pressure import CRITICAL, ELEVATED, NORMAL, Pressure, percent
 
 def test_percent_is_whole_and_never_more_than_a_hundred():
     assert [percent(n, 8) for n in (-3, 0, 1, 4, 7, 8, 9)] == [0, 0, 12, 50, 87, 100, 100]
-    assert percent(0, 0) == 100 and percent(5, -1) == 100
+    assert percent(0, 0) == percent(-1, 0) == percent(-2, -1) == percent(5, -1) == 100
 
 
 def test_it_acts_at_the_configured_limits():

@@ -103,13 +103,13 @@ class Chats:
 
         First go the oldest exchanges of whoever holds most above a fair share. If that is this
         one, or nobody, a whole conversation that has fallen silent goes instead, then this one's
-        own oldest exchanges if it has its share, then whole conversations, the least recently
-        used first, last its own oldest exchanges and the middle of its open turn.
+        own oldest exchanges, then whole conversations, the least recently used first, last the
+        middle of its open turn.
         """
         pool = self.pool
         for other in self.all:
             other.stuck = other is self.busy and other is not conversation
-        fair = max(1, pool.count // (self.active + (not conversation.turns)))
+        fair = pool.count // (self.active + (not conversation.turns))
         while not pool.free:
             other = self._largest(fair)
             if (other is None or other is conversation) and self._drop_silent(conversation):
@@ -118,14 +118,12 @@ class Chats:
                 break
             other.stuck = not other.drop_oldest()
         while not pool.free:
-            if conversation.segments_used >= fair and conversation.drop_oldest():
+            if conversation.drop_oldest():
                 continue
             other = self._oldest(conversation)
-            if other is None:
-                break
-            other.clear()
-        while not pool.free:
-            if not conversation.drop_oldest() and not conversation.squeeze():
+            if other is not None:
+                other.clear()
+            elif not conversation.squeeze():
                 return False
         return True
 

@@ -64,7 +64,7 @@ class Ring:
         if not self.used:
             self._head = self._tail = 0
         at = self._tail
-        if at >= self._head and self._size - at < n + _HEADER:
+        if self._size - at < n + _HEADER:
             at = 0
         self._granted = n
         self._pend = at + _HEADER

@@ -67,7 +67,7 @@ class Watch:
         """Whether the dog is to be fed. Asked in an interrupt: nothing is allocated."""
         if self._resting:
             return True
-        if self._rung == RESTART and ticks_diff(now, self._polled) > self._last() + _RESTART_MS:
+        if ticks_diff(now, self._polled) > self._last() + _RESTART_MS:
             return False  # the restart was due and did not happen
         return ticks_diff(now, self._at) < _STALE_MS
 
