@@ -130,6 +130,14 @@ def test_a_turn_that_could_not_begin_leaves_no_trace():
     consistent(c, pool)
 
 
+def test_a_turn_that_begins_closes_the_open_one():
+    c = Conversation(Segments(32, 3))
+    c.begin(USER)
+    assert c.append(b"question", 0, 8)
+    assert say(c, ASSISTANT, b"answer")
+    assert turns_of(c) == [(USER, b"question"), (ASSISTANT, b"answer")]
+
+
 def test_abort_removes_the_open_turn_only():
     pool = Segments(32, 9)
     c = Conversation(pool)
@@ -203,6 +211,8 @@ def test_a_turn_beyond_its_share_keeps_head_and_tail():
                 assert kept == full and len(kept) <= share
             else:
                 assert is_head_and_tail(kept, full, share)
+                if share > 4 * size:
+                    assert share // 4 < kept.find(GAP) < share // 2, "about the first third"
             if len(full) <= share - size:
                 assert kept == full
             elif len(full) > share:
@@ -274,6 +284,55 @@ def test_squeezing_makes_an_open_turn_smaller_and_keeps_its_newest_text():
     assert is_head_and_tail(turns_of(c)[0][1], full + more, 999)
 
 
+def test_a_turn_squeezed_early_is_marked_where_it_is_cut_however_much_comes():
+    random.seed(2)
+    for first in range(70, 200, 9):
+        pool = Segments(32, 40)
+        pool.share = 640
+        c = Conversation(pool)
+        c.begin(USER)
+        full = text_of(first)
+        assert c.append(full, 0, len(full)) and c.squeeze()
+        for _ in range(60):
+            more = text_of(20)
+            full += more
+            assert c.append(more, 0, len(more))
+            assert is_head_and_tail(turns_of(c)[0][1], full, 640)
+        consistent(c, pool)
+
+
+def test_what_is_too_short_to_be_squeezed_stays_as_it_is():
+    for used in (0, 40):
+        pool = Segments(32, 4)
+        c = Conversation(pool)
+        if used:
+            assert say(c, USER, b"q" * used)
+        c.begin(ASSISTANT)
+        was = turns_of(c)
+        assert not c.squeeze() and turns_of(c) == was  # nothing is written yet
+        assert c.append(b"a", 0, 1) and not c.squeeze()
+        assert turns_of(c) == was + [(ASSISTANT, b"a")]
+        consistent(c, pool)
+
+
+def test_a_turn_of_more_than_64_kb_reads_back_whole():
+    pool = Segments(2048, 36)
+    c = Conversation(pool)
+    piece = b"0123456789abcdef" * 16
+    c.begin(USER)
+    for _ in range(270):
+        assert c.append(piece, 0, 256)
+    assert say(c, ASSISTANT, b"answer")
+    c.rewind()
+    assert c.next_turn() == USER
+    size = 0
+    while c.next_piece():
+        for at in range(c.pos, c.stop):
+            assert c.buf[at] == piece[size & 15]
+            size += 1
+    assert size == 270 * 256 and c.next_turn() == ASSISTANT
+
+
 def test_random_use_agrees_with_a_plain_list():
     for seed in range(150):
         random.seed(seed)
@@ -319,6 +378,7 @@ def test_random_use_agrees_with_a_plain_list():
             consistent(c, pool)
         c.clear()
         assert pool.free == pool.count
+        assert not any(block is c.buf for block in pool.data)  # free ones may go to the heap
 
 
 def test_random_use_with_shares_and_squeezing_stays_valid():
@@ -326,6 +386,8 @@ def test_random_use_with_shares_and_squeezing_stays_valid():
         random.seed(seed)
         size = random.choice((16, 24, 32))
         pool = Segments(size, 12)
+        for block in pool.data:
+            block[:] = b"\xff" * size  # used before, by others
         c = Conversation(pool)
         pool.share = size * random.randrange(2, 7)
         model = []
@@ -404,22 +466,22 @@ def test_a_turn_put_before_the_oldest_reads_back_wherever_the_oldest_begins():
             assert say(c, USER, b"q" * first) and say(c, ASSISTANT, b"a" * 20)
             assert say(c, USER, b"next") and say(c, ASSISTANT, b"answer")
             assert c.drop_oldest()
+            used, more = c.segments_used, HEADER + n > c._start
             assert c.prepend(SUMMARY, b"..0123456789abcdefghijklmno", 2, n)
             turns = turns_of(c)
             assert [role for role, _ in turns] == [SUMMARY, USER, ASSISTANT]
             assert turns[0][1].rstrip() == b"0123456789abcdefghijklmno"[:n], (first, n)
             assert turns[1:] == [(USER, b"next"), (ASSISTANT, b"answer")]
-            assert c.turns == 3
+            assert c.turns == 3 and c.segments_used == used + more
             assert pool.free == 12 - c.segments_used
             assert c.drop_oldest() and turns_of(c) == turns[1:]
             assert c.drop_oldest() and pool.free == 12
 
 
-def test_a_turn_put_before_nothing_is_the_only_one_and_without_a_segment_nothing_is_done():
+def test_a_turn_for_which_no_segment_is_free_is_not_put_before_the_oldest():
     pool = Segments(32, 1)
     c = Conversation(pool)
-    assert heap_locked(lambda: c.prepend(SUMMARY, b"gist", 0, 4))
-    assert turns_of(c) == [(SUMMARY, b"gist")]
-    full = Conversation(pool)
-    assert not full.prepend(SUMMARY, b"gist", 0, 4) and not full.turns
-    assert not c.prepend(SUMMARY, b"x" * 20, 0, 20) and turns_of(c) == [(SUMMARY, b"gist")]
+    assert say(c, USER, b"last")
+    assert not heap_locked(lambda: c.prepend(SUMMARY, b"gist", 0, 4))
+    assert turns_of(c) == [(USER, b"last")]
+    consistent(c, pool)

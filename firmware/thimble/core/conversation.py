@@ -148,9 +148,8 @@ class Conversation:
     def _grow(self):
         """Chains one more segment. A turn at its share gives one up first."""
         pool = self._pool
-        if self._turn >= 0:
-            while self.size + pool.size > pool.share and self.squeeze():
-                pass
+        while self.size + pool.size > pool.share and self.squeeze():
+            pass
         seg = pool.take()
         if seg < 0:
             return False
@@ -185,13 +184,8 @@ class Conversation:
     def prepend(self, role, buf, off, n):
         """Puts a turn before the oldest; False, and nothing done, if no segment is free for it.
 
-        ``n`` is at most a segment without a HEADER. No turn may be open.
+        ``n`` is at most a segment without a HEADER. There must be a turn, and none open.
         """
-        if self._first < 0:
-            self.begin(role)
-            done = self.append(buf, off, n)
-            self.end()
-            return done
         pool = self._pool
         # It ends where the oldest turn begins: in the room that older turns have left in the
         # first segment, and as far as that is too little, at the end of a new one before it.

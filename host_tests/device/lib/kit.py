@@ -38,7 +38,7 @@ def turns_of(source):
             return turns
         text = b""
         while source.next_piece():
-            assert source.pos < source.stop
+            assert 0 <= source.pos < source.stop <= len(source.buf)
             text += bytes(source.buf[source.pos : source.stop])
         turns.append((role, text))
 
