@@ -443,7 +443,7 @@ def test_a_scanner_that_failed_goes_on_failing_until_it_is_started():
 
 
 def test_a_document_abandoned_in_the_middle_leaves_no_trace():
-    scanner = Scanner((b"a", b"b[].a", b"zz"))
+    scanner = Scanner((b"a", b"b[].a", b"zz", b"b"))
     for cut in (
         b'{"a":"xy',
         b'{"b":[{',
@@ -453,15 +453,24 @@ def test_a_document_abandoned_in_the_middle_leaves_no_trace():
         b'{"a":-',
         b'{"a":"\xf0',
     ):
-        scanner.start(bytearray(8), 0, 8)
-        scanner.feed(cut, 0, len(cut))
-        while scanner.next():
-            pass
-        assert _run(scanner, b'{"zz":1,"a":"\\u0041"}') == [
-            (VALUE, 2, INTEGER, b"1"),
-            (VALUE, 0, STRING, b"A"),
-            END,
-        ]
+        for document, events in (
+            (
+                b'{"zz":1,"a":"\\u0041"}',
+                [(VALUE, 2, INTEGER, b"1"), (VALUE, 0, STRING, b"A"), END],
+            ),
+            (b"[[1]]", [END]),
+            (b"1]", None),
+            (b"1}", None),
+        ):
+            scanner.start(bytearray(8), 0, 8)
+            scanner.feed(cut, 0, len(cut))
+            while scanner.next():
+                pass
+            if events:
+                assert _run(scanner, document) == events, (cut, document)
+            else:
+                fault = raises(ParseError, lambda document=document: _run(scanner, document))
+                assert fault.offset == 1, (cut, document)
 
 
 def test_offset_tells_how_much_of_the_document_was_used():
@@ -655,8 +664,10 @@ def test_after_a_deep_place_the_kinds_of_the_outer_levels_are_known_again():
 
 def test_the_kind_of_level_256_is_known_again_after_level_257():
     for outer, opening, closing in ((b"[", b'{"a":', b"}"), (b"[", b"[", b"]")):
-        document = outer * 255 + opening + b"[1]" + closing + b"]" * 255
-        assert _run(Scanner((b"x",)), document) == [END]
+        for inner in (b"[1]", b"[]"):
+            for more in (b"", b',"b":1' if closing == b"}" else b",1"):
+                document = outer * 255 + opening + inner + more + closing + b"]" * 255
+                assert _run(Scanner((b"x",)), document) == [END], document
     assert _error(b'{"a":' * 255 + b"[[1]}" + b"}" * 255).offset == 5 * 255 + 4
     assert _error(b"[" * 255 + b'{"a":[1]]' + b"]" * 255).offset == 255 + 8
 

@@ -201,9 +201,7 @@ class Scanner:
         event = MORE
         if s == _START:
             s = _AT_VALUE
-            sink = _SKIP
             node = _ROOT
-            sub = 0
             inside = _TOP
             depth = 0
             st[_TRACKED] = 0
@@ -296,7 +294,6 @@ class Scanner:
                         if p:
                             st[_PATH] = p - 1
                             event = CLOSE
-                    sub = 0
                     inside = _TOP
                     if depth:
                         p = depth - 1
@@ -319,7 +316,6 @@ class Scanner:
                         event = _UNEXPECTED
                     s = _IN_STRING
                     sink = _SKIP_KEY
-                    node = 0
                     if sub:
                         sink = _KEY
                         o = st[_BEGIN + 1]
@@ -335,8 +331,6 @@ class Scanner:
                         # The elements' node is the last child, behind all members.
                         while sub and inside == 0 and tab[sub + _NAME] != _ELEMENT:
                             sub = tab[sub + 2] | tab[sub + 3] << 8
-                        if inside and tab[sub + _NAME] == _ELEMENT:
-                            sub = 0
                         if sub or p:
                             st[_STACK + depth] = sub << 8 | p
                             st[_TRACKED] = depth + 1
@@ -366,12 +360,10 @@ class Scanner:
                             elif c == 0x6E:
                                 p = NULL
                                 n = _LITERALS + 12
-                            elif c == 0x2D or (c >= 0x30 and c <= 0x39):
+                            else:
                                 i -= 1
                                 s = _IN_NUMBER
                                 n = _SIGN
-                            else:
-                                event = _UNEXPECTED
                         st[_KIND] = p
             elif s == _IN_UTF8:
                 code = code << 6 | c & 0x3F
