@@ -141,7 +141,7 @@ class WLAN:
         found = [(b"\xff\xfe\xc3", b"\2" * 6, 1, -20, 5, False)]
         for name, net in radio.air.items():
             shown = b"" if net.hidden else name.encode()
-            for weaker in (0, 9):  # the same network from two access points
+            for weaker in (9, 0, 9):  # the same network from three access points
                 security = 0 if net.password is None else 5
                 found.append((shown, b"\1" * 6, 6, net.rssi - weaker, security, net.hidden))
         return found
