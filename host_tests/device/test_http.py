@@ -6,6 +6,7 @@ import micropython
 from kit import raises
 
 from thimble.core.errors import NetError
+from thimble.net import http as module
 from thimble.net.http import Http
 
 QEMU = True
@@ -24,12 +25,14 @@ class Link:
         self.is_open = False
         self.cut = False
         self.opens = 0
+        self.peer = None
         self.sent = bytearray()
         self.stale = False
         self.fail_send = None
 
     def open(self, host, port, secure):
         self.opens += 1
+        self.peer = host, port, secure
         self.is_open = True
         if self.scripts:
             self.script = list(self.scripts.pop(0))
@@ -132,8 +135,9 @@ CHUNKED = (
     b"HTTP/1.1 200 OK\r\ntransfer-ENCODING:  chunked \r\nServer: x\r\n\r\n"
     b'4\r\nhell\r\n07;a=b;c="d;e"\r\no world\r\n00 \r\nTrailer: 1\r\nX: y\r\n\r\n'
 )
-TO_END = b"HTTP/1.0 200 OK\nContent-Type: text/plain\n\nhello world"
+TO_END = b"HTTP/1.1 200 OK\nContent-Type: text/plain\n\nhello world"
 ANSWERS = (PLAIN, CHUNKED, TO_END)
+EMPTY = b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n"
 
 
 def pieces(data, *cuts):
@@ -222,11 +226,25 @@ def test_a_request_larger_than_the_outbuf_is_streamed():
 
 def test_a_request_without_a_body_states_no_length():
     http = client((PLAIN,))
-    http.origin("10.0.0.1", 8080, False)
     fetch(http, Request(method=b"GET"))
     assert http.link.sent == (
-        b"GET /x HTTP/1.1\r\nAccept: */*\r\nHost: 10.0.0.1:8080\r\nContent-Length: 0\r\n\r\n"
+        b"GET /x HTTP/1.1\r\nAccept: */*\r\nHost: example.org\r\nContent-Length: 0\r\n\r\n"
     )
+
+
+def test_a_request_names_the_port_that_is_not_the_usual_one():
+    for port, secure, said in (
+        (443, True, b""),
+        (80, True, b":80"),
+        (80, False, b""),
+        (443, False, b":443"),
+        (8080, False, b":8080"),
+    ):
+        http = client((PLAIN,))
+        http.origin("10.0.0.1", port, secure)
+        fetch(http)
+        assert http.link.peer == ("10.0.0.1", port, secure)
+        assert b"\r\nHost: 10.0.0.1" + said + b"\r\n" in http.link.sent
 
 
 class Growing(Request):
@@ -388,6 +406,12 @@ def test_bad_chunks_are_refused():
         assert failure(head + chunks)[0] in ("body", "http"), chunks
 
 
+def test_any_number_of_chunks_may_come():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    http = client([head] + [b"1\r\nx\r\n" * 1000] * 9 + [b"0\r\n\r\n"])
+    assert fetch(http) == (200, b"x" * 9000)
+
+
 def test_the_size_of_a_chunk_is_hexadecimal():
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     text = b"x" * 0x1A9
@@ -498,12 +522,27 @@ def test_what_is_left_of_an_answer_is_drained_before_the_next_request():
 
 
 def test_what_is_too_much_to_drain_closes_the_connection():
-    big = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 70000
-    http = client((big,), (PLAIN,))
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    http = client([head] + [b"x" * 10000] * 15, (PLAIN,))
     http.request(Request(), 1000)
     http.drain()
     assert not http.link.is_open
+    assert 5 < len(http.link.script) < 10  # 128 KB, of which 256 B a read are not of the body
     assert fetch(http) == (200, b"hello world")
+
+
+def test_an_answer_that_only_closing_ends_is_not_drained():
+    http = client((TO_END[:-5], PLAIN), (PLAIN,))
+    http.request(Request(), 1000)
+    http.drain()
+    assert not http.link.is_open and http.link.script == [PLAIN]
+
+
+def test_an_answer_that_breaks_off_while_it_is_drained_is_no_error_of_the_next_request():
+    http = client((PLAIN[:-3], END), (PLAIN,))
+    http.request(Request(), 1000)
+    assert fetch(http, Request(repeatable=False)) == (200, b"hello world")
+    assert http.link.opens == 2
 
 
 def test_what_does_not_come_is_not_waited_for_longer_than_512_reads():
@@ -519,8 +558,15 @@ def test_a_new_origin_closes_the_connection_and_the_same_one_keeps_it():
     fetch(http)
     http.origin("example.org", 443, True)
     assert http.link.is_open
-    http.origin("example.com", 443, True)
-    assert not http.link.is_open
+    for other in (
+        ("example.com", 443, True),
+        ("example.org", 8443, True),
+        ("example.org", 443, False),
+    ):
+        http = client((PLAIN,))
+        fetch(http)
+        http.origin(*other)
+        assert not http.link.is_open, other
 
 
 def test_an_exception_in_the_request_leaves_no_half_written_connection():
@@ -530,7 +576,9 @@ def test_an_exception_in_the_request_leaves_no_half_written_connection():
             if len(http.link.sent):
                 raise ValueError
 
-    http = client((PLAIN,), (PLAIN,))
+    http = client((PLAIN, EMPTY), (PLAIN,))
+    fetch(http)
+    http.link.sent = bytearray()
     raises(ValueError, lambda: http.request(Bad(b"a"), 1000))
     assert fetch(http) == (200, b"hello world")
     assert http.link.opens == 2
@@ -555,6 +603,96 @@ def test_reading_nothing_within_the_time_is_minus_one_and_goes_on():
     assert http.read(100) == 3
     assert http.read(100) == 0
     assert http.read(100) == 0
+
+
+class Slow(Link):
+    """A link to whose script numbers belong as well: milliseconds in which no byte comes.
+
+    now: what the clock says that it and Http go by. longest: of the waits without bytes.
+    """
+
+    def __init__(self, *script):
+        super().__init__(script)
+        self.now = self.longest = 0
+
+    def recv(self, buf, ms):
+        left = self.script[0]
+        if type(left) is not int:
+            return super().recv(buf, ms)
+        self.longest = max(self.longest, ms)
+        if left > ms:
+            self.now += ms
+            self.script[0] = left - ms
+            return -1
+        self.now += left
+        self.script.pop(0)
+        return self.recv(buf, ms - left)
+
+
+def timed(script, first_ms, read_ms=100, waiting=None, **bounds):
+    """What comes of a request to a Slow peer, when, and the longest wait.
+
+    bounds: attributes of the Http.
+    """
+    http = Http(Slow(*script), bytearray(64), bytearray(64))
+    http.origin("example.org", 443, True)
+    for name in bounds:
+        setattr(http, name, bounds[name])
+    real = module.ticks_ms
+    module.ticks_ms = lambda: http.link.now
+    try:
+        http.request(Request(), first_ms, waiting)
+        text = b""
+        n = -1
+        while n:
+            n = http.read(read_ms)
+            text += http.inbuf[http.pos : http.pos + n] if n > 0 else b""
+    except NetError as error:
+        text = error.stage
+    finally:
+        module.ticks_ms = real
+    return text, http.link.now, http.link.longest
+
+
+def test_an_answer_is_waited_for_in_slices_and_no_longer_than_it_may_take_to_begin():
+    assert timed((9000, PLAIN), 1100) == ("first byte", 1100, 250)
+    assert timed((9000, PLAIN), 100) == ("first byte", 100, 100)
+    assert timed((1050, PLAIN), 1100)[:2] == (b"hello world", 1050)
+
+
+def test_a_header_has_its_own_time_from_its_first_byte_on():
+    drip = [step for byte in PLAIN for step in (100, bytes([byte]))]
+    assert timed(drip, 200, header_ms=1000)[:2] == ("deadline", 1100)
+    assert timed([900] + drip, 1000, header_ms=20000)[0] == b"hello world"
+    assert timed((150, PLAIN[:20], 50, PLAIN[20:]), 1000, header_ms=100)[0] == b"hello world"
+
+
+def test_behind_an_interim_answer_the_answer_has_the_whole_time_again():
+    interim = b"HTTP/1.1 102 Processing\r\n\r\n"
+    assert timed((900, interim, 900, PLAIN), 1000, header_ms=50)[0] == b"hello world"
+    assert timed((900, interim, 9000, PLAIN), 1000, header_ms=50)[:2] == ("deadline", 1900)
+
+
+def test_a_body_that_falls_silent_is_given_up_however_short_the_reads():
+    for read_ms in (30, 5000):
+        script = (PLAIN[:-3], 900, PLAIN[-3:-2], 900, PLAIN[-2:-1], 9000)
+        assert timed(script, 1000, read_ms, silence_ms=1000)[:2] == ("silence", 2800), read_ms
+
+
+def test_reading_takes_no_longer_than_asked_while_only_the_framing_drips():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    link = Slow(head, *[step for _ in range(50) for step in (40, b"0")], b"1\r\nx\r\n", 9000)
+    http = Http(link, bytearray(64), bytearray(64))
+    http.origin("example.org", 443, True)
+    http.request(Request(), 1000)
+    real = module.ticks_ms
+    module.ticks_ms = lambda: link.now
+    try:
+        assert http.read(100) == -1 and link.now == 100
+        assert http.read(1000) == -1 and link.now == 1100
+        assert http.read(1000) == 1 and link.now == 2000
+    finally:
+        module.ticks_ms = real
 
 
 class Ready:

@@ -25,9 +25,9 @@ _NEVER = const(0x1FFFFFFF)
 
 # What comes next in inbuf.
 _NOTHING = const(0)  # the answer is complete, or there is none
-_LENGTH = const(1)  # _left bytes of a body
-_CHUNK = const(2)  # _left bytes of a chunk
-_TO_END = const(3)  # a body until the connection ends
+_TO_END = const(1)  # a body until the connection ends
+_LENGTH = const(2)  # _left bytes of a body
+_CHUNK = const(3)  # _left bytes of a chunk
 _SIZE = const(4)  # a chunk's size
 _AFTER = const(5)  # the line end behind a chunk
 _TRAILER = const(6)  # header lines behind the last chunk
@@ -84,7 +84,6 @@ class Http:
     def close(self):
         """Close the connection; what is left of an answer is given up."""
         self._state = _NOTHING
-        self._next = self._end = 0
         self.link.close()
 
     def request(self, req, first_ms, waiting=None):
@@ -127,7 +126,7 @@ class Http:
         Too much is 128 KB or 2 s: a read counts as its bytes and 256 more, so there are 512.
         """
         left = _DRAIN_MAX
-        while left > 0 and self._state and self._state != _TO_END and self._state != _UNKNOWN:
+        while left > 0 and _TO_END < self._state < _UNKNOWN:
             try:
                 left -= _DRAIN_READ + self._read(_DRAIN_MS)
             except NetError:
@@ -159,7 +158,6 @@ class Http:
         req = self._req
         w = self._writer
         self._begun = False
-        self._next = self._end = 0
         w.count_all()
         req.write_body(w)
         n = w.count
@@ -187,7 +185,6 @@ class Http:
                 self._more()
             head.status_line()
             self._fields()
-            head.limit()
             if head.status >= 200:
                 self.status = head.status
                 self.retry_after = head.retry_after
@@ -233,7 +230,7 @@ class Http:
 
     def _fill(self, ms):
         """What link.recv() into inbuf returns; all of inbuf must be used up."""
-        n = self.link.recv(self.inbuf, ms if ms > 0 else 0)
+        n = self.link.recv(self.inbuf, ms)
         self._next = 0
         self._end = n if n > 0 else 0
         if n > 0:
@@ -267,7 +264,7 @@ class Http:
                 n = self._refill()
                 if n <= 0:
                     return n
-            if self._state <= _TO_END:
+            if self._state <= _CHUNK:
                 return self._piece()
             self._between()
         return 0
