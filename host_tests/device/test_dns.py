@@ -193,3 +193,106 @@ def test_the_cache_has_a_bound_and_keeps_the_latest():
     assert resolver.resolve("10.0.0.4", 80, 100) is kept
     resolver.clear()
     assert resolver._cache == []
+
+
+class Asking:
+    """In the place of net.query: what it answers, and how often it was asked. The clock as well.
+
+    found: (address, seconds); address None stands for servers that do not answer.
+    """
+
+    def __init__(self, found):
+        self.found = found
+        self.asked = 0
+        self.now = 0
+
+    def call(self, module, name, host, ms, tick, servers, hosts, stale):
+        assert (module, name) == ("net.query", "ask")
+        self.asked += 1
+        if not self.found[0] and not stale:
+            raise NetError("resolve", "nobody answered")
+        return self.found
+
+    def ticks_ms(self):
+        return self.now & 0x3FFFFFFF
+
+
+def asking(test, *found):
+    """Calls test(resolver, net) where net is an Asking instead of name servers."""
+    net = Asking(found)
+    real = dns.overlay, dns.ticks_ms
+    dns.overlay, dns.ticks_ms = net, net.ticks_ms
+    try:
+        test(dns.Resolver(lambda: None), net)
+    finally:
+        dns.overlay, dns.ticks_ms = real
+
+
+def octets(resolver, port=443):
+    """The address of the host and the port that are connected to."""
+    address = resolver.resolve("api.example.org", port, 100)
+    return tuple(address[4:8]) + (address[2] << 8 | address[3],)
+
+
+def test_an_address_is_kept_for_as_long_as_its_record_says():
+    def test(resolver, net):
+        for i in range(1, 9):  # more often than there is room for
+            net.found = ("10.0.0.%d" % i, 3600)
+            for ms in (0, 1, 3_599_998):
+                net.now += ms
+                assert octets(resolver) == (10, 0, 0, i, 443)
+                assert net.asked == i
+            net.now += 1
+
+    asking(test, None, 0)
+
+
+def test_an_address_of_days_ago_is_not_taken_for_one_of_the_future():
+    def test(resolver, net):
+        octets(resolver)
+        net.now = (1 << 29) + 100_000
+        octets(resolver)
+        assert net.asked == 2
+
+    asking(test, "10.0.0.1", 30)
+
+
+def test_each_port_of_a_host_has_its_own_address():
+    def test(resolver, net):
+        for port in (443, 8080, 443, 8080):
+            assert octets(resolver, port) == (10, 0, 0, 1, port)
+        assert net.asked == 2
+
+    asking(test, "10.0.0.1", 30)
+
+
+def test_an_old_address_serves_for_half_a_minute_where_no_server_answers():
+    def test(resolver, net):
+        octets(resolver)
+        net.found = (None, 0)
+        net.now = 60_000
+        for ms, asked in ((0, 2), (29_999, 2), (1, 3), (29_999, 3)):
+            net.now += ms
+            assert octets(resolver) == (10, 0, 0, 1, 443)
+            assert net.asked == asked
+        net.found = ("10.0.0.2", 30)
+        net.now += 1
+        assert octets(resolver) == (10, 0, 0, 2, 443)
+        assert resolver.resolve("api.example.org", 443, 100) and net.asked == 4
+        net.found = (None, 0)
+        raises(NetError, lambda: resolver.resolve("other.example.org", 443, 100))
+
+    asking(test, "10.0.0.1", 60)
+
+
+def test_a_doubted_address_is_asked_for_anew_and_no_other():
+    def test(resolver, net):
+        octets(resolver)
+        octets(resolver, 80)
+        resolver.doubt("api.example.org", 443)
+        resolver.doubt("other.example.org", 443)
+        net.found = ("10.0.0.2", 30)
+        assert octets(resolver) == (10, 0, 0, 2, 443)
+        assert octets(resolver, 80) == (10, 0, 0, 1, 80)
+
+    asking(test, "10.0.0.1", 30)
