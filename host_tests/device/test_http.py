@@ -333,6 +333,7 @@ def test_what_does_not_speak_http_is_named():
         b"SSH-2.0-OpenSSH_9\r\n",
         b"\x15\x03\x01\x00\x02",
         b"HTTP/2 200\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\n\r\n",
         b"\r\n",
     ):
         stage, detail = failure(text, END)
@@ -346,22 +347,33 @@ def test_what_does_not_speak_http_is_named():
     ):
         assert failure(line + b"\r\n\r\n")[0] == "http", line
     assert "SSH-2.0-OpenSSH_9" in failure(b"SSH-2.0-OpenSSH_9\r\n")[1]
+    assert failure(b"\x15\x1b[2J", END)[1].endswith("'..[2J'")
+
+
+def test_a_status_line_needs_no_words():
+    for line in (b"HTTP/1.1 200", b"HTTP/1.1 200 "):
+        assert fetch(client((PLAIN.replace(b"HTTP/1.1 200 OK", line),))) == (200, b"hello world")
 
 
 def test_long_header_lines_pass_and_headers_without_end_do_not():
     long = b"HTTP/1.1 200 OK\r\nX: " + b"y" * 7000 + b"\r\nContent-Length: 2\r\n\r\nok"
     assert fetch(client((long,), size=100)) == (200, b"ok")
+    many = b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"Content-Length: 2\r\n\r\nok"
+    assert fetch(client((many,), size=6100)) == (200, b"ok")
+    blank = b"HTTP/1.1 200 OK\r\nRetry-After:" + b" " * 99 + b"7\r\nContent-Length: 2\r\n\r\nok"
+    assert fetch(client((blank,))) == (200, b"ok")
     assert failure(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 9000)[0] == "http"
     assert failure(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 11000)[0] == "http"
     assert failure(b"HTTP/1.1 200 " + b"O" * 65536)[0] == "http"
 
 
 def test_lengths_that_lie_are_refused():
-    for value in (b"-1", b"+5", b"5x", b"", b"5, 5", b"99999999999", b"0x5", b"1" * 80):
+    for value in (b"-1", b"+5", b"5x", b"", b"5, 5", b"99999999999", b"0x5", b"1" * 80, b"0" * 80):
         head = b"HTTP/1.1 200 OK\r\nContent-Length: " + value + b"\r\n\r\nhello"
         assert failure(head, END)[0] == "http", value
-    two = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"
-    assert failure(two)[0] == "http"
+    for first in (b"0", b"6"):
+        two = b"Content-Length: " + first + b"\r\nContent-Length: 5\r\n\r\nhello"
+        assert failure(b"HTTP/1.1 200 OK\r\n" + two)[0] == "http"
     same = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"
     assert fetch(client((same,))) == (200, b"hello")
 
@@ -373,12 +385,18 @@ def test_a_length_beside_chunks_is_ignored_and_the_connection_closed():
 
 
 def test_codings_that_were_not_asked_for_are_refused():
-    for field in (b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: chunked\r\n" * 2):
+    for field in (
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: chunked, gzip",
+        b"Transfer-Encoding: deflate",
+        b"Transfer-Encoding: chunked\r\n" * 2,
+    ):
         assert failure(b"HTTP/1.1 200 OK\r\n" + field + b"\r\n\r\n")[0] == "http"
     stage, detail = failure(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
     assert stage == "http" and "compressed" in detail
-    same = PLAIN.replace(b"OK\r\n", b"OK\r\nContent-Encoding: Identity\r\n")
-    assert fetch(client((same,))) == (200, b"hello world")
+    for none in (b"Identity", b""):
+        same = PLAIN.replace(b"OK\r\n", b"OK\r\nContent-Encoding: " + none + b"\r\n")
+        assert fetch(client((same,))) == (200, b"hello world")
 
 
 def test_bytes_behind_an_answer_end_the_connection():
@@ -414,8 +432,12 @@ def test_any_number_of_chunks_may_come():
 
 def test_the_size_of_a_chunk_is_hexadecimal():
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    text = b"x" * 0x1A9
-    assert fetch(client((head + b"1A9\r\n" + text + b"\r\n0\r\n\r\n",))) == (200, text)
+    text = b"x" * 0xFFF
+    chunks, n = b"", 0
+    for size in (b"1A9", b"Bc", b"0De", b"9f", b"0F0"):
+        chunks += size + b"\r\n" + text[: int(size, 16)] + b"\r\n"
+        n += int(size, 16)
+    assert fetch(client((head + chunks + b"0\r\n\r\n",))) == (200, text[:n])
 
 
 def test_a_line_that_broke_off_is_not_the_beginning_of_the_next_answers():

@@ -54,9 +54,10 @@ def _add(line: ptr8, n: int, buf: ptr8, pos: int, end: int) -> int:
 
 @micropython.viper
 def _lower(line: ptr8, n: int):
+    """Makes letters small; what else it changes is in no name or value that is known."""
     while n > 0:
         n -= 1
-        if line[n] >= 0x41 and line[n] <= 0x5A:
+        if line[n] >= 0x41:
             line[n] = line[n] | 0x20
 
 
@@ -69,15 +70,10 @@ class Head:
 
     def __init__(self):
         self.status = 0
-        self.retry_after = 0
-        self.is_json = False
-        self.length = -1
-        self.chunked = False
         self.keep = False
-        self.whole = True
         self.n = 0
         self._line = bytearray(_LINE)
-        self._left = 0
+        self.start()
 
     def start(self):
         """A header begins."""
