@@ -34,13 +34,14 @@ def run(relay):
     while not relay.inbox.count:
         chat = None
         for other in memory.chats.all:
+            other.stuck = False
             if other.turns > most:
                 chat = other
         if chat is None:
             if memory.fill() < RELIEVED:
                 break
             memory.evict()
-            chat = memory.largest()
+            chat = memory.chats.largest(0)
         if chat is None:
             break
         able = able and relay.exchange.calls_left() > 0

@@ -104,25 +104,10 @@ class Memory:
 
     def evict(self):
         """Lets go of conversations that come back from flash when they speak, the least recently
-        used first, until the pressure is over or one is left."""
+        used first, until the pressure is over or one is left. The busy one stays."""
         chats = self.chats
-        for _ in range(len(chats.all)):
-            if self.fill() < RELIEVED or chats.active <= 1:
-                break
-            chats.evict_oldest()
-
-    def largest(self):
-        """The longest conversation, of two the one less used, but not the busy one; or None."""
-        found = None
-        for chat in self.chats.all:
-            if chat is self.chats.busy or not chat.segments_used:
-                continue
-            if found is not None:
-                more = chat.segments_used - found.segments_used
-                if more < 0 or (not more and chat.stamp > found.stamp):
-                    continue
-            found = chat
-        return found
+        while self.fill() >= RELIEVED and chats.active > 1:
+            chats.oldest(chats.busy).clear()
 
     def relieve(self, hard=False):
         """Keeps only the last turns of the conversation used last, the last exchange if they are

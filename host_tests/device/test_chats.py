@@ -182,6 +182,19 @@ def test_of_two_equally_large_the_slot_does_not_matter():
     assert find(chats, b"old").turns == 6 and find(chats, b"new").turns == 8
 
 
+def test_the_largest_is_found_but_for_one_that_is_stuck_and_of_two_the_one_less_used():
+    chats = Chats(Segments(32, 12), 4)
+    assert chats.largest(0) is None
+    for key, n in ((b"small", 2), (b"new", 4), (b"old", 4)):
+        for i in range(n):
+            exchange(chats, key, b"q%d" % i, b"a" * 16)
+    new = get(chats, b"new")
+    old = find(chats, b"old")
+    assert chats.largest(0) is old and chats.largest(4) is None
+    old.stuck = True
+    assert chats.largest(0) is new
+
+
 def test_the_one_that_is_answered_gives_first_if_it_holds_most():
     pool = Segments(32, 12)
     chats = Chats(pool, 4)

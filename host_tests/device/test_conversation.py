@@ -29,6 +29,14 @@ def text_of(n):
     return "".join(letters).encode()
 
 
+def worn(size, most):
+    """A pool whose blocks have been used by others."""
+    pool = Segments(size, most)
+    for block in pool.data:
+        block[:] = b"\xff" * size
+    return pool
+
+
 def consistent(conversation, pool):
     """The chain is as long as its counters say, and nothing of the pool is lost."""
     n, seg, last = 0, conversation._first, -1
@@ -193,7 +201,7 @@ def test_a_turn_beyond_its_share_keeps_head_and_tail():
     random.seed(1)
     for size, share in ((16, 64), (32, 128), (32, 200), (64, 128), (64, 1000)):
         for total in range(share - 20, share * 3, 7):
-            pool = Segments(size, 40)
+            pool = worn(size, 40)
             c = Conversation(pool)
             pool.share = share
             assert say(c, USER, b"?")
@@ -385,9 +393,7 @@ def test_random_use_with_shares_and_squeezing_stays_valid():
     for seed in range(100):
         random.seed(seed)
         size = random.choice((16, 24, 32))
-        pool = Segments(size, 12)
-        for block in pool.data:
-            block[:] = b"\xff" * size  # used before, by others
+        pool = worn(size, 12)
         c = Conversation(pool)
         pool.share = size * random.randrange(2, 7)
         model = []

@@ -1,3 +1,5 @@
+import gc
+
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 from thimble.core.pressure import CRITICAL, NORMAL, RELIEVED
 from thimble.memory import Memory
@@ -24,10 +26,25 @@ class Sizes:
 
 
 def made(segments):
-    Sizes.segments_max = segments
-    memory = Memory(Settings, Sizes, 0, lambda: 0)
+    memory = filled(segments)
     assert memory.segments.count == segments
     return memory
+
+
+def filled(segments, overlays=0, budget_kb=0):
+    """A Memory with as many of the segments as there is room for."""
+    Sizes.segments_max = segments
+    Settings.budget_kb = budget_kb
+    return Memory(Settings, Sizes, overlays, lambda: 0)
+
+
+def taken(left):
+    """What leaves no more than ``left`` bytes of the heap, in pieces."""
+    gc.collect()
+    pieces = []
+    while gc.mem_free() > left:
+        pieces.append(bytearray(512))
+    return pieces
 
 
 def say(memory, key, roles, text):
@@ -80,13 +97,121 @@ def test_small_turns_stay_up_to_four_and_a_question_without_an_answer_with_its_e
 
 
 def test_the_conversation_that_is_being_answered_is_not_touched():
+    for text in (SMALL, LARGE):
+        memory = made(24)
+        chat = say(memory, b"k", EXCHANGE * 6, text)
+        other = say(memory, b"other", EXCHANGE, SMALL)
+        memory.chats.busy = chat
+        was = roles_of(chat)
+        memory.relieve()
+        assert roles_of(chat) == was and roles_of(other) == EXCHANGE
+        memory.chats.busy = memory.chats.get(b"other", 0, 5)
+        memory.relieve()
+        assert roles_of(chat) == [] and roles_of(other) == EXCHANGE
+        memory.chats.busy = say(memory, b"other", EXCHANGE * 6, text)
+        was = roles_of(other)
+        memory.relieve()
+        assert roles_of(other) == was
+
+
+def test_those_silent_longest_are_let_go_until_the_pressure_is_over_but_not_the_busy_one():
     memory = made(24)
-    chat = say(memory, b"k", EXCHANGE * 3, LARGE)
-    other = say(memory, b"other", EXCHANGE, SMALL)
-    memory.chats.busy = chat
-    was = roles_of(chat)
+    chats = [say(memory, key, EXCHANGE, b"x" * 2500) for key in (b"a", b"b", b"c", b"d")]
+    assert memory.fill() >= Settings.elevated
+    memory.chats.busy = chats[0]
+    assert memory.look() == NORMAL
+    assert [chat.turns for chat in chats] == [2, 0, 0, 2]
+
+
+def test_the_share_of_one_more_conversation_is_its_part_of_the_whole_and_two_segments_at_least():
+    memory = made(12)
+    assert memory.share() == 12 * 1024
+    for key, share in ((b"a", 6), (b"b", 4), (b"c", 3), (b"d", 2)):
+        say(memory, key, EXCHANGE, SMALL)
+        assert memory.share() == share * 1024
+    memory = made(4)
+    for key in (b"a", b"b", b"c"):
+        say(memory, key, EXCHANGE, SMALL)
+    assert memory.share() == 2 * 1024
+
+
+def test_a_budget_bounds_them_and_the_fewest_are_made_under_any():
+    whole = gc.mem_free() + gc.mem_alloc()
+    memory = filled(1000, budget_kb=128)
+    gc.collect()
+    assert 120 * 1024 < gc.mem_alloc() < 128 * 1024 < whole
+    del memory
+    memory = filled(1000, budget_kb=1)
+    assert memory.segments.count == Sizes.segments_min
+    assert memory.look() == NORMAL  # else it would be a pressure that nothing relieves
+
+
+def test_free_segments_go_to_the_heap_where_it_is_short_all_but_two():
+    memory = made(40)
+    chat = say(memory, b"k", EXCHANGE, SMALL)
     memory.relieve()
-    assert roles_of(chat) == was and roles_of(other) == EXCHANGE
-    memory.chats.busy = other
+    assert memory.segments.count == 40, "the heap has enough"
+    pieces = taken(10_000)
+    assert memory.look() == CRITICAL
     memory.relieve()
-    assert roles_of(chat) == [] and roles_of(other) == EXCHANGE
+    assert memory.segments.count == chat.segments_used + 2
+    memory.relieve(True)
+    assert memory.segments.count == chat.segments_used and roles_of(chat) == EXCHANGE
+    del pieces
+    memory.relieve()
+    assert memory.segments.count == chat.segments_used, "it is for look() to take them back"
+    assert memory.look() == NORMAL and memory.segments.count == 40
+
+
+def test_segments_come_back_while_the_reserve_stays_free():
+    memory = made(40)
+    memory.relieve(True)
+    assert memory.segments.count == 0
+    pieces = taken(Sizes.reserve + 10 * 1024)
+    memory.regrow()
+    gc.collect()
+    assert gc.mem_free() >= Sizes.reserve
+    assert 5 < memory.segments.count <= 10
+    del pieces
+    memory.regrow()
+    assert memory.segments.count == 40
+
+
+def test_a_heap_in_pieces_smaller_than_a_segment_gives_none_back():
+    memory = made(40)
+    memory.relieve(True)
+    pieces = taken(6000)
+    for i in range(0, len(pieces), 2):
+        pieces[i] = None
+    gc.collect()
+    assert gc.mem_free() > Sizes.reserve + 40 * 1024
+    memory.regrow()
+    assert memory.segments.count <= 6
+
+
+def test_garbage_is_collected_before_it_passes_for_pressure():
+    memory = made(40)
+    gc.disable()
+    try:
+        taken(10_000)
+        assert memory.heap() >= Settings.critical
+        assert memory.look() == NORMAL and memory.heap() < RELIEVED
+    finally:
+        gc.enable()
+
+
+def test_the_fewest_bytes_that_were_free_are_remembered():
+    memory = made(40)
+    pieces = taken(30_000)
+    memory.collect()
+    low = memory.heap_low
+    assert 25_000 < low <= 30_000
+    del pieces
+    memory.collect()
+    assert memory.heap_low == low
+
+
+def test_the_conversations_get_what_the_heap_has_beside_the_reserve():
+    memory = filled(1000, overlays=3000)
+    memory.collect()
+    assert 7096 <= gc.mem_free() < 7096 + 10 * 1024

@@ -556,11 +556,14 @@ _REFUSED = (
     (b"[1e5.5]", 4),
     (b"[1e5e5]", 4),
     (b"[1-2]", 2),
+    (b"[/1]", 1),
+    (b"[1/2]", 2),
     (b"[0x10]", 2),
     (b"[1_000]", 2),
     (b'["\\x"]', 3),
     (b'["\\\'"]', 3),
     (b'["\\\x00"]', 3),
+    (b'["\\\n"]', 3),
     (b'["\\U0041"]', 3),
     (b'["\\u004"]', 7),
     (b'["\\u00g1"]', 6),
@@ -791,6 +794,12 @@ def test_an_element_and_a_member_of_one_name_beside_a_hundred_other_paths():
     scanner = Scanner(paths)
     assert _run(scanner, b'{"a":[{"some77":1}]}') == [(VALUE, 77, INTEGER, b"1"), END]
     assert _run(scanner, b'{"a":{"b":2}}') == [(VALUE, 100, INTEGER, b"2"), END]
+    scanner = Scanner([b"a.b.some%d" % n for n in range(100)] + [b"a.c", b"a[]"])
+    assert _run(scanner, b'{"a":[3],"a":{"c":4}}') == [
+        (VALUE, 101, INTEGER, b"3"),
+        (VALUE, 100, INTEGER, b"4"),
+        END,
+    ]
 
 
 def test_scanners_do_not_disturb_each_other():

@@ -18,6 +18,7 @@ class Chats:
     """``slots`` (two or more) conversations over a pool of segments, made now.
 
     ``busy``: the Conversation that is being answered, or None; it is never cleared for another.
+    One that is ``stuck`` has nothing to give while room is made.
     """
 
     def __init__(self, segments, slots):
@@ -76,7 +77,7 @@ class Chats:
             if not other.turns and other is not self.busy:
                 if found is None or other.stamp < found.stamp:
                     found = other
-        return found or self._oldest(self.busy)
+        return found or self.oldest(self.busy)
 
     def forget(self, conversation):
         """Clears a conversation and frees its slot."""
@@ -111,7 +112,7 @@ class Chats:
             other.stuck = other is self.busy and other is not conversation
         fair = pool.count // (self.active + (not conversation.turns))
         while not pool.free:
-            other = self._largest(fair)
+            other = self.largest(fair)
             if (other is None or other is conversation) and self._drop_silent(conversation):
                 continue
             if other is None:
@@ -120,21 +121,16 @@ class Chats:
         while not pool.free:
             if conversation.drop_oldest():
                 continue
-            other = self._oldest(conversation)
+            other = self.oldest(conversation)
             if other is not None:
                 other.clear()
             elif not conversation.squeeze():
                 return False
         return True
 
-    def evict_oldest(self):
-        """Clears the least recently used conversation, but not the busy one."""
-        other = self._oldest(self.busy)
-        if other is not None:
-            other.clear()
-
-    def _largest(self, fair):
-        """Who holds most segments above the fair share and can give; of two the one less used."""
+    def largest(self, fair):
+        """Who holds most segments, more than ``fair``, and is not ``stuck``: of two the one less
+        used; or None."""
         found = None
         for other in self.all:
             if other.stuck or other.segments_used <= fair:
@@ -146,8 +142,8 @@ class Chats:
             found = other
         return found
 
-    def _oldest(self, conversation):
-        """The least recently used conversation that is neither ``conversation`` nor busy."""
+    def oldest(self, conversation):
+        """The least recently used one with segments, but ``conversation`` and the busy one."""
         found = None
         for other in self.all:
             if other is conversation or other is self.busy or not other.segments_used:
@@ -158,7 +154,7 @@ class Chats:
 
     def _drop_silent(self, conversation):
         """Clears the least recently used of the others if it is silent; whether it was."""
-        other = self._oldest(conversation)
+        other = self.oldest(conversation)
         if other is None or self._clock - other.stamp <= _SILENT * self.active:
             return False
         other.clear()

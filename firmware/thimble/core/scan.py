@@ -236,7 +236,8 @@ class Scanner:
                     if sink & 2:
                         s = _AT_COLON
                         if sink == _KEY:
-                            node = 0 if node < 0 else sub
+                            if node < 0:
+                                node = 0
                             n = o - st[_BEGIN + 1]
                             while node:
                                 if tab[node] == n:
