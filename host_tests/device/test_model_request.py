@@ -38,7 +38,7 @@ def talk(*turns):
 
 
 def ask(model, text=b"hi", conversation=None):
-    model.ask(conversation, text, 0, len(text))
+    assert model.ask(conversation, b"<" + text + b">", 1, len(text))
     return read(model)
 
 
@@ -247,19 +247,27 @@ def test_reasoning_is_not_shown():
         model = model_of(Http((200, body + HELLO + finish() + END)))
         assert ask(model) == OPENAI_TEXT and model.thought
     body = b"".join(chunk(content=c) for c in "\n<think>\nhm</think>\n\n") + HELLO + finish() + END
-    model = model_of(Http((200, body)))
-    assert ask(model) == OPENAI_TEXT and model.thought
+    model = model_of(Http((200, body), (200, OPENAI), (200, body)))
+    for thought in (True, False, True):
+        assert ask(model) == OPENAI_TEXT and model.thought == thought
     parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
     body = chunk(content=parts) + chunk(content=[{"type": "text", "text": "yes"}]) + finish() + END
     model = model_of(Http((200, body)))
     assert ask(model) == b"yes" and model.thought
-    model = model_of(Http((200, OPENAI)))
-    assert ask(model) == OPENAI_TEXT and not model.thought
+
+
+def test_what_is_null_or_empty_is_not_there():
+    none = chunk(content="", reasoning=None, reasoning_content="", refusal=None)
+    none += sse({"choices": [], "error": None})
+    model = model_of(Http((200, none + HELLO + none + finish() + END)))
+    assert ask(model) == OPENAI_TEXT and model.reason == STOP and not model.thought
 
 
 def test_text_that_looked_like_a_tag_is_shown_at_the_end():
-    model = model_of(Http((200, chunk(content=" <thi") + finish() + END)))
-    assert ask(model) == b"<thi" and model.reason == STOP
+    body = chunk(content=" <thi") + finish()
+    for rest in (END, NetError("body", "gone")):
+        model = model_of(Http((200, [body, rest])))
+        assert ask(model) == b"<thi" and model.reason == STOP
 
 
 def test_reasons():
@@ -268,6 +276,7 @@ def test_reasons():
         ("length", LENGTH),
         ("content_filter", OTHER),
         ("tool_calls", OTHER),
+        ("eos_token", STOP),
         ("error", OTHER),
     )
     for said, reason in cases:
@@ -338,10 +347,28 @@ def test_an_answer_in_one_piece():
             assert (model.tokens_in, model.tokens_out) == (12, 7)
 
 
+def test_an_answer_in_one_piece_may_leave_out_why_it_ended():
+    body = json.dumps({"choices": [{"message": {"content": "yes"}}]}).encode()
+    model = model_of(Http((200, body), is_json=True))
+    assert ask(model) == b"yes" and model.reason == STOP
+
+
+def test_behind_the_last_event_nothing_is_waited_for():
+    for api, answer in (("openai", OPENAI), ("anthropic", CLAUDE)):
+        http = Http((200, [answer, -1, -1]))
+        model = model_of(http, api=api)
+        model.ask(None, b"hi", 0, 2)
+        event = TEXT
+        while event == TEXT:
+            event = model.poll(9)
+        assert event == DONE and http.drained and not http.closed
+
+
 def test_an_answer_without_done_ends_with_its_body():
-    http = Http((200, HELLO + finish()))
-    model = model_of(http)
-    assert ask(model) == OPENAI_TEXT and model.reason == STOP and not http.closed
+    for step in (1, 4096):
+        http = Http((200, HELLO + finish()), step=step)
+        model = model_of(http)
+        assert ask(model) == OPENAI_TEXT and model.reason == STOP and not http.closed
     model = model_of(Http((200, (HELLO + finish("length"))[:-2])))  # nor with a blank line
     assert ask(model) == OPENAI_TEXT and model.reason == LENGTH
 
@@ -370,20 +397,40 @@ def test_a_connection_that_ends_early_cuts_the_answer():
         [lost],
         [-1, lost],
         [b'data: {"choices":[{"delta":{"con'],
+        [b'data: {"choices":[{"delta":{"content":""}}\n\n', HELLO],
         [b"data: oops\n\n"],
     ):
         http = Http((200, [HELLO] + rest))
         model = model_of(http)
+        model.log = Log()
         assert ask(model) == OPENAI_TEXT, rest
-        assert model.reason == CUT and http.closed
+        assert model.reason == CUT and http.closed and len(model.log.said) == 1
+
+
+def test_a_connection_that_ends_early_does_not_cut_what_was_complete():
+    for said, reason in (("stop", STOP), ("length", LENGTH)):
+        http = Http((200, [HELLO + finish(said), NetError("body", "gone")]))
+        model = model_of(http)
+        model.log = Log()
+        assert ask(model) == OPENAI_TEXT and model.reason == reason
+        assert http.closed and not model.log.said
+
+
+class Log:
+    def __init__(self):
+        self.said = []
+
+    def fail(self, text):
+        self.said.append(text)
 
 
 def test_a_connection_that_ends_before_any_text_is_an_error():
-    for rest in ([], [b": ping\n\n"], [chunk(reasoning="hm")], [b"data: oops\n\n"]):
-        http = Http((200, rest))
-        error = raises(ThimbleError, lambda http=http: ask(model_of(http)))
-        assert isinstance(error, ParseError) or error.stage == "closed"
-        assert http.closed
+    for body in (b"", b": ping\n\n", chunk(reasoning="hm"), b"data: oops\n\n"):
+        for step in (1, 4096):
+            http = Http((200, body), step=step)
+            error = raises(ThimbleError, lambda http=http: ask(model_of(http)))
+            assert isinstance(error, ParseError) or error.stage == "closed"
+            assert http.closed
     error = raises(ParseError, lambda: ask(model_of(Http((200, b'{"choi'), is_json=True))))
     assert "ends too early" in str(error)
 
@@ -410,6 +457,47 @@ def test_silence_progress_and_length_are_bounded():
     model.ask(None, b"hi", 0, 2)
     model.answer_ms = -1
     assert raises(NetError, lambda: model.poll(0)).stage == "deadline"
+
+
+def test_what_goes_on_is_waited_for_and_what_only_keeps_the_connection_is_not():
+    from thimble.model import request
+
+    now = 0
+    real = request.ticks_ms
+    request.ticks_ms = lambda: now
+    try:
+        pings = [b": ping\n\n"] * 9
+        steps = [chunk(reasoning="hm"), chunk(content="a"), chunk(content="b"), finish()] + pings
+        model = model_of(Http((200, steps)))
+        model.answer_ms = 2_000_000
+        model.ask(None, b"hi", 0, 2)
+        for ms, event in (
+            (0, NOTHING),
+            (290_000, TEXT),
+            (290_000, TEXT),
+            (290_000, NOTHING),
+            (2_900, NOTHING),
+            (200, DONE),
+        ):
+            now += ms
+            assert model.poll(9) == event, now
+        assert model.reason == STOP
+        model = model_of(Http((200, [HELLO] + pings)))
+        model.ask(None, b"hi", 0, 2)
+        for ms, event in ((0, TEXT), (0, TEXT), (290_000, NOTHING), (20_000, DONE)):
+            now += ms
+            assert model.poll(9) == event, now
+        assert model.reason == CUT
+    finally:
+        request.ticks_ms = real
+
+
+def test_a_question_may_be_given_up_before_the_answer_begins():
+    http = Http((200, OPENAI))
+    model = model_of(http)
+    model.waiting = lambda: True
+    assert not model.ask(None, b"hi", 0, 2)
+    assert http.closed
 
 
 def test_stop_abandons_the_answer():
@@ -584,6 +672,7 @@ def test_an_error_inside_the_stream():
         ("openai", sse({"error": {"message": "Down", "code": 502}}), 502, 1),
         ("openai", sse({"error": {"message": "Slow", "code": "rate_limit_exceeded"}}), 429, 1),
         ("openai", sse({"error": "what now"}), 500, 1),
+        ("openai", sse({"error": {"code": 502}}), 502, 1),
         ("openai", sse({"error": {"code": "context_length_exceeded", "message": ""}}), 500, 2),
         ("anthropic", claude("error", error={"type": "overloaded_error", "message": "O"}), 529, 1),
         ("anthropic", claude("error", error={"type": "api_error", "message": "Oops"}), 500, 1),

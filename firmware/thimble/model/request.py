@@ -11,7 +11,7 @@ from thimble import overlay
 from thimble.core import sse
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import get_int
-from thimble.core.scan import END, INTEGER, PIECE, STRING, VALUE, Scanner
+from thimble.core.scan import END, INTEGER, PIECE, VALUE, Scanner
 from thimble.model.think import ROOM, Think
 
 # What poll() returns.
@@ -31,26 +31,23 @@ _THOUGHT = const(2)
 _REASON = const(3)
 _TOKENS_IN = const(4)
 _TOKENS_OUT = const(5)
-_EVENT = const(6)
 _CODE = const(7)
 _SAID = const(8)
 
 _LAST_EVENT = b"message_stop"
-# How services say why an answer ended: those of STOP first, then those of LENGTH.
+# How services say why an answer ended, or how that begins: those of STOP, then those of LENGTH.
 _REASONS = (
     b"stop",
     b"end_turn",
-    b"stop_sequence",
     b"eos",
     b"length",
     b"max_tokens",
     b"model_context_window_exceeded",
 )
-_STOPS = const(4)
+_STOPS = const(3)
 
 _ON = const(-1)  # there is something to scan
 _FED = const(-2)  # there is, fresh from the connection
-_OUT_LEAST = const(300)
 
 ALL = const(0x3FFFFFFF)
 _SILENCE_MS = const(120_000)
@@ -78,8 +75,6 @@ class Model:
             from thimble.model import anthropic as dialect
         else:
             from thimble.model import openai as dialect
-        if len(out) < _OUT_LEAST:
-            raise ValueError("out is too small")
         self.http = http
         self.log = self.waiting = None
         self.out = out
@@ -234,8 +229,6 @@ class Model:
 
     def _feed(self, ms):
         """Gives the scanner more, reading at most once: _ON, _FED, or what poll() returns."""
-        if self._json:
-            return self._read(ms)
         stream = self._sse
         event = stream.next()
         while event == sse.EVENT:
@@ -257,8 +250,7 @@ class Model:
             self.scanner.finish()
         if self.failed:
             raise self._error(0)
-        if not self._last:
-            self._document()
+        self._document()
 
     def _read(self, ms):
         if ms < 0:
@@ -283,7 +275,7 @@ class Model:
         if meaning > _THOUGHT:
             self._note(meaning)
             return False
-        if scanner.kind != STRING or not scanner.length:
+        if not scanner.length:
             return False
         self._moved = ticks_ms()
         if meaning == _THOUGHT:
@@ -315,11 +307,11 @@ class Model:
                 self.tokens_in = max(0, get_int(self.out, pos, end))
             elif meaning == _TOKENS_OUT:
                 self.tokens_out = max(0, get_int(self.out, pos, end))
-        elif kind == STRING and pos < end:  # some servers say "" until there is a reason
+        elif pos < end:  # some servers say "" until there is a reason
             if meaning == _REASON:
                 self._moved = ticks_ms()
                 self.reason = _reason(self.out, pos, end)
-            elif meaning == _EVENT and _equal(_LAST_EVENT, self.out, pos, end):
+            elif _begins(_LAST_EVENT, self.out, pos, end):
                 self._last = True
 
     # The end.
@@ -364,7 +356,6 @@ class Model:
 
     def tidy(self):
         """Reads the rest of the body, so that the connection can be used again."""
-        self.http.silence_ms = _END_MS
         self.http.drain()
         self.done = True
 
@@ -389,10 +380,10 @@ class Model:
 def _reason(buf, pos, end):
     """Why the answer ended, in either dialect's words."""
     for i in range(len(_REASONS)):
-        if _equal(_REASONS[i], buf, pos, end):
+        if _begins(_REASONS[i], buf, pos, end):
             return STOP if i < _STOPS else LENGTH
     return OTHER
 
 
-def _equal(word, buf, pos, end):
-    return end - pos == len(word) and buf.find(word, pos, end) == pos
+def _begins(word, buf, pos, end):
+    return buf.find(word, pos, end) == pos

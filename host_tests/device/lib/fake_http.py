@@ -60,6 +60,9 @@ class Http:
         assert first.text == second.text
         self.heads.append(head.text)
         self.bodies.append(first.text)
+        if waiting is not None and waiting():
+            self.close()
+            return 0
         status, body = self.answers.pop(0)
         if isinstance(body, bytes):
             step = self.step
