@@ -86,7 +86,6 @@ _CHOICES = {
     "led_kind": ("", "high", "low", "rgb"),
 }
 _ADDRESSES = const(("address", "netmask", "gateway", "dns"))
-_RADIO = const(("hostname", "ssid", "password"))
 _HEX = const("0123456789abcdefABCDEF")
 # What a list holds; a network of wifi.networks is an object of its own:
 _ITEMS = {
@@ -267,7 +266,7 @@ def _wanted(default, key, value):
         return "" if all(type(one) is item for one in value) else "be a list of " + names
     if key in _CHOICES:
         return "" if value in _CHOICES[key] else "be one of: " + ", ".join(_CHOICES[key])
-    size = len(value.encode()) if key in _RADIO else 0  # as the drivers count
+    size = len(value.encode())  # as the radio's drivers count
     if key == "hostname" and not 0 < size <= 32:
         return "have 1 to 32 bytes"
     if not value:

@@ -78,15 +78,58 @@ def test_what_the_radio_would_refuse_is_refused_by_name():
 
 
 def test_what_the_radio_takes_is_taken():
-    for password in ("", "eight 88", "ü" * 31, "0123456789abcdefABCDEF" * 2 + "0" * 20):
+    for password in ("", "eight 88", "ü" * 31 + "x", "0123456789abcdefABCDEF" * 2 + "0" * 20):
         network = {"ssid": "ü" * 16, "password": password, "priority": 100}
         wifi = {"ssid": "ü" * 16, "password": password, "networks": [network], "country": "de"}
+        wifi["hostname"] = "ü" * 16
         config.settings({"wifi": wifi})
 
 
-def test_a_token_with_a_slash_is_refused_without_being_shown():
-    said = refused(telegram={"token": "12:ab/../cd"})
-    assert "telegram.token" in said and "12:ab" not in said
+def test_an_address_is_four_numbers_up_to_255():
+    for bad in ("1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.x", "1.2.3.", "box.local"):
+        for key in ("address", "netmask", "gateway", "dns"):
+            assert refused(wifi={key: bad}).startswith("wifi.%s must be an IPv4" % key), bad
+    config.settings({"wifi": {"address": "0.10.200.255", "gateway": ""}})
+
+
+def test_what_is_none_of_the_choices_is_refused_with_them():
+    assert refused(model={"api": "cohere"}) == "model.api must be one of: openai, anthropic"
+    assert "power must be one of" in refused(wifi={"power": "high"})
+    config.settings({"model": {"api": "anthropic"}})
+
+
+def test_an_unknown_key_of_a_network_is_refused_by_name():
+    said = refused(wifi={"networks": [{"ssid": "x", "pasword": "12345678"}]})
+    assert said == "wifi.networks: pasword is not a setting of a network"
+
+
+def test_no_secret_is_left_out_of_those_that_no_output_may_show():
+    networks = [{"ssid": "a"}, {"ssid": "b", "password": "second secret"}]
+    made = config.settings(
+        {
+            "wifi": {"ssid": "x", "password": "first secret", "networks": networks},
+            "telegram": {"token": "1:token"},
+            "model": {"key": "sk-key"},
+        }
+    )
+    assert made.secrets == ["first secret", "1:token", "sk-key", "second secret"]
+    assert config.settings({}).secrets == []
+
+
+def test_a_certificates_path_is_relative_to_the_configuration():
+    for path, ca, found in (
+        ("/a/b/thimble.json", "ca.der", "/a/b/ca.der"),
+        ("/a/b/thimble.json", "/ca.der", "/ca.der"),
+        ("/a/b/thimble.json", "", ""),
+        ("thimble.json", "ca.der", "ca.der"),
+    ):
+        assert config.settings({"tls": {"ca": ca}}, path).tls.ca == found
+
+
+def test_a_token_that_cannot_stand_in_a_url_is_refused_without_being_shown():
+    for token in ("12:ab/../cd", "12:ab cd", "12ab"):
+        said = refused(telegram={"token": token})
+        assert "telegram.token" in said and token[:4] not in said
 
 
 def test_what_is_missing_is_named():
@@ -102,16 +145,21 @@ def test_a_file_that_is_missing_or_no_json_is_said():
         file.write("{")
     error = str(raises(ConfigError, lambda: config.load(FILE)))
     assert " is not valid JSON: " in error and error.count("JSON") == 1
+    with open(FILE, "w") as file:
+        file.write("[]")
+    assert "must be a JSON object" in str(raises(ConfigError, lambda: config.load(FILE)))
 
 
 def test_emoji_written_as_surrogate_escapes_arrive_whole():
     with open(FILE, "w") as file:
-        file.write('{"model": {"system": "be \\ud83d\\ude00 kind"}}')
-    assert config.load(FILE).model.system == "be 😀 kind"
+        file.write(
+            '{"model": {"system": "한 \\ud83d\\ude00 \\udbff\\udfff\\ud55c \\ud800\\udc01"}}'
+        )
+    assert config.load(FILE).model.system == "한 😀 \U0010ffff한 \U00010001"
 
 
 def test_half_of_a_surrogate_pair_is_no_text():
-    for half in ("\\ud83d", "\\ude00", "\\ude00\\ud83d", "\\ud83d\ud55c"):
+    for half in ("\\ud83d", "\\ude00", "\\ude00\\ude00", "\\ude00\\ud83d", "\\ud83d\ud55c"):
         with open(FILE, "w") as file:
             file.write('{"model": {"system": "%s"}}' % half)
         assert "surrogate" in str(raises(ConfigError, lambda: config.load(FILE))), half
@@ -120,6 +168,7 @@ def test_half_of_a_surrogate_pair_is_no_text():
 def test_saving_replaces_the_file_and_what_is_invalid_never_gets_there():
     config.save({"model": {"name": "a"}}, FILE)
     raises(ConfigError, lambda: config.save({"model": {"name": 5}}, FILE))
+    raises(ConfigError, lambda: config.save({"model": {"url": "http://api.openai.com"}}, FILE))
     assert config.load(FILE).model.name == "a"
     config.save({"model": {"name": "b"}}, FILE)
     assert config.load(FILE).model.name == "b"
