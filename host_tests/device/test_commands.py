@@ -1,4 +1,4 @@
-"""The chat's commands: what /forget says depends on what became of it."""
+"""The chat's commands: what is said to whom, and that it is what became of the command."""
 
 from thimble.console import commands
 from thimble.telegram import updates
@@ -8,14 +8,28 @@ KEPT = b"Not all of it could be deleted. Please send /forget again."
 
 
 class Ring:
-    """One record: a command."""
+    """One record: a command, or what else needs no model."""
 
-    def __init__(self, code):
-        self.buf = bytearray(updates.TEXT + 8)
+    def __init__(self, code, text=b"/command", flags=0):
+        self.buf = bytearray(updates.TEXT) + text
+        self.buf[0] = flags
         self.buf[3] = code
 
     def size(self, off):
         return len(self.buf)
+
+
+class Model:
+    """The model's settings, and what asks it."""
+
+    name, api = "small", "openai"
+
+
+class Settings:
+    """The configuration."""
+
+    def __init__(self):
+        self.model = Model()
 
 
 class Relay:
@@ -26,8 +40,11 @@ class Relay:
 
     def __init__(self, archive, journal):
         self.sessions = self.memory = self.chats = self.journal = self.responder = self
+        self.config = Settings()
+        self.model = Model()
         self.archive, self.written = archive, journal
         self.calls = []
+        self.rebooting = False
         commands.overlay = self
 
     def conversation(self, off):
@@ -66,3 +83,43 @@ def test_a_new_conversation_keeps_what_is_on_flash():
     relay = Relay(False, False)
     assert commands.answer(relay, Ring(updates.NEW), 0) == b"A new conversation begins."
     assert relay.calls == ["clear", "chat"]
+
+
+def said(code, *record):
+    return commands.answer(Relay(True, True), Ring(code, *record), 0)
+
+
+def test_a_message_too_long_or_without_text_is_told_so():
+    assert said(0, b"x", updates.LONG) == b"That message is too long for me."
+    assert said(0, b"", updates.LONG) == b"That message is too long for me."
+    assert said(0, b"") == b"I can read only text."
+    assert said(updates.SLOWER, b"").startswith(b"You have written as much as you may")
+
+
+def test_what_only_says_something_leaves_the_conversation_alone():
+    for code in (updates.STOP, updates.HELP, updates.START, updates.RETRY, updates.MORE):
+        relay = Relay(True, True)
+        assert commands.answer(relay, Ring(code), 0) and relay.calls == [], code
+
+
+def test_the_owner_restarts_and_nobody_else():
+    for flags, words in (
+        (0, b"Only the owner can restart me."),
+        (updates.OWNER, b"Restarting."),
+    ):
+        relay = Relay(True, True)
+        assert commands.answer(relay, Ring(updates.REBOOT, b"/reboot", flags), 0) == words
+        assert relay.rebooting == (flags > 0)
+
+
+def test_the_model_is_shown_to_all_and_set_by_the_owner():
+    relay = Relay(True, True)
+    show = Ring(updates.MODEL, b"/model")
+    assert commands.answer(relay, show, 0) == b"small (openai)"
+    refused = commands.answer(relay, Ring(updates.MODEL, b"/model large"), 0)
+    assert refused == b"Only the owner can set the model."
+    assert commands.answer(relay, show, 0) == b"small (openai)"
+    told = commands.answer(relay, Ring(updates.MODEL, b"/model large \n", updates.OWNER), 0)
+    assert told == b"From now on large answers, until the next restart."
+    assert commands.answer(relay, show, 0) == b"large (openai)"
+    assert relay.model.name == b"large"

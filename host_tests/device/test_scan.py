@@ -218,6 +218,8 @@ def test_all_escapes_are_decoded():
         STRING,
         b'"\\/\b\f\n\r\tA\xc3\xa9\xe2\x82\xac\0',
     )
+    ends = "\x7f\u0080\u07ff\u0800\uffff".encode()  # of what takes one, two and three bytes
+    assert _value(b'{"a":"\\u007f\\u0080\\u07ff\\u0800\\uffff"}') == (STRING, ends)
 
 
 def test_surrogate_pairs_are_joined():
@@ -270,10 +272,11 @@ def test_invalid_utf8_is_refused_in_wanted_strings_and_compared_keys():
         b"\xfc\x90\x80\x80",
     ):
         for document in (b'{"a":"x' + text + b'"}', b'{"' + text + b'":1}'):
-            error = _error(document)
-            assert error.what == "JSON: not UTF-8", document
-            at = document.find(text)
-            assert at <= error.offset <= at + len(text), (document, error)
+            for chunk in (1, 100):
+                error = _error(document, chunk=chunk)
+                assert error.what == "JSON: not UTF-8", document
+                at = document.find(text)
+                assert at <= error.offset <= at + len(text), (document, error)
         assert _run(Scanner((b"a",)), b'{"b":"' + text + b'"}') == [END]
 
 
@@ -288,9 +291,9 @@ def test_all_lengths_of_utf8_pass():
 
 def test_a_string_longer_than_the_area_comes_in_pieces_of_whole_characters():
     scanner = Scanner((b"a",))
-    assert _run(scanner, b'{"a":"0123456789"}', size=4) == [
-        (PIECE, 0, STRING, b"0123"),
-        (PIECE, 0, STRING, b"4567"),
+    assert _run(scanner, b'{"a":"012\x7f\x7f56789"}', size=4) == [
+        (PIECE, 0, STRING, b"012\x7f"),
+        (PIECE, 0, STRING, b"\x7f567"),
         (VALUE, 0, STRING, b"89"),
         END,
     ]
