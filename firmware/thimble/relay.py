@@ -103,6 +103,8 @@ class Relay:
         finally:
             self.telegram_link.close()
             self.model_link.close()
+            for number in range(self.sessions.limit):
+                self.sessions.close(number)
             self.journal.close()
 
     def _turn(self):

@@ -184,6 +184,23 @@ def test_the_relay_ends_with_ctrl_c_and_runs_again_in_the_same_process(house, de
     assert f"answers {OWNER}" in out and "Traceback" not in log
 
 
+def test_ctrl_c_within_an_answer_leaves_no_file_open_and_the_next_run_finishes_it(house, device):
+    env = house.board._command[1]
+    house.board.stop()
+    source = "import gc, thimble\nthimble.run()\ngc.collect()\nprint('again')\nthimble.run()"
+    process = device.start(source, env)
+    chat = house.ask("first")
+    house.say("[[length=600 deltas=40 delay=0.1]]", chat)
+    house.wait(lambda: len(house.texts(chat)) == 2)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "again\n"
+    house.wait(lambda: len(house.texts(chat)[-1]) > 590, timeout=SETTLE_S)
+    process.send_signal(signal.SIGINT)
+    out, log = process.communicate(timeout=10)
+    assert process.returncode == 0 and "Error" not in out + log, out + log
+    assert len(house.texts(chat)) == 2
+
+
 @pytest.mark.parametrize("mode", ["rom", "mpy"])
 def test_the_relay_runs_behind_the_wizard_in_the_memory_that_it_leaves(house, device, mode):
     """Answers come through a pipe: where there is no terminal, none is changed."""
