@@ -107,6 +107,38 @@ def test_memory_outlives_a_deep_sleep(device, tmp_path):
     assert done.stdout == "deep sleep b'charge 71'\n"
 
 
+def test_an_interrupt_comes_where_the_loop_looks_for_it_and_never_within_a_collection(
+    device, tmp_path
+):
+    """There it would leave the heap locked: no clean stop, and the next start would find a
+    crash."""
+    source = """
+import gc
+board.guard(guard.alive)
+try:
+    print('up')
+    while True:
+        gc.collect()
+        board.read_line()
+except KeyboardInterrupt:
+    os.system('kill -INT $PPID')  # pressed twice
+    print('interrupted')
+board.close()
+print('closed')
+time.sleep(60)  # and behind the end it comes at once
+"""
+    for _ in range(3):
+        process = device.start(SETUP + source, env(tmp_path, dog_s=20))
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.readline()
+        assert said == "interrupted\n", said + process.stderr.read()
+        assert process.stdout.readline() == "closed\n", process.stderr.read()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 1
+        assert cause(device, tmp_path) == ["power-on", "0"]
+
+
 LINES = """
 import time
 from thimble.board.line import Line

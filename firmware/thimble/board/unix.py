@@ -23,6 +23,7 @@ _EIO = const(5)
 _DOG_S = const(120)
 _RUNNING = "/flash/running"
 _RTC = "/flash/rtc"  # the mark, one byte, and what memory() keeps
+_SIGINT = const(2)  # as a mask
 _ASKED = const(1)  # as base.ASKED
 _SLEPT = const(4)  # as base.SLEPT
 RESTART = const(75)  # the exit code that asks to be started again (EX_TEMPFAIL)
@@ -119,7 +120,7 @@ class Board:
         self.config_path = os.getenv("THIMBLE_CONFIG") or "thimble.json"
         self.servers = (os.getenv("THIMBLE_DNS") or "").split() or None
         self.roots = sys.path[0] + "/roots"
-        self.read_line = Line().read
+        self._line = Line().read
         self.led = Led(None)
         self.sleep = time.sleep_ms
         kbd_intr(3)  # a program run by `-m` is killed by SIGINT otherwise
@@ -138,7 +139,7 @@ class Board:
             slept = self.mark == _SLEPT
             self.reset_cause = "deep sleep" if slept else "restart" if self.mark else "power-on"
         open(_RUNNING, "w").close()
-        self._alarm = self._alive = None
+        self._alarm = self._alive = self._mask = None
         self._dog_s = int(os.getenv("THIMBLE_DOG_S") or _DOG_S)
 
     def _mount(self, path):
@@ -167,6 +168,11 @@ class Board:
         os.remove(_RUNNING)
         vfs.umount("/flash")
         self._flash.close()
+        try:
+            if self._mask is not None:
+                self._mask(0)
+        except KeyboardInterrupt:
+            pass  # one more, meant for what has just ended
 
     def _none(self, _=None):
         """No pin, button, radio, battery, thermometer; the system keeps clock and network."""
@@ -205,15 +211,31 @@ class Board:
 
     def guard(self, alive):
         """Starts the dog: the kernel's alarm, whose signal ends a process that does not push it
-        further off with feed(), whatever the process hangs in."""
+        further off with feed(), whatever the process hangs in.
+
+        From now on SIGINT waits for read_line(): this port raises KeyboardInterrupt wherever C
+        code stands, and out of a collection that leaves the heap locked.
+        """
         try:
             import ffi
 
-            self._alarm = ffi.open("libc.so.6").func("I", "alarm", "I")
+            libc = ffi.open("libc.so.6")
+            self._mask = libc.func("i", "sigsetmask", "i")
+            self._alarm = libc.func("I", "alarm", "I")
         except (ImportError, OSError):
             return  # a runtime without ffi, or another libc: no dog
+        self._mask(_SIGINT)
         self._alive = alive
         self.feed()
+
+    def read_line(self):
+        """As line.Line.read. Raises KeyboardInterrupt if that waits."""
+        if self._mask is not None:
+            try:
+                self._mask(0)
+            finally:
+                self._mask(_SIGINT)
+        return self._line()
 
     def feed(self):
         """Called by the loop."""
