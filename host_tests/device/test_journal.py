@@ -6,7 +6,7 @@ import os
 import random
 
 from journal_desk import BOT, LARGEST, PATH, Desk
-from journal_file import replayed, sample, starts_of, write
+from journal_file import read, replayed, sample, starts_of, write
 from kit import allocated, raises
 from ramdisk import Stand
 from thimble.core import octets
@@ -14,6 +14,7 @@ from thimble.store.journal import Journal
 
 HEAP = "2m"
 TEST_S = 90
+_TAIL = PATH + ".tail/now"
 
 
 def test_a_file_cut_off_at_any_byte_gives_what_its_whole_records_say():
@@ -71,6 +72,89 @@ def test_a_file_of_anything_at_all_never_stops_the_start():
             desk.take((9,))
             assert desk.commit() and not desk.journal.error
             desk.journal.close()
+
+
+def test_one_wrong_byte_ends_the_file_where_a_tail_belongs_to_it_too():
+    with Stand():
+        desk = Desk()
+        desk.boot()
+        desk.take(range(3))
+        desk.send(desk.attempt())
+        content, tail = read(), read(_TAIL)
+        starts = list(starts_of(content))
+        for at in range(len(content)):
+            broken = bytearray(content)
+            broken[at] ^= 8
+            write(broken)
+            write(tail, _TAIL)
+            found = desk.boot()
+            whole, offset = replayed(content, max(start for start in starts if start <= at))
+            numbers = [record[0] for record in whole]
+            assert [record[0] for record in found.records] == numbers and found.offset == offset
+            assert desk.take((7,)) == 1
+            desk.journal.close()
+            assert [record[0] for record in desk.boot().records] == numbers + [7], at
+            assert not desk.journal.damaged
+            desk.journal.close()
+
+
+def test_a_tail_of_anything_at_all_never_stops_the_start():
+    random.seed(3)
+    with Stand():
+        for _ in range(100):
+            write(b"")
+            desk = Desk()
+            desk.boot()
+            desk.take((1,))
+            desk.attempt()
+            tail = bytearray(read(_TAIL))
+            tail[1] = random.getrandbits(8)
+            for i in range(4, len(tail)):
+                if random.getrandbits(3) == 0:
+                    tail[i] = random.getrandbits(8)
+            tail.extend(bytes(random.getrandbits(8) for _ in range(random.randrange(200))))
+            write(read(), PATH)
+            write(tail, _TAIL)
+            assert [record[0] for record in desk.boot().records] == [1]
+            assert desk.take((2,)) == 1 and not desk.journal.error
+            desk.journal.close()
+            assert [record[0] for record in desk.boot().records] == [1, 2]
+            desk.journal.close()
+
+
+def _record(kind, number, payload):
+    head = bytes((kind, number & 255, number >> 8, len(payload), 0))
+    crc = octets.crc16(payload, 0, len(payload), octets.crc16(head, 0, 5, 0xFFFF))
+    return head + bytes((crc & 255, crc >> 8)) + payload
+
+
+def test_a_whole_record_that_cannot_stand_there_ends_the_file():
+    with Stand():
+        desk = Desk(most=4000)
+        content = sample(desk)
+        expected, offset = replayed(content, len(content))
+        message = b"\0\0\0\0\1" + bytes(43) + b"9" + bytes(19)
+        for kind, number, payload in (
+            (1, 1, BOT),
+            (2, 9000, message),  # the scratch has no bit for it
+            (3, 6, b"\2"),  # about a message that never came
+            (4, 6, b"\x0055"),
+            (5, 6, b""),
+            (2, 6, message[:-1]),
+            (4, 2, b"\x00" + b"5" * 21),
+        ):
+            write(content + _record(kind, number, payload))
+            found = desk.boot()
+            assert (found.records, found.offset) == (expected, offset), kind
+            assert desk.journal.damaged == 1
+            assert desk.take((7,)) == 1
+            desk.journal.close()
+            assert desk.boot().records == expected + [(7, 0, [])], kind
+            desk.journal.close()
+        write(content[list(starts_of(content))[1] :])  # it does not say whose it is
+        found = desk.boot()
+        assert not found.records and not found.offset and desk.journal.damaged == 1
+        desk.journal.close()
 
 
 def test_the_file_of_another_bot_is_dropped():
@@ -176,6 +260,20 @@ def test_what_the_tail_said_before_it_was_moved_into_the_file_does_not_count_aga
         desk.attempt()
         assert desk.journal.writes == writes + 1, "one flush for both"
         assert [record[:2] for record in desk.boot_again().records] == [(0, 2), (1, 0)]
+
+
+def test_what_the_tail_said_of_the_file_before_is_not_taken_for_the_rewritten_ones():
+    with Stand():
+        desk = Desk()
+        desk.boot()
+        desk.take((0, 90))
+        assert desk.journal.rewrite()
+        size = desk.journal.size
+        desk.close(desk.attempt())
+        desk.commit()
+        desk.take((180,))
+        assert desk.journal.rewrite() and desk.journal.size == size
+        assert [record[0] for record in desk.boot_again().records] == [90, 180]
 
 
 def test_more_than_255_messages_of_one_file_each_keep_what_is_said_about_them():

@@ -28,7 +28,6 @@ _UPDATE = const(48)
 _SMALLEST = const(68)
 _PARTS = const(256)  # whose messages are known
 _TOP = const(4)
-_ROOM = const(120)
 _HEADER = const(7)
 _MORE = const(80)
 _KEPT = const(144)
@@ -52,7 +51,7 @@ def load(journal, out):
         end = journal.file.seek(0, 2)
         _open_tail(journal)
         journal.now.readinto(tail)
-        journal.fill = min(tail[1], _ROOM - _TOP)
+        journal.fill = tail[1]
         both = _both(journal)
         journal.source = both[0]
         whole = _survey(journal, end)
@@ -65,9 +64,8 @@ def load(journal, out):
         both = _both(journal)
         journal.source = both[0]
         _recall(journal, size)
-        if journal.fill:
-            journal.source = both[1]
-            _recall(journal, journal.size - size)
+        journal.source = both[1]
+        _recall(journal, journal.size - size)
         journal.source = None
         if not size or not whole:
             rewrite(journal)
@@ -88,7 +86,6 @@ def _open_tail(journal):
         journal.now = open(name, "r+b")
     except OSError:
         journal.now = open(name, "w+b")
-        journal.now.flush()
 
 
 def _both(journal):
