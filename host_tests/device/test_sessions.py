@@ -59,12 +59,21 @@ def test_every_length_of_text_comes_back():
             assert loaded(sessions, b"k", n + 1) == [(USER, text), (ASSISTANT, b"a")], n
 
 
+def begun(key, **settings):
+    """Sessions on an empty flash that looked for this key before its first turn, as a relay does:
+    from then on the index leads from turn to turn. With fresh() the files are read through."""
+    sessions = fresh(**settings)
+    assert loaded(sessions, key) == []
+    return sessions
+
+
 def interleaved(count):
     sessions = fresh(files=8)
     rounds = 6
     keys = [b"%d" % (7 * i) for i in range(count)]
     for i in range(rounds):
         for key in keys:
+            assert i or loaded(sessions, key) == []
             exchange(sessions, key, key + b" asks %d" % i, key + b" is told %d" % i)
     for boot in range(2):
         if boot:
@@ -103,12 +112,13 @@ def test_a_key_may_have_40_bytes_and_is_not_taken_for_its_beginning():
 
 
 def test_load_gives_the_newest_turns_that_fit_and_begins_with_the_user():
-    sessions = fresh()
     said = [(USER, b"q" * 100), (ASSISTANT, b"a" * 50)] * 3
-    say(sessions, b"k", said)
-    assert loaded(sessions, b"k", 450) == said
-    for limit, n in ((449, 4), (300, 4), (299, 2), (150, 2)):
-        assert len(loaded(sessions, b"k", limit)) == n, limit
+    for known in (False, True):
+        sessions = begun(b"k") if known else fresh()
+        say(sessions, b"k", said)
+        assert loaded(sessions, b"k", 450) == said
+        for limit, n in ((449, 4), (300, 4), (299, 2), (150, 2)):
+            assert len(loaded(sessions, b"k", limit)) == n, limit
 
 
 def test_a_turn_counts_at_most_with_what_the_conversation_keeps_of_it():
@@ -136,7 +146,7 @@ def test_a_last_exchange_larger_than_the_share_comes_back_with_head_and_tail():
     chats.pool.share = 10 * 1024
     for question, answer in ((long, long), (long, short), (short, long), (middle, long)):
         for behind in (b"", b"unanswered", long):
-            sessions = fresh()
+            sessions = begun(b"k")
             exchange(sessions, b"k", b"earlier", b"answer")
             exchange(sessions, b"k", question, answer)
             said = [(USER, question), (ASSISTANT, answer)]
@@ -161,7 +171,7 @@ def test_a_last_exchange_larger_than_the_share_comes_back_with_head_and_tail():
 
 
 def test_a_summary_comes_with_an_exchange_that_had_to_be_shortened():
-    sessions = fresh()
+    sessions = begun(b"k")
     exchange(sessions, b"k", b"earlier", b"answer")
     exchange(sessions, b"k", b"q" * 9000, b"a" * 9000)
     turn(sessions, b"k", SUMMARY, b"s" * 700, 2)
@@ -296,13 +306,30 @@ def test_of_turns_of_one_role_in_a_row_the_last_is_loaded():
 
 def test_a_question_that_was_tried_more_than_once_is_shown_once():
     sessions = fresh()
-    for mark in (7, 7, 8):
-        turn(sessions, b"k", USER, b"%d" % mark, mark)
+    for mark, text in ((0x107, b"7"), (0x107, b"7 again"), (0x207, b"8")):
+        turn(sessions, b"k", USER, text, mark)
     turn(sessions, b"k", ASSISTANT, b"eight")
     turn(sessions, b"k", USER, b"9", 9)
     said = [(USER, b"8"), (ASSISTANT, b"eight"), (USER, b"9")]
     assert loaded(sessions, b"k") == said
-    assert history(sessions, b"k") == [(USER, b"7")] + said
+    assert history(sessions, b"k") == [(USER, b"7 again")] + said
+
+
+def test_the_last_question_is_known_by_its_mark_whether_it_was_answered_or_not():
+    sessions = fresh()
+    assert not loaded(sessions, b"k")
+    for mark in (0x307, 0xFE07):
+        for role in (USER, ASSISTANT):
+            turn(sessions, b"k", role, b"text", mark if role == USER else 0)
+            sessions.commit()
+            sessions.mark = -1
+            assert loaded(sessions, b"k") and sessions.mark == mark
+            sessions = rebooted()  # then the files are read through
+            assert loaded(sessions, b"k") and sessions.mark == mark
+    turn(sessions, b"k", SUMMARY, b"so far", 2)
+    assert loaded(sessions, b"k") and sessions.mark == 0xFE07
+    assert loaded(rebooted(), b"k") and sessions.mark == 0xFE07
+    assert not loaded(sessions, b"other") and sessions.mark == -1
 
 
 def test_after_a_clear_nothing_older_is_loaded_but_shown():
@@ -318,8 +345,20 @@ def test_after_a_clear_nothing_older_is_loaded_but_shown():
     assert history(sessions, b"k", 4) == pairs(3)[-2:] + pairs(1, b"new")
 
 
+def test_a_summary_that_keeps_one_turn_keeps_what_takes_its_place():
+    sessions = begun(b"k")
+    say(sessions, b"k", pairs(2))
+    turn(sessions, b"k", SUMMARY, b"so far", 1)
+    turn(sessions, b"k", ASSISTANT, b"better")
+    turn(sessions, b"k", USER, b"more")
+    sessions.commit()
+    for _ in range(2):
+        assert loaded(sessions, b"k") == [(SUMMARY, b"so far"), (USER, b"more")]
+        sessions = rebooted()
+
+
 def test_a_summary_stands_in_place_of_what_it_does_not_keep():
-    sessions = fresh()
+    sessions = begun(b"k")
     say(sessions, b"k", pairs(5))
     turn(sessions, b"k", SUMMARY, b"so far", 4)
     sessions.commit()

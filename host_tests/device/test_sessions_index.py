@@ -131,6 +131,47 @@ def test_a_summary_is_found_behind_more_turns_than_fit():
             assert loaded(sessions, b"k", 30) == [(SUMMARY, b"so far")] + pairs(number)[-2:]
 
 
+def test_a_summary_is_found_behind_turns_that_were_written_without_a_look_at_it():
+    for first in (True, False):
+        sessions = fresh()
+        assert not first or not loaded(sessions, b"k")
+        say(sessions, b"k", pairs(3))
+        turn(sessions, b"k", SUMMARY, b"so far", 2)
+        say(sessions, b"k", pairs(2))
+        sessions = sessions if first else rebooted()
+        say(sessions, b"k", pairs(30))
+        expected = [(SUMMARY, b"so far")] + pairs(30)[-2:]
+        assert loaded(sessions, b"k", 30) == loaded(sessions, b"k", 30) == expected
+
+
+def test_where_there_is_no_summary_no_more_turns_are_looked_at_than_have_room():
+    sessions = fresh()
+    assert not loaded(sessions, b"k")
+    for _ in range(100):
+        exchange(sessions, b"k", text_of(300), text_of(300))
+    assert len(loaded(sessions, b"k", 1500)) == 4
+    disk.reads = 0
+    loaded(sessions, b"k", 1500)
+    few, disk.reads = disk.reads, 0
+    loaded(sessions, b"k", 15000)
+    assert few * 5 < disk.reads
+
+
+def test_a_session_begun_in_the_three_hundredth_file_is_loaded_without_reading_the_files_through():
+    sessions = fresh()
+    put(300, b"")
+    sessions = rebooted()
+    keys = [b"%d" % i for i in range(40)]
+    for key in keys:
+        assert not loaded(sessions, key)
+        for _ in range(4):
+            exchange(sessions, key, text_of(60), text_of(400))
+    assert sessions.first == 300 and sessions.files > 4
+    reads = [cost_of_loading(sessions, key)[1] for key in keys]
+    _, through = cost_of_loading(rebooted(), keys[0])
+    assert max(reads) < through / 12, (reads, through)
+
+
 def test_a_link_that_leads_astray_costs_only_time():
     """Every byte of a link is wrong in turn, with a CRC that is right."""
     from thimble.core.octets import crc16
