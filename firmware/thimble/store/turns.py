@@ -143,7 +143,7 @@ def find(sessions, buf, off, n, raw=False):
                     elif not raw:
                         low = high
                         turns[_PLACE + 2] = turns[_SCRAP + 2] = head = 0
-            elif role >= 0:
+            else:
                 size = min(size + sessions.stop - sessions.pos, 0xFFFF)
                 if kind == _LAST and size:
                     i = _SPARE
