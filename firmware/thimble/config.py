@@ -85,6 +85,7 @@ _CHOICES = {
     "power": ("performance", "powersave", "none"),
     "led_kind": ("", "high", "low", "rgb"),
 }
+_PLAIN = const(("token", "key", "url"))  # they go into the heads of requests as they are
 _ADDRESSES = const(("address", "netmask", "gateway", "dns"))
 _HEX = const("0123456789abcdefABCDEF")
 # What a list holds; a network of wifi.networks is an object of its own:
@@ -271,6 +272,10 @@ def _wanted(default, key, value):
         return "have 1 to 32 bytes"
     if not value:
         return ""
+    # Around a key there may be some: model.request strips it.
+    text = value.strip() if key == "key" else value
+    if key in _PLAIN and not all("!" <= char <= "~" for char in text):
+        return "have only characters of ASCII, and no spaces"
     if key == "ssid" and size > 32:
         return "have at most 32 bytes"
     if key == "password" and not (8 <= size <= 63 or (size == 64 and not value.strip(_HEX))):
@@ -279,7 +284,7 @@ def _wanted(default, key, value):
         return "be an IPv4 address such as 192.168.1.7"
     if key == "country" and not (len(value) == 2 and value.isalpha()):
         return "be two letters such as DE"
-    if key == "token" and (":" not in value or "/" in value or " " in value):
+    if key == "token" and (":" not in value or "/" in value):
         return "look like 123456:ABC… (from @BotFather)"
     return ""
 

@@ -59,6 +59,17 @@ def test_plain_http_is_only_for_the_local_network():
     assert url.parse("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
 
 
+def test_what_would_break_the_head_of_a_request_is_refused_by_name():
+    wanted = " must have only characters of ASCII, and no spaces"
+    for bad in ("1:a\n", "1:a b", "1:a\rb", "1:\u200ba", "\ufeff1:a", "1:a\x00"):
+        assert refused(telegram={"token": bad}) == "telegram.token" + wanted, bad
+    for bad in ("sk-a\nX-Other: b", "sk-ä"):
+        assert refused(model={"key": bad}) == "model.key" + wanted, bad
+    for bad in ("https://a.example/v1\n", "https://a .example", "https://ä.example"):
+        assert refused(model={"url": bad}) == "model.url" + wanted, bad
+    assert config.settings({"model": {"key": " sk-a\n"}}).model.key
+
+
 def test_what_the_radio_would_refuse_is_refused_by_name():
     assert refused(wifi={"hostname": "ü" * 17}) == "wifi.hostname must have 1 to 32 bytes"
     assert "wifi.hostname" in refused(wifi={"hostname": ""})

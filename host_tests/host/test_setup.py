@@ -174,7 +174,7 @@ def test_ctrl_c_ends_a_proof_that_takes_long(cloud, whole, wizard):
 def test_a_wrong_token_is_refused_and_asked_for_again(cloud, config, wizard):
     child = wizard("telegram")
     answer(child, "Bot token", "no token at all")
-    child.expect_exact("do not belong there")
+    child.expect_exact("telegram.token must have only characters of ASCII")
     answer(child, "Bot token", "12345")
     child.expect_exact("must look like 123456:ABC")
     answer(child, "Bot token", WRONG)
@@ -253,8 +253,8 @@ def test_strange_bytes_are_refused_with_a_sentence_and_change_nothing(cloud, who
     child.expect_exact("]: ")
     for data, said in (
         (b"\xff\xfe\x80", "not UTF-8 text"),
-        ("﻿".encode() + cloud.token.encode(), "do not belong there"),
-        ("123456:\u200bABC".encode(), "do not belong there"),
+        ("﻿".encode() + cloud.token.encode(), "telegram.token must have only characters of ASCII"),
+        ("123456:\u200bABC".encode(), "telegram.token must have only characters of ASCII"),
         (b"1:" + b"A" * 5000, "too long"),
     ):
         child.ptyproc.write(data + b"\r")

@@ -16,7 +16,6 @@ from thimble.log import blotted
 _SECTIONS = const(("wifi", "telegram", "pair", "model"))
 _PAIR_MS = const(300_000)
 _URLS = {"openai": config.DEFAULTS["model"]["url"], "anthropic": "https://api.anthropic.com/v1"}
-_PLAIN = const(("telegram.token", "model.key", "model.url"))  # ASCII and no spaces
 _OVERLAYS = const(("pair", "prove", "settings", "terminal", "setup"))
 
 
@@ -188,9 +187,6 @@ class _Wizard:
             if text.isdigit() and 0 < int(text) <= len(numbered):
                 text = numbered[int(text) - 1]
             text = "" if text == "-" else text
-            if name in _PLAIN and not all(" " < char <= "~" for char in text):
-                print("There are characters in it that do not belong there; try again.")
-                continue
             section, key = name.split(".")
             try:
                 config.check({section: {key: text}})
