@@ -83,6 +83,13 @@ def test_config_refuses_by_name_and_changes_nothing(house, command, said):
     assert stored(house) == before
 
 
+def test_config_says_what_is_wrong_with_strange_bytes(house):
+    before = stored(house)
+    house.board.process.stdin.write(b"config model.name \xff\xfe\n")
+    assert house.board.ask("") == "not done: that is not UTF-8 text"
+    assert stored(house) == before
+
+
 def test_test_says_that_both_services_work_and_the_relay_goes_on(house):
     telegram, model = house.board.lines("test", "model")
     assert re.match(r"telegram  works: @\w+$", telegram)

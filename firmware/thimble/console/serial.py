@@ -55,7 +55,7 @@ def _config(line):
                 for key in sorted(found[section]):
                     print("%s.%s = %s" % (section, key, json.dumps(found[section][key])))
     except (config.ConfigError, OSError, UnicodeError) as error:
-        print("not done: %s" % error)
+        print("not done: %s" % (str(error) or "that is not UTF-8 text"))
     finally:
         overlay.unload("config", "net.url")
 
