@@ -6,7 +6,6 @@ Where standard input is no terminal, each line is asked and its answer printed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import threading
@@ -20,6 +19,7 @@ from prompt_toolkit.layout import HSplit, Layout, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.processors import BeforeInput
 
+from tools import cli
 from tools.firmware import Firmware, FirmwareError
 
 FOOTER_S = 1.0
@@ -39,6 +39,7 @@ class Chat:
         self.said: list[tuple[int, str]] = []  # (messages of the bot before it, text)
         self.raw = False
         self.ended = False
+        self.starts = 1
 
     def run(self) -> int:
         """Until Ctrl-D. 0, or 1 if the firmware ended by itself."""
@@ -54,14 +55,15 @@ class Chat:
         if text == "/raw":
             self.raw = not self.raw
             return
-        self.said.append((len(self.cloud.telegram.messages(self.chat)), text))
+        text = cli.text(text)
+        self.said.append((len(self._messages()), text))
         self.cloud.telegram.say(chat=self.chat, text=text)
 
     def transcript(self) -> str:
         """Everything that was said, the bot's messages as they are now."""
         if self.raw:
-            return "\n".join(_call(call) for call in self.cloud.calls("telegram")[-200:])
-        messages = self.cloud.telegram.messages(self.chat)
+            return self._calls()
+        messages = self._messages()
         lines, said = [], list(self.said)
         for index in range(len(messages) + 1):
             while said and said[0][0] <= index:
@@ -69,6 +71,9 @@ class Chat:
             if index < len(messages):
                 lines.append(f"\nbot › {messages[index].text}")
         return "\n".join(lines).lstrip("\n") or HELP
+
+    def _calls(self) -> str:
+        return "\n".join(_call(call) for call in self.cloud.calls("telegram")[-200:])
 
     def _application(self) -> Application:
         history, line = Buffer(read_only=True), Buffer(multiline=False)
@@ -112,30 +117,57 @@ class Chat:
         """Keeps the footer true."""
         while not self.ended:
             try:
-                state = self.board.status()
+                state = self._status()
             except FirmwareError as error:
                 self.footer = str(error)
             else:
                 self.footer = footer(state)
             time.sleep(FOOTER_S)
 
+    def _status(self) -> dict:
+        """The firmware's state; where it wishes to be started again, as by /reboot, it is."""
+        while True:
+            try:
+                return self.board.status()
+            except FirmwareError:
+                if not self.board.again():
+                    raise
+                self.starts += 1
+
     def _lines(self) -> int:
+        """0, or 1 if something got no answer."""
+        code = 0
         for line in sys.stdin:
             text = line.strip()
-            if not text:
-                continue
-            before = self.board.status()["answered"]
-            shown = len(self.cloud.telegram.messages(self.chat))
-            self.cloud.telegram.say(chat=self.chat, text=text)
-            with contextlib.suppress(TimeoutError):
-                self.cloud.wait_for(lambda n=before: self._answered(n), ANSWER_S)
-            for message in self.cloud.telegram.messages(self.chat)[shown:]:
-                print(message.text, flush=True)
-        return 0
+            if text == "/raw":
+                print(self._calls(), flush=True)
+            elif text and not self._asked(text):
+                print(f"no answer within {ANSWER_S} s to: {text}", file=sys.stderr)
+                code = 1
+        return code
 
-    def _answered(self, before: int) -> bool:
+    def _asked(self, text: str) -> bool:
+        """Says a text and prints what the bot says to it; False if it says nothing."""
+        before = self._status()["answered"], self.starts
+        shown = len(self._messages())
+        self.say(text)
+        try:
+            self.cloud.wait_for(lambda: self._answered(shown, *before), ANSWER_S)
+        except TimeoutError:
+            return False
+        for message in self._messages()[shown:]:
+            print(message.text, flush=True)
+        return True
+
+    def _answered(self, shown: int, answered: int, starts: int) -> bool:
         time.sleep(REFRESH_S)
-        return self.board.status()["answered"] > before
+        state = self._status()
+        if self.starts == starts:
+            return state["answered"] > answered
+        return not state["inbox"] and len(self._messages()) > shown  # counted from the start
+
+    def _messages(self) -> list:
+        return self.cloud.telegram.messages(self.chat)
 
 
 def footer(state: dict) -> str:

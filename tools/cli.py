@@ -31,6 +31,11 @@ def least(bound: float, number: type = int) -> Callable[[str], float]:
     return parse
 
 
+def text(typed: str) -> str:
+    """What was typed or handed in, with a sign in the place of all that is not UTF-8."""
+    return typed.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Ends the process with what ``main`` returns, or with why it could not do its work."""
     # Where one is closed, the next file to be opened, here or in a child, would take its place.

@@ -154,6 +154,15 @@ class Firmware:
         except ValueError as error:
             raise FirmwareError(f"no status: the firmware says {said!r}") from error
 
+    def again(self) -> bool:
+        """Starts it anew if it ended because it asked for that, or by its dog; whether it did."""
+        code = self.process.poll()
+        if code not in (RESTART, -signal.SIGALRM):
+            return False
+        self._command[1]["THIMBLE_CAUSE"] = "watchdog" if code < 0 else ""
+        self.__enter__()
+        return True
+
     def why(self) -> str:
         """What is known about a firmware that does not answer."""
         state = self.process.poll()

@@ -166,7 +166,7 @@ def once(cloud, board: firmware.Firmware, question: str) -> int:
     if not question.strip():
         print('nothing to ask: make run ASK="text"', file=sys.stderr)
         return 1
-    cloud.telegram.say(chat=CHAT, text=question)
+    cloud.telegram.say(chat=CHAT, text=cli.text(question))
     deadline = time.monotonic() + ANSWER_S
     while time.monotonic() < deadline:
         status = board.status()

@@ -1,5 +1,6 @@
 """`tools/run.py`: one question, and the firmware in the foreground."""
 
+import io
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tools import chat as chat_
 from tools.cloud.cloud import Cloud
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +97,43 @@ def test_make_run_with_an_empty_question_says_what_is_missing():
         ["make", "-s", "run", "ASK="], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode and "nothing to ask" in done.stderr
+
+
+def test_what_is_not_utf_8_is_asked_all_the_same():
+    done = ask(b"[[mode=echo]] a\xffb")
+    assert (done.returncode, done.stdout) == (0, "a\ufffdb\n"), done.stderr
+
+
+def chat(*lines):
+    return subprocess.run(
+        command(), cwd=ROOT, input=b"\n".join(lines), capture_output=True, timeout=90
+    )
+
+
+def test_lines_from_a_pipe_are_answered_one_by_one_also_behind_a_reboot():
+    done = chat(
+        b"[[mode=echo]] one", b"", b"/reboot", b"[[mode=echo]] two", b"[[mode=echo]] a\xffb"
+    )
+    assert done.stdout.decode() == "one\nRestarting.\ntwo\na\ufffdb\n", done.stderr
+    assert done.returncode == 0
+
+
+def test_what_gets_no_answer_from_a_pipe_is_said(cloud, monkeypatch, capsys):
+    class Silent:
+        def status(self):
+            return {"answered": 0, "inbox": 1}
+
+    monkeypatch.setattr(chat_, "ANSWER_S", 0.3)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hello\n"))
+    assert chat_.Chat(cloud, Silent(), 42).run() == 1
+    assert "no answer within 0.3 s to: hello" in capsys.readouterr().err
+
+
+def test_raw_shows_the_firmwares_calls_in_a_pipe_too():
+    done = chat(b"[[mode=echo]] one", b"/raw")
+    said, *calls = done.stdout.decode().splitlines()
+    assert said == "one" and done.returncode == 0
+    assert calls[0].startswith("getMe {}") and any('"text": "one"' in call for call in calls)
 
 
 @pytest.mark.parametrize("profile", ["esp32_s3", "unix"])
