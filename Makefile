@@ -79,6 +79,9 @@ firmware: ## an image with the firmware frozen BOARD=esp32_s3|pico_w MPY_DIR=…
 	@test -n '$(PORT_$(BOARD))' || { echo "say which: BOARD=esp32_s3 or pico_w" >&2; exit 1; }
 	@test -f '$(MPY_DIR)/py/mkrules.cmake' || \
 	  { echo "MPY_DIR= is to be a source tree of MicroPython 1.26 or newer" >&2; exit 1; }
+	@case "$(CURDIR)$$(realpath '$(MPY_DIR)')" in *\ *) \
+	  echo "make builds nothing below a path with a space in it: move $(CURDIR) or $(MPY_DIR)" >&2; \
+	  exit 1;; esac
 	@grep -qsxF 'CMAKE_HOME_DIRECTORY:INTERNAL=$(realpath $(MPY_DIR))/ports/$(PORT_$(BOARD))' \
 	  $(IMAGE)/CMakeCache.txt || rm -rf $(IMAGE)
 	@$(MAKE) -C '$(MPY_DIR)/mpy-cross'

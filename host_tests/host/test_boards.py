@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -186,6 +187,27 @@ def test_each_variant_of_a_board_has_a_folder_of_its_own(tree, tmp_path):
     folder.mkdir()
     said = image(tree, folder, "BOARD=esp32_s3", "BOARD_VARIANT=SPIRAM_OCT")
     assert f"BUILD={folder}/build/image/esp32_s3-SPIRAM_OCT VARIANT=SPIRAM_OCT" in said
+
+
+@pytest.mark.parametrize("spaced", ["work", "tree"])
+def test_a_path_with_a_space_is_named_before_anything_is_built(spaced, tree, tmp_path):
+    """make cannot have such a path in a rule."""
+    places = {"work": tmp_path / "work", "tree": tmp_path / "tree"}
+    places[spaced] = tmp_path / f"my {spaced}"
+    places["work"].mkdir()
+    shutil.copytree(
+        tree, places["tree"], ignore=lambda *_: {path.name for path in places.values()}
+    )
+    (places["work"] / "Makefile").write_text((PROJECT / "Makefile").read_text())
+    done = subprocess.run(
+        ["make", "firmware", "BOARD=pico_w", f"MPY_DIR={places['tree']}"],
+        cwd=places["work"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode and "below a path with a space in it: move " in done.stderr
+    assert not list(tmp_path.rglob("mpy-cross/build"))
 
 
 @pytest.mark.parametrize("same", [True, False])
