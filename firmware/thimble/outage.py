@@ -10,14 +10,20 @@ from thimble.core.octets import behind, crc16
 from thimble.telegram import updates
 from thimble.telegram.reply import Gone
 
+_ENOSPC = const(28)  # littlefs's own number, on every board
 _UPDATE = const(48)  # as in telegram.updates
 
 
 def advice(relay, error):
-    """What the person can do about Telegram's ApiError, as a text; else the error itself."""
-    if error.status in (401, 404):
-        return "Telegram refused the token (%d). Set telegram.token." % error.status
-    if error.status != 409:
+    """What the person can do about Telegram's ApiError, or about the flash, as a text; else the
+    error itself."""
+    if isinstance(error, NetError):
+        full = " It is full." if relay.journal.error == _ENOSPC else ""
+        return "The %s.%s Messages wait at Telegram meanwhile." % (error.detail, full)
+    status = getattr(error, "status", 0)
+    if status in (401, 404):
+        return "Telegram refused the token (%d). Set telegram.token." % status
+    if status != 409:
         return error
     if "webhook" not in error.text:
         return "Another program polls Telegram with this token (409). Stop it."

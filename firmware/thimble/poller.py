@@ -58,7 +58,7 @@ class Poller:
             wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
         self.rest_until = ticks_add(ticks_ms(), wait)
         relay.board.led.show(led.ERROR if relay.joined else led.JOINING)
-        relay.log.fail(overlay.call("outage", "advice", relay, error) if answered else error)
+        relay.log.fail(error if self.away else overlay.call("outage", "advice", relay, error))
 
     def held_off(self):
         """Whether Telegram is to be left alone still. What a full inbox does not confirm would be

@@ -134,6 +134,8 @@ class Relay:
                 self.resolver.clear()
             if todo & _REPORT:
                 overlay.call("store.crash", "memory", self)
+        if self.sessions.error:
+            overlay.call("store.archive", "fail", self)
         record = self.responder.ready()
         if record >= 0:
             self.responder.answer(record)

@@ -34,6 +34,7 @@ _KEPT = const(144)
 _BITS = const(166)
 _SENT = const(21)  # of an ANSWERING, the largest payload but a message's
 _ENOMEM = const(12)
+_EEXIST = const(17)
 
 
 def load(journal, out):
@@ -79,8 +80,9 @@ def _open_tail(journal):
     name = journal.path + ".tail"
     try:
         os.mkdir(name)
-    except OSError:
-        pass  # it is there
+    except OSError as error:
+        if error.errno != _EEXIST:
+            raise
     name += "/now"
     try:
         journal.now = open(name, "r+b")
