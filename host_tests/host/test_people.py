@@ -60,6 +60,26 @@ def test_what_was_not_promised_is_found(calls, texts, turns):
         session(Item("ask", "hello"), turns=turns).settle(calls, texts)
 
 
+def test_where_the_bot_was_blocked_an_answer_may_be_missing_or_break_off():
+    for texts in ([], ["hel"], ["hello"]):
+        one = session(Item("ask", "hello", maybe=True))
+        one.settle([ANSWERED], texts)
+        assert [role for role, _ in one.turns] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("texts", [["hello", "hello"], ["another"], ["hello", "hel"]])
+def test_nothing_else_is_excused_where_the_bot_was_blocked(texts):
+    with pytest.raises(Broken):
+        session(Item("ask", "hello", maybe=True)).settle([ANSWERED], texts)
+
+
+def test_what_comes_back_without_its_middle_is_asked_again_as_it_is():
+    whole, rest = "a" * 900, "a" * 100 + " [...]" + "a" * 100
+    one = session(Item("retry"), turns=[("user", whole), ("assistant", "hello")])
+    one.settle([([("user", rest)], 200, Script(mode="echo"))], [rest])
+    assert one.turns[-1] == ("assistant", rest)
+
+
 def test_what_is_asked_after_stop_is_found():
     one = session(Item("ask", "hello", stopped=1))
     one.asides.append(Item("stop"))
@@ -85,6 +105,17 @@ def test_a_call_before_retry_after_is_over_is_found():
     compare.look_at_calls(flooded("tight", 5.1))
     with pytest.raises(Broken):
         compare.look_at_calls(flooded("tight", 4.9))
+
+
+def test_a_blocked_chat_is_tried_once_for_each_message():
+    town = flooded("documented", 1)
+    town.heard, town.rough = {"42": 2}, False
+    calls = [call(at, 403, "Forbidden") for at in range(3)]
+    town.cloud.telegram.calls = lambda: calls[:2]
+    compare.look_at_calls(town)
+    town.cloud.telegram.calls = lambda: calls
+    with pytest.raises(Broken):
+        compare.look_at_calls(town)
 
 
 def test_a_429_is_found_where_there_must_be_none():

@@ -50,7 +50,8 @@ def outcome(script, question):
 
 def same(expected: str, got: str) -> bool:
     """Whether it is that turn: a long one may have lost its middle, a cut one white space."""
-    if isinstance(expected, Begun) and expected.startswith(got):
+    begun = isinstance(expected, Begun)
+    if begun and squeeze(expected).startswith(squeeze(got)):
         return True
     if expected == got or squeeze(expected) == squeeze(got):
         return True
@@ -59,7 +60,8 @@ def same(expected: str, got: str) -> bool:
         at = whole.find(part, at) + len(part)
         if at < len(part):
             return False
-    return len(parts) > 1 and whole.startswith(parts[0]) and whole.endswith(parts[-1])
+    ends = begun or whole.endswith(parts[-1])
+    return len(parts) > 1 and whole.startswith(parts[0]) and ends
 
 
 def squeeze(text: str) -> str:

@@ -60,6 +60,7 @@ def settled(town, state):
                 [one.text for one in texts],
                 town.rough,
                 bool(most) and town.made >= most,
+                town.troubled,
             )
         except Broken as error:
             raise Broken(f"{PLACES[session.number]}: {error}") from None
@@ -74,7 +75,8 @@ def _look_at_waiting(town, session, texts):
     asked = any(item.kind in ("ask", "more", "retry") for item in session.queue)
     if told > asked:
         raise Broken(f"{WAITING!r} was said {told} times")
-    if town.long_for is session and not told:
+    unheard = any(item.unheard for item in session.queue)
+    if town.long_for is session and not (told or unheard):
         raise Broken(f"{WAITING!r} was not said")
 
 
@@ -140,7 +142,9 @@ def _look_around(town, state):
 
 
 def look_at_calls(town):
-    """No call is refused without a fault, and after a 429 the chat is left alone."""
+    """No call is refused without a fault, after a 429 the chat is left alone, and where the bot is
+    blocked each answer is tried once."""
+    tried = {}
     for call in town.cloud.telegram.calls():
         chat = call.params.get("chat_id")
         asked, until = town.waits.get(chat, (0, 0))
@@ -154,5 +158,10 @@ def look_at_calls(town):
             flood = town.how["flood"]
             if flood == "tight" or call.time - town.restarted_at < FORGOTTEN_S:
                 continue
+        if call.status == 403 and not call.fault:
+            tried[chat] = tried.get(chat, 0) + (call.method in ("sendMessage", "editMessageText"))
+            if tried[chat] > town.heard.get(chat, 0) and not town.rough:
+                raise Broken(f"{tried[chat]} tries to write to {chat}, which has blocked the bot")
+            continue
         if call.status >= 400 and not (call.fault or "not modified" in call.error):
             raise Broken(f"{call.method} got {call.status}: {call.error} {call.params}"[:500])

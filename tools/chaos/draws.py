@@ -146,6 +146,8 @@ def _step(chance, number):
         return [("settle",), ("reply", place, user, f"s{place}n{number}; go on")]
     if kind < 0.83:
         return [(chance.choice(("photo", "sticker", "album", "other")), place, user)]
+    if kind < 0.84 and chat in ALLOWED:
+        return _blocked(chance, number, place, user)
     if kind < 0.85:
         return [(chance.choice(("kill", "stop")), round(chance.random() * 2, 2))]
     if kind < 0.87:
@@ -165,6 +167,18 @@ def _step(chance, number):
         return [("settle",), ("script", chance.randrange(len(SCRIPTS)), times), said, ("settle",)]
     slow = ("say", place, user, f"s{place}n{number};[[length=400 deltas=100 delay=0.1]]")
     return [("settle",), slow, ("wait", 1.5), ("say", place, user, "/stop"), ("settle",)]
+
+
+def _blocked(chance, number, place, user):
+    """The bot is blocked, at times in the middle of an answer, and after a while it is not."""
+    how = chance.choice(("", "first=0.6", "length=3000 deltas=40 delay=0.05", "length=9000"))
+    text = f"s{place}n{number}; [[{how}]] {NAME}"
+    steps = [("say", place, user, text), ("wait", round(chance.random() * 2, 2)), ("block", place)]
+    for more in range(chance.randint(1, 4)):
+        steps += _step(chance, f"{number}.{more}")
+    steps += [("settle",)] * (chance.random() < 0.5)
+    steps += [("unblock", place), ("say", place, user, text.replace(";", ".9;", 1))]
+    return steps
 
 
 def _edge(chance):

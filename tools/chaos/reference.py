@@ -7,6 +7,8 @@ session, and raises `Broken` where they are not what was promised.
 
 from __future__ import annotations
 
+import copy
+import itertools
 import re
 from dataclasses import dataclass, field
 
@@ -48,6 +50,7 @@ ASIDES = ("start", "help", "status", "model", "stop", "reboot")
 ERRORS = {400: "refused the request (400)", 401: "refused the key (401)"}
 TURNS = 10  # of /history
 _CONTEXT = 1000  # tokens that only a script refuses
+_DOUBTS = 8  # answers that may be missing, of which all cases are tried
 _SMALL = 1000  # bytes of an exchange that no conversation forgets
 MARK = re.compile(r"s(\d+)n[\d.]+;")
 
@@ -55,12 +58,19 @@ MARK = re.compile(r"s(\d+)n[\d.]+;")
 @dataclass
 class Item:
     """Something said: `kind` is "ask", a command, "odd" or "slower"; `gone`: Telegram refuses the
-    answer; `stopped`: how many /stop came after it."""
+    answer; `maybe`: or some of it, the bot was blocked meanwhile; `stopped`: how many /stop came
+    after it."""
 
     kind: str
     text: str = ""
     gone: bool = False
+    maybe: bool = False
     stopped: int = 0
+
+    @property
+    def unheard(self):
+        """Whether the answer need not be seen."""
+        return self.gone or self.maybe
 
 
 @dataclass
@@ -83,10 +93,26 @@ class Session:
     full: bool = False  # the flash may not have room for all that was said
     kills: bool = False  # the archive may have turns twice
 
-    def settle(self, calls, texts, rough=False, used_up=False):
+    def settle(self, calls, texts, rough=False, used_up=False, troubled=False):
         """Goes through what was said since the last time. `rough`: the relay was killed or the
-        network failed meanwhile, so that calls and messages may stand twice."""
-        self.calls, self.texts, self.rough = calls, list(texts), rough
+        network failed meanwhile, so that calls and messages may stand twice; `troubled`: the model
+        was out of reach. Where answers may be missing, any that are will do."""
+        doubtful = [at for at, item in enumerate(self.queue) if item.maybe][:_DOUBTS]
+        before = copy.deepcopy(vars(self))
+        broken = None
+        for missing in itertools.product((False, True), repeat=len(doubtful)):
+            for at, gone in zip(doubtful, missing, strict=True):
+                self.queue[at].gone = gone
+            try:
+                self._settle(list(calls), list(texts), rough, used_up, troubled)
+                return
+            except Broken as error:
+                broken = broken or error
+                vars(self).update(copy.deepcopy(before))
+        raise broken
+
+    def _settle(self, calls, texts, rough, used_up, troubled):
+        self.calls, self.texts, self.rough, self.troubled = calls, texts, rough, troubled
         self.used_up = used_up
         self.stops = sum(item.kind == "stop" for item in self.asides)
         self._take_asides()
@@ -117,7 +143,7 @@ class Session:
         """The answers of commands that act at once stand anywhere."""
         for item in self.asides:
             if item.kind != "stop" and not item.gone:
-                self._pick(item.text)
+                self._pick(item)
         if self.stops or self.rough:
             nothing = sum(text in (STOPPED, NOTHING) for text in self.texts)
             if nothing > 2 * self.stops and not self.rough:
@@ -126,8 +152,11 @@ class Session:
         self.texts = [text for text in self.texts if text != WAITING]
         self.asides.clear()
 
-    def _pick(self, begins):
+    def _pick(self, item):
+        begins = item.text
         found = [text for text in self.texts if text.startswith(begins)]
+        if not found and item.maybe:
+            return
         if not found or (len(found) > 1 and begins == SLOWER and not self.rough):
             raise Broken(f"{begins!r} was not said: {short(self.texts)}")
         for text in found if self.rough else found[:1]:
@@ -138,6 +167,8 @@ class Session:
         if item.gone:
             return
         if not (self.texts and self.texts[0].startswith(begins)):
+            if item.maybe:
+                return
             raise Broken(f"{begins!r} was to be said, not {short(self.texts)}")
         said = self.texts.pop(0)
         while self.rough and self.texts and self.texts[0] == said:
@@ -149,7 +180,7 @@ class Session:
     def _odd(self, item):
         if self.texts[:1] == [ODD]:
             self._say(item, ODD)
-        elif not self.odd and not item.gone:
+        elif not self.odd and not item.unheard:
             raise Broken(f"{ODD!r} was not said: {short(self.texts)}")
         self.odd = True
 
@@ -164,7 +195,7 @@ class Session:
     def _history(self, item):
         last = self.archive[-TURNS:]
         loose = any(isinstance(text, Begun) for _, text in last)
-        if self.kills or self.full or loose or item.gone:
+        if self.kills or self.full or loose or item.unheard:
             if any(int(number) != self.number for number in MARK.findall("".join(self.texts))):
                 raise Broken(f"the words of another chat: {short(self.texts)}")
             self.texts.clear()  # nothing else is answered here before all comes to rest
@@ -224,12 +255,19 @@ class Session:
                 self.told = True
             elif self.used_up:
                 self.texts = [text for text in self.texts if not text.startswith(USED_UP)]
-            elif not item.stopped:
+            elif not (item.stopped or (item.unheard and self.troubled)):
                 raise Broken(f"the model was not asked {question[:80]!r}: {short(self.texts)}")
+            return
+        if item.unheard and again_later(*asked[-1][1:]):
+            # That it has to wait could not be said: so it was closed, and what of it is on flash
+            # nobody has been told.
+            self.archive.append(("user", Begun(question)))
             return
         self.turns.append(("user", question))
         if not again:
             self.archive.append(("user", question))
+        if again:
+            question = asked[-1][0][-1][1]  # one from flash may have lost its middle
         kept = self._answered(item, question, *asked[-1])
         if kept:
             self.turns.append(("assistant", kept))
@@ -311,10 +349,14 @@ class Session:
                 if self.rough and count > 1:
                     joined, count = "", 0
                     continue
+                if item.maybe:
+                    return Begun(text)
                 break
             self.texts.pop(0)
             if most and count == self.parts:
                 return text
+        if item.maybe:
+            return Begun(text)
         if item.stopped and not joined:
             return ""
         raise Broken(f"{joined[-300:]!r} was shown, not {text[:300]!r} and {note!r}; {len(text)}")

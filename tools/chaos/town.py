@@ -48,7 +48,9 @@ class Town:
         parts = how["telegram"]["max_parts"]
         self.sessions = [Session(n, unix, parts) for n in range(len(PLACES))]
         self.scripts = []  # those of the calls to come
-        self.rough = self.gone = self.rebooting = self.long = False
+        self.rough = self.gone = self.rebooting = self.long = self.troubled = False
+        self.blocked = set()  # chats where the bot may not write
+        self.heard = {}  # by chat: how much was said that is to be answered
         self.long_for = None  # the session whose question had to wait
         self.heap = 0
         self.relay = None
@@ -57,6 +59,8 @@ class Town:
         self._restarted()
 
     def _restarted(self):
+        if self.later:
+            self.heap = 0  # what is to be counted takes some
         for name, value in self.later.items():
             section, _, key = name.partition(".")
             self.how[section] = {**self.how[section], key: value}
@@ -135,6 +139,26 @@ class Town:
         telegram.channel_post(text=f"{NAME} news")
         telegram.callback(chat=chat, user=user)
 
+    def block(self, place):
+        """From now on the bot may not write there; what it writes just now is cut off."""
+        chat = PLACES[place][0]
+        self.cloud.telegram.block(chat)
+        self.blocked.add(chat)
+        for item in self._waiting(chat):
+            item.maybe = True
+
+    def unblock(self, place):
+        """The bot may write there again; what waits may still be answered."""
+        chat = PLACES[place][0]
+        self.cloud.telegram.unblock(chat)
+        self.blocked.discard(chat)
+        for item in self._waiting(chat):
+            item.maybe, item.gone = item.maybe or item.gone, False
+
+    def _waiting(self, chat):
+        sessions = [one for one in self.sessions if PLACES[one.number][0] == chat]
+        return [item for one in sessions for item in (*one.queue, *one.asides)]
+
     def fault(self, number):
         method, name, options = FAULTS[number]
         self.cloud.fault("telegram", method, name, 1, **options)
@@ -144,11 +168,13 @@ class Town:
     def trouble(self, number, times):
         """The model fails so often; where it asks for a long wait, once."""
         self.settle()
+        self.troubled = True
         name, options = TROUBLES[number]
         self.long = options.get("retry_after", 0) > PATIENCE_S
         self.cloud.fault("models", None, name, 1 if self.long else times, **options)
 
     def script(self, number, times):
+        self.troubled = True
         script = self.cloud.models.script(times=times, **SCRIPTS[number])
         self.scripts += [script] * times
 
@@ -226,15 +252,17 @@ class Town:
         if chat < 0 and not (command or kind) and NAME not in text.lower():
             return
         kind = kind or command or "ask"
+        gone = self.gone or chat in self.blocked
+        self.heard[str(chat)] = self.heard.get(str(chat), 0) + 1
         bound = self.how["limits"].get("per_user_hour")
         if bound and kind in ("ask", "odd", "retry", "more"):
             self.hour[user] = self.hour.get(user, 0) + 1
             if self.hour[user] > bound:
                 if self.hour[user] == bound + 1:
-                    session.asides.append(Item("slower", SLOWER, self.gone))
+                    session.asides.append(Item("slower", SLOWER, gone))
                 return
         if kind not in ASIDES:
-            session.queue.append(Item(kind, text, self.gone))
+            session.queue.append(Item(kind, text, gone))
             return
         words = WORDS.get(kind, "")
         if kind == "model":
@@ -250,7 +278,7 @@ class Town:
         if kind == "stop":
             for item in session.queue:
                 item.stopped += 1
-        session.asides.append(Item(kind, words))
+        session.asides.append(Item(kind, words, chat in self.blocked))
 
     def settle(self):
         """Waits until all is answered, and compares."""
@@ -268,7 +296,8 @@ class Town:
                     break
             time.sleep(0.03)
         compare.settled(self, state)
-        self.rough = self.gone = self.long = False
+        self.rough = self.gone = self.long = self.troubled = False
+        self.heard.clear()
         self.long_for = None
         self.cloud.clear_faults()
         self.cloud.models.clear()
