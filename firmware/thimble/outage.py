@@ -5,9 +5,11 @@ messages that are not to be answered one by one. An overlay.
 from micropython import const
 from time import ticks_add, ticks_ms
 
+from thimble.core.conversation import USER
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import behind, crc16
 from thimble.telegram import updates
+from thimble.responder import GO_ON
 from thimble.telegram.reply import Gone
 
 _ENOSPC = const(28)  # littlefs's own number, on every board
@@ -84,6 +86,34 @@ def stop(relay, record, here):
     if found and not here:
         relay.aside.say(b"(Stopped.)")
     return found
+
+
+def keep(relay, record):
+    """What is asked in a record, for which memory ran out, stays in the conversation, for /retry.
+    How far that had come the flash knows."""
+    ring, chats, sessions = relay.inbox, relay.memory.chats, relay.sessions
+    buf, off, size = ring.buf, record + updates.TEXT, ring.size(record) - updates.TEXT
+    chat = chats.find(buf, record + updates.KEY, buf[record + 1])
+    if chat is not None:
+        chats.forget(chat)
+    try:
+        chat = relay.responder.conversation(record)
+        code = buf[record + 3]
+        if code == updates.MORE:
+            buf, off, size = GO_ON, 0, len(GO_ON)
+        if code != updates.RETRY and sessions.mark != relay.exchange.mark:
+            chat.pop(USER)
+            if code == updates.MORE and not chat.turns:
+                return  # there is nothing to go on with
+            chat.begin(USER)
+            sessions.begin(chat.key, 0, chat.key_len, USER, relay.exchange.mark)
+            chats.append(chat, buf, off, size)
+            sessions.write(buf, off, size)
+            sessions.end()
+            sessions.commit()
+            chat.end()
+    finally:
+        chats.busy = None
 
 
 def odd(relay, record):

@@ -22,7 +22,7 @@ _STARVED = const(b"\n\n(Memory ran out here; /retry asks again.)")
 _POISON = const(
     b"I have tried three times to answer this message and failed. Please ask differently."
 )
-_GO_ON = const(b"Go on exactly where you stopped.")
+GO_ON = const(b"Go on exactly where you stopped.")
 _USED_UP = const(
     b"The model has been asked as often as it may be in a day. Please ask again tomorrow."
 )
@@ -155,7 +155,7 @@ class Responder:
         if again:
             size = 0
         elif buf[record + 3] == updates.MORE:
-            buf, off, size = _GO_ON, 0, len(_GO_ON)
+            buf, off, size = GO_ON, 0, len(GO_ON)
         return self._exchange.run(buf, off, size)
 
     def conversation(self, record):
@@ -187,6 +187,11 @@ class Responder:
         relay = self._relay
         if isinstance(error, MemoryError):
             relay.starved()
+            try:
+                if self.asks(record):
+                    overlay.call("outage", "keep", relay, record)
+            except MemoryError:
+                pass
             _apologize(relay, self._reply)
             return
         relay.log.fail(error)

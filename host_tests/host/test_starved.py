@@ -170,3 +170,20 @@ def test_a_heap_that_stays_full_for_many_turns_ends_nothing(tmp_path, count):
                 house.ask(f"after {number}", chat, timeout=40)
                 state = house.state()
         assert valid(state["chats"][str(chat)])
+
+
+@pytest.mark.parametrize("count", [0, 40, 120, 250, 500])
+@pytest.mark.parametrize("how", ["warm", "cold"])
+def test_retry_asks_again_what_memory_ran_out_for(house, how, count):
+    chat = house.ask("before")
+    if how == "cold":
+        house.do("cold")
+    house.do(f"starve {count}")
+    house.say("this", chat)
+    house.wait(lambda: len(house.texts(chat)) == 2, 60)
+    house.wait(lambda: house.cloud.telegram.polling(), 20)
+    house.say("/retry", chat)
+    house.wait(lambda: len(house.texts(chat)) == 3, 20)
+
+    assert house.texts(chat)[-1] == "this"
+    assert [text for _, text in house.prompts()[-1]][-3:] == ["before", "before", "this"]
