@@ -22,7 +22,10 @@ def carry_out(relay, line):
     """Carries out ``line``, bytes, if it is one of these commands."""
     name, _, rest = line.partition(b" ")
     if name == b"config":
-        _config(rest)
+        try:
+            _config(rest)
+        finally:  # half of it may be there since memory ran out
+            overlay.unload("config", "net.url")
     elif line == b"test":
         overlay.call("console.prove", "test", relay)
     elif line == b"reboot" or line == b"safe":
@@ -56,8 +59,6 @@ def _config(line):
                     print("%s.%s = %s" % (section, key, json.dumps(found[section][key])))
     except (config.ConfigError, OSError, UnicodeError) as error:
         print("not done: %s" % (str(error) or "that is not UTF-8 text"))
-    finally:
-        overlay.unload("config", "net.url")
 
 
 def _restart(relay, safe):
