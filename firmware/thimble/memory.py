@@ -37,7 +37,7 @@ class Memory:
         self.compactions = 0
         self.segments = segments = Segments(sizes.segment, sizes.segments_max, 0)
         self.chats = Chats(segments, sizes.slots)
-        self._reserve = reserve = sizes.reserve + overlays
+        reserve = sizes.reserve + overlays
         gc.collect()
         # Held while the segments are made: what comes and goes needs room in large pieces.
         room, left, piece = [], reserve, reserve
@@ -61,6 +61,9 @@ class Memory:
         # A budget under what is needed anyhow would be a pressure that nothing can relieve.
         self._budget = max(self._budget, min(self._floor + reserve, whole))
         self.heap_low = gc.mem_free()
+        # Where the least number of segments left less than that, which then was too little for
+        # something, regrow() takes two fewer.
+        self._reserve = min(reserve, self.heap_low + 2 * sizes.segment)
 
     def collect(self):
         """Collects, and notes what is free then."""

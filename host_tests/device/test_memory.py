@@ -96,6 +96,21 @@ def test_small_turns_stay_up_to_four_and_a_question_without_an_answer_with_its_e
             chat.clear()
 
 
+def test_where_the_reserve_never_fitted_some_segments_come_back_all_the_same():
+    gc.collect()
+    filler = []
+    while gc.mem_free() > 12_000:
+        filler.append(bytearray(1000))
+    Sizes.segments_max = 24
+    small = Memory(Settings, Sizes, 32_768, lambda: 0)
+    assert small.segments.count == Sizes.segments_min
+    small.relieve(True)
+    assert small.segments.count == 0
+    small.look()
+    assert 2 <= small.segments.count < Sizes.segments_min
+    assert filler
+
+
 def test_the_conversation_that_is_being_answered_is_not_touched():
     for text in (SMALL, LARGE):
         memory = made(24)
