@@ -7,7 +7,7 @@ import pytest
 from tools.chaos import compare, people
 from tools.chaos.answers import Broken
 from tools.chaos.draws import draw
-from tools.chaos.reference import STOPPED, Item, Session
+from tools.chaos.reference import STARVED, STOPPED, Item, Session
 from tools.cloud.script import Script
 
 ANSWERED = ([("user", "hello")], 200, Script(mode="echo"))
@@ -78,6 +78,46 @@ def test_what_comes_back_without_its_middle_is_asked_again_as_it_is():
     one = session(Item("retry"), turns=[("user", whole), ("assistant", "hello")])
     one.settle([([("user", rest)], 200, Script(mode="echo"))], [rest])
     assert one.turns[-1] == ("assistant", rest)
+
+
+APOLOGIES = [[STARVED], [f"hel\n\n{STARVED}"], [f"hello\n\n{STARVED}"]]
+
+
+@pytest.mark.parametrize("texts", APOLOGIES)
+def test_only_a_small_relay_may_run_out_of_memory_and_retry_asks_that_again(texts):
+    with pytest.raises(Broken):
+        session(Item("ask", "hello")).settle([ANSWERED], list(texts))
+    one = session(Item("ask", "hello"))
+    one.small = True
+    one.settle([ANSWERED], list(texts))
+    one.queue.append(Item("retry"))
+    one.settle([ANSWERED], ["hello"])
+    assert [text for _, text in one.turns] == ["hello", "hello"]
+
+
+def test_what_retry_asks_instead_of_what_memory_ran_out_for_is_found():
+    one = session(Item("ask", "hello"), turns=[("user", "a"), ("assistant", "a")])
+    one.small = True
+    one.settle([], [STARVED])
+    one.queue.append(Item("retry"))
+    with pytest.raises(Broken):
+        one.settle([([("user", "a")], 200, Script(mode="echo"))], ["a"])
+
+
+@pytest.mark.parametrize("texts", [[], [STARVED, STARVED], [STARVED, "hello"]])
+def test_a_small_relay_answers_each_message_once_too(texts):
+    one = session(Item("ask", "hello"))
+    one.small = True
+    with pytest.raises(Broken):
+        one.settle([ANSWERED], texts)
+
+
+def test_new_for_which_memory_ran_out_may_be_done_or_not():
+    turns = [("user", "hello"), ("assistant", "hello")]
+    for before in ([], turns):
+        one = session(Item("new"), Item("ask", "hello"), turns=turns)
+        one.small = True
+        one.settle([([*before, ("user", "hello")], 200, Script(mode="echo"))], [STARVED, "hello"])
 
 
 def test_what_is_asked_after_stop_is_found():

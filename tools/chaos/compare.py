@@ -126,8 +126,10 @@ def _look_around(town, state):
     look_at_calls(town)
     town.cloud.clear_calls()
     said = "\n".join(town.relay.log)
-    if "crash" in said or "Traceback" in said or "memory ran out" in said:
+    if "crash" in said or "Traceback" in said or ("memory ran out" in said and not town.small):
         raise Broken(said[-1500:])
+    if state is None:
+        return
     if town.rough:
         town.heap, town.refused = 0, state["refused"]
         town.known = state["duplicates"]
@@ -135,7 +137,7 @@ def _look_around(town, state):
     known = state["duplicates"]
     if state["refused"] != town.refused or state["dropped"] or known != town.known:
         raise Broken(f"{town.refused} refused; {state}")
-    if state["heap_used"] > town.heap + HEAP_SLACK and town.heap:
+    if state["heap_used"] > town.heap + town.given + HEAP_SLACK and town.heap:
         raise Broken(f"live heap has grown from {town.heap}: {state}")
     if not town.how["secure"]:  # there the connections' blocks come and go
         town.heap = town.heap or state["heap_used"]

@@ -76,6 +76,10 @@ TROUBLES = (
     *(("close", {}), ("close", {"reset": True}), ("hang", {"seconds": 3.0})),
     ("flood", {"retry_after": 61}),
 )
+# KB of heap that a small relay has beside what it needs to come up; None: it is none. In a budget
+# of its own (BUDGET) it has as few segments, but memory does not run out.
+BUDGET = "budget"
+SPARE = (1, 3, 6, BUDGET)
 COMMANDS = (
     *("/start", "/help", "/status", "/model", "/stop", "/new", "/new", "/retry", "/retry"),
     "/stop " + "please " * 30,
@@ -96,6 +100,7 @@ def setting(chance: random.Random) -> dict:
         "model": {"system": chance.choice(("", "Be brief, in Märchen style 🧵."))},
         "limits": limits,
         "flood": chance.choice(("off", "off", "documented", "tight")),
+        "spare": chance.choice((None, None, None, *SPARE)),
     }
 
 
@@ -103,12 +108,16 @@ def draw(seed: int, count: int):
     """(setting, steps) of a seed."""
     chance = random.Random(seed)
     how = setting(chance)
+    if how["spare"] == BUDGET:
+        how["memory"]["budget_kb"] = 1
+    elif how["spare"] is not None:
+        how["profile"] = "pico_w"
     steps = []
     while len(steps) < count:
         steps += _step(chance, len(steps))
         if chance.random() < 0.4:
             steps.append(("settle",))
-    return how, [*steps, ("settle",)]
+    return how, [*steps, ("settle",), *[("recover",)] * (how["spare"] is not None)]
 
 
 def _step(chance, number):

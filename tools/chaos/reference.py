@@ -8,7 +8,6 @@ session, and raises `Broken` where they are not what was promised.
 from __future__ import annotations
 
 import copy
-import itertools
 import re
 from dataclasses import dataclass, field
 
@@ -33,6 +32,7 @@ WAITING = "The model cannot be reached just now. I will answer when it is back."
 USED_UP = "The model has been asked as often as it may be in a day."
 SLOWER = "You have written as much as you may in an hour."
 ODD = "I can read only text."
+STARVED = "(Memory ran out here; /retry asks again.)"
 GO_ON = "Go on exactly where you stopped."
 SUMMARIZE = "Summarize our conversation up to here"
 SUMMARY = "Summary of our conversation so far:\n"
@@ -50,7 +50,7 @@ ASIDES = ("start", "help", "status", "model", "stop", "reboot")
 ERRORS = {400: "refused the request (400)", 401: "refused the key (401)"}
 TURNS = 10  # of /history
 _CONTEXT = 1000  # tokens that only a script refuses
-_DOUBTS = 8  # answers that may be missing, of which all cases are tried
+_CASES = 500  # of what nobody can know from outside, tried at the most
 _SMALL = 1000  # bytes of an exchange that no conversation forgets
 MARK = re.compile(r"s(\d+)n[\d.]+;")
 
@@ -91,25 +91,37 @@ class Session:
     odd: bool = False
     halved: bool = False  # it was too long for the model
     full: bool = False  # the flash may not have room for all that was said
-    kills: bool = False  # the archive may have turns twice
+    loose: bool = False  # the archive may have turns twice, or not
+    small: bool = False  # the heap is so small that memory may run out
+    cases: list = field(default_factory=list)  # see _either
 
     def settle(self, calls, texts, rough=False, used_up=False, troubled=False):
         """Goes through what was said since the last time. `rough`: the relay was killed or the
         network failed meanwhile, so that calls and messages may stand twice; `troubled`: the model
-        was out of reach. Where answers may be missing, any that are will do."""
-        doubtful = [at for at, item in enumerate(self.queue) if item.maybe][:_DOUBTS]
+        was out of reach. What cannot be known from outside may be either way."""
         before = copy.deepcopy(vars(self))
-        broken = None
-        for missing in itertools.product((False, True), repeat=len(doubtful)):
-            for at, gone in zip(doubtful, missing, strict=True):
-                self.queue[at].gone = gone
+        broken, cases = None, []
+        for _ in range(_CASES):
+            self.cases, self.case = cases, 0
             try:
                 self._settle(list(calls), list(texts), rough, used_up, troubled)
                 return
             except Broken as error:
                 broken = broken or error
-                vars(self).update(copy.deepcopy(before))
+            vars(self).update(copy.deepcopy(before))
+            while cases and cases[-1]:
+                cases.pop()
+            if not cases:
+                break
+            cases[-1] = True
         raise broken
+
+    def _either(self):
+        """False, and True if with that, and all that follows from it, it is not as promised."""
+        if self.case == len(self.cases):
+            self.cases.append(False)
+        self.case += 1
+        return self.cases[self.case - 1]
 
     def _settle(self, calls, texts, rough, used_up, troubled):
         self.calls, self.texts, self.rough, self.troubled = calls, texts, rough, troubled
@@ -118,6 +130,7 @@ class Session:
         self._take_asides()
         while self.queue:
             item = self.queue.pop(0)
+            item.gone = item.gone or (item.maybe and self._either())
             getattr(self, f"_{item.kind}")(item)
         if rough:
             return
@@ -142,7 +155,10 @@ class Session:
     def _take_asides(self):
         """The answers of commands that act at once stand anywhere."""
         for item in self.asides:
-            if item.kind != "stop" and not item.gone:
+            if item.kind == "stop":
+                if self._either_starved():
+                    self._apology()
+            elif not item.gone:
                 self._pick(item)
         if self.stops or self.rough:
             nothing = sum(text in (STOPPED, NOTHING) for text in self.texts)
@@ -157,14 +173,30 @@ class Session:
         found = [text for text in self.texts if text.startswith(begins)]
         if not found and item.maybe:
             return
+        if not found and self.small and STARVED in self.texts:
+            self._apology()
+            return
         if not found or (len(found) > 1 and begins == SLOWER and not self.rough):
             raise Broken(f"{begins!r} was not said: {short(self.texts)}")
         for text in found if self.rough else found[:1]:
             self.texts.remove(text)
 
+    def _either_starved(self):
+        """Whether one of the apologies for memory may stand for what is said anywhere."""
+        return self.small and STARVED in self.texts and self._either()
+
+    def _apology(self):
+        """Takes one of the apologies for memory, whichever fits."""
+        at = self.texts.index(STARVED)
+        while STARVED in self.texts[at + 1 :] and self._either():
+            at = self.texts.index(STARVED, at + 1)
+        self.texts.pop(at)
+
     def _say(self, item, begins):
         """The next message must begin so."""
         if item.gone:
+            return
+        if self._starved():
             return
         if not (self.texts and self.texts[0].startswith(begins)):
             if item.maybe:
@@ -174,8 +206,12 @@ class Session:
         while self.rough and self.texts and self.texts[0] == said:
             self.texts.pop(0)
 
-    def _word(self, item):
-        self._say(item, item.text)
+    def _starved(self):
+        """Whether memory ran out before the next answer had a word, so that it is an apology."""
+        starved = self.small and self.texts[:1] == [STARVED]
+        if starved:
+            self.texts.pop(0)
+        return starved
 
     def _odd(self, item):
         if self.texts[:1] == [ODD]:
@@ -185,17 +221,21 @@ class Session:
         self.odd = True
 
     def _new(self, item):
+        starved = self.small and self.texts[:1] == [STARVED]
         self._say(item, WORDS[item.kind])
+        if starved and self._either():
+            return  # it was not done
         self.turns, self.summary, self.halved = [], False, False
 
     def _forget(self, item):
+        self.loose = self.loose or (self.small and self.texts[:1] == [STARVED])
         self._new(item)
         self.archive = []
 
     def _history(self, item):
         last = self.archive[-TURNS:]
         loose = any(isinstance(text, Begun) for _, text in last)
-        if self.kills or self.full or loose or item.unheard:
+        if self.loose or self.full or loose or item.unheard:
             if any(int(number) != self.number for number in MARK.findall("".join(self.texts))):
                 raise Broken(f"the words of another chat: {short(self.texts)}")
             self.texts.clear()  # nothing else is answered here before all comes to rest
@@ -247,6 +287,10 @@ class Session:
 
     def _exchange(self, item, question, again=False):
         asked = self._asked(question)
+        if not asked and self._starved():
+            self.loose = True
+            self.turns.append(("user", question))  # for /retry
+            return
         if not asked or (self.used_up and again_later(*asked[-1][1:])):
             if again:
                 self.turns.append(("user", question))
@@ -298,7 +342,7 @@ class Session:
         if not got and want and least and not (self.halved or self.full):
             raise Broken(f"nothing of {len(want)} turns in the prompt")
         for (role, text), (other, expected) in zip(got[::-1], want[::-1], strict=False):
-            if role != other or not same(expected, text):
+            if role != other or not same(Begun(expected) if self.small else expected, text):
                 raise Broken(
                     f"the prompt has {role} {text[:300]!r}, not {other} {expected[:300]!r}"
                 )
@@ -336,6 +380,11 @@ class Session:
                 if count > 1 and fits and not self.rough:
                     raise Broken(f"{count} messages for one")
                 return text
+            shown = joined.removesuffix(STARVED)
+            if self.small and shown != joined and goal.startswith(squeeze(shown)):
+                self.texts.pop(0)
+                self.loose = True
+                return Begun(text) if self._either() else ""
             for end in (MORE, "\n\n" + STOPPED, CUT if self.rough else MORE):
                 shown = joined.removesuffix(end)
                 if shown != joined and goal.startswith(squeeze(shown)):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from .draws import (
     ALLOWED,
     ANN,
     BOB,
+    BUDGET,
     ELSEWHERE,
     FAULTS,
     FLOODS,
@@ -31,6 +34,14 @@ from .draws import (
 from .reference import ASIDES, SLOWER, WORDS, Item, Session
 
 SETTLE_S = {"off": 120, "documented": 300, "tight": 600}  # by the flood limits
+UP = firmware.UP
+_SEGMENTS = 4  # as segments_min of the profile
+_SEGMENT = 1040  # bytes of heap that one takes
+_LEAST_KB = 120, 164  # too small for a relay, and with as many segments as that
+_MORE_KB = 4  # than at the start, if a relay does not come up again
+_UP_S = 20
+NO_ROOM = "not enough memory for that now; try again"
+_CHANCES = 5  # of a relay that is short of memory to answer a short question
 PATIENCE_S = 60  # so long a message waits for a model before it is put aside
 
 
@@ -44,15 +55,18 @@ class Town:
         self.cloud = Cloud(
             tls="default" if how["secure"] else None, chats=(OWNER, ANN, BOB, STRANGER)
         )
-        unix = how["profile"] == "unix"
+        self.small = how["spare"] not in (None, BUDGET)
+        exact = how["profile"] == "unix" and how["spare"] is None
         parts = how["telegram"]["max_parts"]
-        self.sessions = [Session(n, unix, parts) for n in range(len(PLACES))]
+        self.sessions = [Session(n, exact, parts, small=self.small) for n in range(len(PLACES))]
         self.scripts = []  # those of the calls to come
         self.rough = self.gone = self.rebooting = self.long = self.troubled = False
         self.blocked = set()  # chats where the bot may not write
         self.heard = {}  # by chat: how much was said that is to be answered
         self.long_for = None  # the session whose question had to wait
-        self.heap = 0
+        self.heap = 0  # bytes used, of which it may not be more
+        self.given = 0  # bytes that may have gone back to the heap, and come again
+        self.heap_kb = 0  # of a small relay
         self.relay = None
         self.waits = {}  # by chat: when Telegram asked for one, and until when
         self.asked_to = self.changed_to = 0
@@ -91,10 +105,67 @@ class Town:
         return self
 
     def _start(self, cause):
-        profile = self.how["profile"]
-        options = {"profile": profile, "heap": firmware.HEAPS.get(profile, "192k")}
-        self.relay = firmware.Firmware(self._path, self.folder / "root", cause=cause, **options)
+        heap = firmware.HEAPS[self.how["profile"]]
+        if self.small:
+            while not self.heap_kb or not self._comes_up(cause):
+                self.heap_kb = self.heap_kb + _MORE_KB if self.heap_kb else self._least_kb()
+            self.given = self._segments() * _SEGMENT
+            return
+        self._run(self.folder / "root", heap, cause)
+
+    def _run(self, root, heap, cause):
+        options = {"profile": self.how["profile"], "heap": heap, "cause": cause}
+        self.relay = firmware.Firmware(self._path, root, **options)
         self.relay.__enter__()
+
+    def _least_kb(self):
+        """The heap that a small relay has: the least in which it works, and what is spare."""
+        low, high = _LEAST_KB
+        while high - low > 1:
+            kb = (low + high) // 2
+            self._run(self.folder / f"{kb}", f"{kb}k", "")  # each with a flash of its own
+            up = False
+            with contextlib.suppress(Broken):
+                up = self._is_up() and self._segments() >= _SEGMENTS
+            low, high = (low, kb) if up else (kb, high)
+            self.relay.stop()
+        return high + self.how["spare"]
+
+    def _segments(self):
+        """How many the relay has made for conversations."""
+        return int(re.search(rf"{UP}: \w+, (\d+)", "\n".join(self.relay.log))[1])
+
+    def _comes_up(self, cause):
+        self._run(self.folder / "root", f"{self.heap_kb}k", cause)
+        return self._is_up()
+
+    def _is_up(self):
+        """Waits until it is; False if it has too little memory for that."""
+        relay, end = self.relay, time.monotonic() + _UP_S
+        while relay.process.poll() is None and time.monotonic() < end:
+            if any(UP in line for line in relay.log):
+                return True
+            time.sleep(0.02)
+        why = relay.why()  # when it has ended, with its last words
+        if not firmware.starved(relay.process.poll(), "\n".join(relay.log)):
+            raise Broken(why)
+        relay.stop()
+        return False
+
+    def status(self):
+        """The console's status; None where there is too little memory for it."""
+        for _ in range(2 * self.small):  # the line itself may be lost
+            with contextlib.suppress(firmware.FirmwareError):
+                return self.relay.status(3)
+            if self.relay.process.poll() is not None:
+                break
+            time.sleep(0.5)
+        try:
+            return self.relay.status()
+        except firmware.FirmwareError as error:
+            if self.small and NO_ROOM in str(error):
+                return None
+            raise
 
     def __exit__(self, *exc):
         self.relay.stop()
@@ -186,6 +257,8 @@ class Town:
         self.settle()
         before = self._path.read_bytes()
         said = self.relay.ask(f"config {name} {value}")
+        if self.small and said == NO_ROOM:
+            fits = False
         if said.startswith("saved") != fits:
             raise Broken(f"config {name} {value}: {said}")
         if fits:
@@ -219,6 +292,18 @@ class Town:
         self._restarted()
         self._start("clean")
 
+    def recover(self):
+        """However short of memory it was, a short question is answered soon after."""
+        if any(self.how["limits"].values()):
+            return
+        for number in range(_CHANCES):
+            self.say(0, OWNER, f"s0n{number}.99; still there?")
+            self.settle()
+            turns = self.sessions[0].turns
+            if turns and turns[-1][0] == "assistant":
+                return
+        raise Broken(f"no answer to {_CHANCES} questions")
+
     def _calm(self):
         """Whether a message is answered before a restart or after it must make no difference."""
         if self.later or any(self.how["limits"].values()):
@@ -234,7 +319,7 @@ class Town:
     def _interrupt(self):
         self.rough = True
         for session in self.sessions:
-            session.kills = session.kills or bool(session.queue)
+            session.loose = session.loose or bool(session.queue)
 
     # The reference.
 
@@ -291,12 +376,17 @@ class Town:
             if time.monotonic() > deadline or self.relay.process.poll() is not None:
                 raise Broken(f"it never came to rest; {self.relay.why()}")
             if telegram.polling() and not telegram.pending():
-                state = self.relay.status()
-                if not state["inbox"] and telegram.polling() and not telegram.pending():
+                state = self.status()
+                if (
+                    not (state and state["inbox"])
+                    and telegram.polling()
+                    and not telegram.pending()
+                ):
                     break
             time.sleep(0.03)
         compare.settled(self, state)
-        self.rough = self.gone = self.long = self.troubled = False
+        self.rough = self.rough and state is None
+        self.gone = self.long = self.troubled = False
         self.heard.clear()
         self.long_for = None
         self.cloud.clear_faults()
