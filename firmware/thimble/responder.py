@@ -224,14 +224,16 @@ class Responder:
                 self._act(ring, record)
             except MemoryError:  # first: to look for several at once makes a tuple
                 if relay.memory.chats.busy is not None:
+                    record = -1  # it is tried again when that answer is given up
                     raise
                 relay.starved()
                 _apologize(relay, reply)
             except (Gone, NetError) as error:
                 relay.log.fail(error)
             finally:
-                ring.drop(record)
-                relay.answered += 1
+                if record >= 0:
+                    ring.drop(record)
+                    relay.answered += 1
         relay.journal.commit()  # a command that was carried out does not come again
 
     def _act(self, ring, record):

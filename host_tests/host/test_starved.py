@@ -187,3 +187,14 @@ def test_retry_asks_again_what_memory_ran_out_for(house, how, count):
 
     assert house.texts(chat)[-1] == "this"
     assert [text for _, text in house.prompts()[-1]][-3:] == ["before", "before", "this"]
+
+
+@pytest.mark.parametrize("count", [0, 100])
+def test_a_command_beside_an_answer_for_which_memory_runs_out_is_not_lost(house, count):
+    first, second = house.chat(), house.ask("before")
+    house.say("[[length=400 deltas=80 delay=0.1]]", first)
+    house.wait(lambda: house.texts(first))
+    house.do(f"starve {count}")
+    house.say("/help", second)
+    house.wait(lambda: len(house.texts(second)) == 2, 20)
+    house.wait(lambda: house.texts(first)[-1].endswith(STARVED), 20)
