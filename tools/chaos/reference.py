@@ -92,7 +92,7 @@ class Session:
     halved: bool = False  # it was too long for the model
     full: bool = False  # the flash may not have room for all that was said
     loose: bool = False  # the archive may have turns twice, or not
-    small: bool = False  # the heap is so small that memory may run out
+    small: bool = False  # memory may run out, and all segments may have gone to the heap
     cases: list = field(default_factory=list)  # see _either
 
     def settle(self, calls, texts, rough=False, used_up=False, troubled=False):
@@ -339,7 +339,7 @@ class Session:
         if len(got) > len(want) or (exact and len(got) < len(want)):
             raise Broken(f"{len(got)} turns in the prompt, not {len(want)}: {short(got)}")
         least = sum(len(text.encode()) for _, text in want[-2:]) < _SMALL
-        if not got and want and least and not (self.halved or self.full):
+        if not got and want and least and not (self.halved or self.full or self.small):
             raise Broken(f"nothing of {len(want)} turns in the prompt")
         for (role, text), (other, expected) in zip(got[::-1], want[::-1], strict=False):
             if role != other or not same(Begun(expected) if self.small else expected, text):
