@@ -99,7 +99,7 @@ def test_small_turns_stay_up_to_four_and_a_question_without_an_answer_with_its_e
 def test_where_the_reserve_never_fitted_some_segments_come_back_all_the_same():
     gc.collect()
     filler = []
-    while gc.mem_free() > 12_000:
+    while gc.mem_free() > 20_000:
         filler.append(bytearray(1000))
     Sizes.segments_max = 24
     small = Memory(Settings, Sizes, 32_768, lambda: 0)
