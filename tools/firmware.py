@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import queue
@@ -60,6 +61,27 @@ def command(
         "THIMBLE_PROFILE": profile,
         "THIMBLE_CAUSE": cause,
     }
+
+
+def hold(root: Path) -> int:
+    """A handle that keeps any other process from this ``root`` while it is open, here or in a
+    child: of two on one flash each would destroy what the other writes. Waits for one that is
+    just ending. Raises FirmwareError.
+    """
+    handle = os.open(root, os.O_RDONLY)
+    deadline = time.monotonic() + STOP_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise FirmwareError(
+                    f"a relay runs on {root} already: stop it, or say another folder: ROOT="
+                ) from error
+        except OSError:
+            return handle  # a file system without locks
+        time.sleep(0.1)
 
 
 def die_with_parent() -> None:

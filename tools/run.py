@@ -66,6 +66,7 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
     """
     argv, env = firmware.command(config, root, **sizes)
     configure.read(config)  # which names causes that the firmware has only numbers for
+    held = firmware.hold(root)
     stopping = starved = False
 
     def stop(*_) -> None:
@@ -75,7 +76,9 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child as well
     while True:
-        process = subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, preexec_fn=_child)
+        process = subprocess.Popen(
+            argv, env=env, stderr=subprocess.PIPE, preexec_fn=_child, pass_fds=[held]
+        )
         signal.signal(signal.SIGTERM, stop)
         said = _passed_on(process.stderr)
         code = process.wait()
@@ -147,7 +150,9 @@ def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int
         cloud.models.default(delay=0.03, first=0.3)
         config = folder / "thimble.json"
         config.write_text(json.dumps(cloud.config()))
-        with firmware.Firmware(config, root, **sizes) as board:
+        made = firmware.Firmware(config, root, **sizes)
+        firmware.hold(root)
+        with made as board:
             try:
                 board.status(ANSWER_S)
             except firmware.FirmwareError as error:

@@ -208,6 +208,28 @@ def test_the_foreground_runs_without_a_standard_input(cloud, start):
     assert process.poll() is None
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_second_relay_on_the_same_flash_is_refused(cloud, start, config, asks):
+    first = start()
+    answered(cloud, "the first")
+    root = config.parent / "root"
+    options = ["--ask"] if asks else ["--config", config]
+    second = subprocess.run(
+        command(*options, "--root", root),
+        cwd=ROOT,
+        env={**os.environ, "ASK": "hello"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    said = f"a relay runs on {root} already: stop it, or say another folder: ROOT=\n"
+    assert (second.returncode, second.stderr, second.stdout) == (1, said, "")
+    answered(cloud, "goes on")
+    first.kill()  # its firmware ends a moment later
+    start()
+    answered(cloud, "and the next waits for that")
+
+
 @pytest.mark.parametrize("stream", [0, 1])
 def test_no_file_takes_the_place_of_a_standard_stream_that_is_closed(cloud, start, stream):
     process = start(preexec_fn=lambda: os.close(stream))
