@@ -276,6 +276,24 @@ def test_what_the_tail_said_of_the_file_before_is_not_taken_for_the_rewritten_on
         assert [record[0] for record in desk.boot_again().records] == [90, 180]
 
 
+def test_what_the_tail_said_of_a_file_that_was_lost_is_not_taken_for_the_new_ones():
+    with Stand():
+        desk = Desk()
+        desk.boot()
+        desk.take((0,))
+        desk.close(desk.attempt())
+        desk.commit()
+        content, tail = bytearray(read()), read(_TAIL)
+        content[0] = 0
+        write(content)
+        write(tail, _TAIL)
+        desk = Desk()
+        desk.boot()
+        assert desk.journal.damaged == 1 and desk.take((90,)) == 1
+        assert desk.journal.size == len(content)
+        assert [record[0] for record in desk.boot().records] == [90]
+
+
 def test_more_than_255_messages_of_one_file_each_keep_what_is_said_about_them():
     with Stand(64):
         desk = Desk(most=53000)
@@ -288,6 +306,20 @@ def test_more_than_255_messages_of_one_file_each_keep_what_is_said_about_them():
         assert desk.journal.rewrites == 1, "still the file of the start"
         desk.journal.close()
         assert desk.boot_again().records == [(270, 1, [b"98"])]
+
+
+def test_a_message_of_any_number_comes_through_a_rewriting():
+    with Stand(64):
+        desk = Desk(most=53000)
+        desk.boot()
+        for number in range(255):
+            desk.take((number,), False)
+            desk.close(number)
+        desk.take((255, 256))
+        assert desk.journal.count == 257
+        desk.send(desk.attempt())
+        assert desk.journal.rewrite() and desk.journal.count == 2
+        assert desk.boot_again().records == [(255, 1, [b"98"]), (256, 0, [])]
 
 
 # Its bound.

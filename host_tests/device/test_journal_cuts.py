@@ -113,6 +113,23 @@ def test_after_an_operation_that_failed_the_journal_recovers_and_has_lost_nothin
     assert failed > 20
 
 
+def test_a_rewriting_of_several_blocks_that_fails_anywhere_loses_nothing():
+    failed = at = 0
+    while at >= 0:
+        with Stand(32) as disk:
+            desk = Desk(12000, 14000)
+            desk.boot()
+            assert desk.take(range(80)) > 70 and desk.journal.size > 2 * 4096
+            disk.fail_at = (disk.ops + at, disk.ops + at + 1)
+            failed += not desk.journal.rewrite()
+            at = at + 1 if disk.ops > disk.fail_at[0] else -1
+            disk.fail_at = (-1, -1)
+            desk.boot_again()
+            assert not desk.journal.damaged
+    print("%d of the operations failed" % failed)
+    assert failed > 20
+
+
 def _fill(*paths):
     """Writes files until nothing fits; the errno of that."""
     for path in paths:

@@ -236,9 +236,7 @@ def rewrite(journal):
     try:
         if journal.doubt:
             journal.file = open(journal.path, "a+b")
-        generation = (journal.generation + 1) & 7
-        if generation == journal.tail[0]:  # a tail of no known file lies there
-            generation = (generation + 1) & 7
+        generation = (journal.tail[0] + 1) & 7  # the tail that lies there is of another file
         with open(journal.aside, "wb") as new:
             error = journal.put(new, _BOT, generation, journal.bot, 0, len(journal.bot))
             at = ring.first()
