@@ -187,12 +187,12 @@ class Responder:
         relay = self._relay
         if isinstance(error, MemoryError):
             relay.starved()
+            self._over = _apologize(relay, self._reply)
             try:
-                if self.asks(record):
+                if self._over and self.asks(record):
                     overlay.call("outage", "keep", relay, record)
             except MemoryError:
                 pass
-            _apologize(relay, self._reply)
             return
         relay.log.fail(error)
         relay.model.stop()
@@ -258,13 +258,15 @@ class Responder:
 
 
 def _apologize(relay, reply):
-    """Says that memory ran out, if there is enough for that."""
+    """Says that memory ran out; False if there is not even enough for that."""
     try:
         reply.finish(_STARVED)
     except MemoryError:
         relay.telegram_link.close()
+        return False
     except (Gone, NetError) as error:
         relay.log.fail(error)
+    return True
 
 
 def _load_turns(relay, chat):

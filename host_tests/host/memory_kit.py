@@ -12,6 +12,7 @@ The firmware is the relay as it is, started by a script that adds commands to th
     cold       the same connections are closed before, and addresses forgotten
     turns N    it is emptied only behind N turns
     poor N     the next N polls find no memory
+    mute N     the next N last words of an answer find no memory
     fast       no flood limits of our own
     look       looks at the gauges now, as is done every 30 s
     later N    the clock goes N minutes on
@@ -66,6 +67,9 @@ class Handled(Relay):
         super().__init__(*args)
         self.read_line = self.board.read_line
         self.board.read_line = self.line
+        self.muted = 0
+        self.real_finish = self.reply.finish
+        self.reply.finish = self.finish
         self.real_poll = self.poller.poll
         self.poller.poll = self.poll
 
@@ -94,6 +98,9 @@ class Handled(Relay):
             print("{}")
         elif word == b"poor":
             self.poor = int(number)
+            print("{}")
+        elif word == b"mute":
+            self.muted = int(number)
             print("{}")
         elif word == b"turns":
             self.turns_left = int(number)
@@ -203,6 +210,12 @@ class Handled(Relay):
         self.real_poll(timeout_s)
         if self.starve >= 0 and (self.inbox.count or self.asides.count):
             self.fill()
+
+    def finish(self, note):
+        if self.muted:
+            self.muted -= 1
+            raise MemoryError
+        self.real_finish(note)
 
     def fill(self):
         if self.cold:

@@ -11,6 +11,7 @@ import pytest
 from memory_kit import Pressed
 
 STARVED = "(Memory ran out here; /retry asks again.)"
+POISON = "I have tried three times to answer this message and failed. Please ask differently."
 BLOCK = 16
 STEP = 1 if os.environ.get("STARVE") == "all" else 16
 FEW = [*range(0, 64, STEP)]
@@ -198,3 +199,30 @@ def test_a_command_beside_an_answer_for_which_memory_runs_out_is_not_lost(house,
     house.say("/help", second)
     house.wait(lambda: len(house.texts(second)) == 2, 20)
     house.wait(lambda: house.texts(first)[-1].endswith(STARVED), 20)
+
+
+@pytest.mark.parametrize("times", [2, 4, 6])
+def test_where_not_even_the_apology_finds_memory_the_message_is_tried_again(house, times):
+    chat = house.ask("before")
+    house.do(f"mute {times}")
+    house.say("this", chat)
+    house.wait(lambda: house.texts(chat)[1:], 30)
+    house.quiet()
+
+    said = "this" if times < 6 else POISON
+    assert house.texts(chat) == ["before", said]
+
+
+def test_a_message_for_which_memory_never_suffices_is_given_up(house):
+    chat = house.ask("before")
+    answered = house.state()["answered"]
+    house.do("mute 100")
+    house.say("this", chat)
+    house.wait(lambda: house.state()["answered"] > answered, 30)
+    calls = house.state()["calls"]
+    house.do("mute 0")
+    house.ask("next", chat, timeout=60)  # the polls have kept their distance
+
+    assert house.texts(chat) == ["before", "next"]
+    assert len([1 for turns in house.prompts() if turns[-1][1] == "this"]) == 3
+    assert house.state()["calls"] == calls + 1
