@@ -7,7 +7,7 @@ import pytest
 from tools.chaos import compare, people
 from tools.chaos.answers import Broken
 from tools.chaos.draws import draw
-from tools.chaos.reference import STARVED, STOPPED, Item, Session
+from tools.chaos.reference import POISON, STARVED, STOPPED, Item, Session
 from tools.cloud.script import Script
 
 ANSWERED = ([("user", "hello")], 200, Script(mode="echo"))
@@ -110,6 +110,14 @@ def test_a_small_relay_answers_each_message_once_too(texts):
     one.small = True
     with pytest.raises(Broken):
         one.settle([ANSWERED], texts)
+
+
+def test_what_a_small_relay_has_tried_three_times_is_closed():
+    one = session(Item("ask", "hello"))
+    one.small = True
+    one.settle([ANSWERED] * 3, [POISON])
+    with pytest.raises(Broken):
+        session(Item("ask", "hello")).settle([ANSWERED] * 3, [POISON])
 
 
 def test_new_for_which_memory_ran_out_may_be_done_or_not():

@@ -9,7 +9,7 @@ from tools.cloud.script import Script, directed
 
 from .answers import Broken, outcome
 from .draws import PLACES
-from .reference import MARK, SUMMARIZE, WAITING
+from .reference import GO_ON, MARK, SUMMARIZE, WAITING
 
 EDIT_S = 1.4, 3.9  # between two edits, in a private chat and in a group; the clocks are two
 HEAP_SLACK = 1024
@@ -96,9 +96,12 @@ def _sort(town, call, by_session):
     if roles != (["user", "assistant"] * len(roles))[: len(roles)] or roles[-1] != "user":
         raise Broken(f"roles {roles}")
     owners = {int(number) for _, text in turns for number in MARK.findall(text)}
+    if not owners and turns == [("user", GO_ON)]:
+        owners = {town.asking}  # again, now that the conversation was too long
     if len(owners) != 1:
         raise Broken(f"a prompt with the words of sessions {owners}: {turns}"[:500])
-    session = town.sessions[owners.pop()]
+    town.asking = owners.pop()
+    session = town.sessions[town.asking]
     if turns[-1][1].startswith(SUMMARIZE):
         done = 0 < call.status < 400
         session.summary = session.summary or done

@@ -41,6 +41,8 @@ _SEGMENT = 1040  # bytes of heap that one takes
 _LEAST_KB = 120, 164  # too small for a relay, and with as many segments as that
 _MORE_KB = 4  # than at the start, if a relay does not come up again
 _UP_S = 20
+_BLIND_S = 3, 20  # without a status: until all is at rest, and where the model failed
+_LONG_S = 75
 NO_ROOM = "not enough memory for that now; try again"
 _CHANCES = 5  # of a relay that is short of memory to answer a short question
 PATIENCE_S = 60  # so long a message waits for a model before it is put aside
@@ -64,6 +66,7 @@ class Town:
         self.rough = self.gone = self.rebooting = self.long = self.troubled = False
         self.blocked = set()  # chats where the bot may not write
         self.heard = {}  # by chat: how much was said that is to be answered
+        self.asking = None  # number of the session for which the model was asked last
         self.long_for = None  # the session whose question had to wait
         self.heap = 0  # bytes used, of which it may not be more
         self.given = 0  # bytes that may have gone back to the heap, and come again
@@ -155,11 +158,9 @@ class Town:
 
     def status(self):
         """The console's status; None where there is too little memory for it."""
-        for _ in range(2 * self.small):  # the line itself may be lost
+        if self.small:  # the line itself may be lost
             with contextlib.suppress(firmware.FirmwareError):
-                return self.relay.status(3)
-            if self.relay.process.poll() is not None:
-                break
+                return self.relay.status()
             time.sleep(0.5)
         try:
             return self.relay.status()
@@ -394,6 +395,8 @@ class Town:
                 raise Broken(f"it never came to rest; {self.relay.why()}")
             if telegram.polling() and not telegram.pending():
                 state = self.status()
+                if state is None:  # whether something waits for the model nobody can tell
+                    time.sleep(_LONG_S if self.long else _BLIND_S[self.troubled])
                 if (
                     not (state and state["inbox"])
                     and telegram.polling()
