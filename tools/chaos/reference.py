@@ -34,7 +34,6 @@ SLOWER = "You have written as much as you may in an hour."
 ODD = "I can read only text."
 STARVED = "(Memory ran out here; /retry asks again.)"
 POISON = "I have tried three times to answer this message and failed. Please ask differently."
-APOLOGIES = [STARVED], [POISON]
 GO_ON = "Go on exactly where you stopped."
 SUMMARIZE = "Summarize our conversation up to here"
 SUMMARY = "Summary of our conversation so far:\n"
@@ -210,10 +209,14 @@ class Session:
 
     def _starved(self):
         """Whether memory ran out before the next answer had a word, so that it is an apology."""
-        starved = self.small and self.texts[:1] in APOLOGIES
+        starved = self._apologizes(STARVED, POISON)
         if starved:
             self.texts.pop(0)
         return starved
+
+    def _apologizes(self, *words):
+        """Whether the next message begins with one of these."""
+        return self.small and bool(self.texts) and self.texts[0].startswith(words)
 
     def _odd(self, item):
         if self.texts[:1] == [ODD]:
@@ -223,14 +226,14 @@ class Session:
         self.odd = True
 
     def _new(self, item):
-        starved = self.small and self.texts[:1] in APOLOGIES
+        starved = self._apologizes(STARVED, POISON)
         self._say(item, WORDS[item.kind])
         if starved and self._either():
             return  # it was not done
         self.turns, self.summary, self.halved = [], False, False
 
     def _forget(self, item):
-        self.loose = self.loose or (self.small and self.texts[:1] in APOLOGIES)
+        self.loose = self.loose or self._apologizes(STARVED, POISON)
         self._new(item)
         self.archive = []
 
@@ -291,7 +294,7 @@ class Session:
 
     def _exchange(self, item, question, again=False):
         asked = self._asked(question)
-        if self.small and self.texts[:1] == [POISON]:  # not even an apology could be said before
+        if self._apologizes(POISON):  # not even an apology could be said before
             self.texts.pop(0)
             self.loose = True
             if self._either():
