@@ -73,9 +73,9 @@ def start(config):
 
 
 def answered(cloud, text):
-    """Whether a message is answered, however long ago the firmware started."""
+    """Waits until a message is answered; the firmware may not even be built yet."""
     cloud.telegram.say(text=text)
-    cloud.wait_for(lambda: cloud.telegram.texts()[-1:] == [text])
+    cloud.wait_for(lambda: cloud.telegram.texts()[-1:] == [text], 60)
 
 
 def test_ask_prints_the_answer_alone():
