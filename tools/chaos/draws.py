@@ -79,7 +79,7 @@ TROUBLES = (
 # KB of heap that a small relay has beside what it needs to come up; None: it is none. In a budget
 # of its own (BUDGET) it has as few segments, but memory does not run out.
 BUDGET = "budget"
-SPARE = (-3, 0, 3, BUDGET)
+SPARE = (0, 1, 3, BUDGET)
 COMMANDS = (
     *("/start", "/help", "/status", "/model", "/stop", "/new", "/new", "/retry", "/retry"),
     "/stop " + "please " * 30,
