@@ -102,6 +102,23 @@ def test_a_session_that_the_index_knows_is_loaded_without_reading_the_files_thro
     assert [loaded(sessions, key) for key in keys] == expected
 
 
+def test_sessions_that_speak_by_turns_are_loaded_without_reading_the_files_through():
+    sessions = fresh()
+    keys = [b"%d" % i for i in range(40)]
+    for i in range(4):
+        for key in keys:
+            assert i or not loaded(sessions, key)
+            exchange(sessions, key, text_of(60), text_of(400))
+    sessions.begin(b"0", 0, 1, USER)
+    sessions.write(b"more", 0, 4)
+    assert len(loaded(sessions, b"1")) == 8
+    sessions.end()
+    sessions.commit()
+    reads = [cost_of_loading(sessions, key)[1] for key in keys]
+    _, through = cost_of_loading(rebooted(), keys[0])
+    assert max(reads) < through / 12, (reads, through)
+
+
 def test_what_the_index_had_no_room_for_is_found_all_the_same():
     sessions = fresh()
     keys = [b"%d" % i for i in range(120)]
