@@ -1,7 +1,8 @@
 """The chat of ``make run``: what is typed is a message from the allowed user, answers appear as
 the bot edits them, and a footer shows the firmware's heap, inbox and pressure.
 
-Where standard input is no terminal, each line is asked and its answer printed.
+Where there is no terminal, or one that cannot move its cursor, each line is asked and its answer
+printed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.layout import HSplit, Layout, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
+from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.utils import get_cwidth, is_dumb_terminal
 
 from tools import cli
 from tools.firmware import Firmware, FirmwareError
@@ -25,7 +28,11 @@ from tools.firmware import Firmware, FirmwareError
 FOOTER_S = 1.0
 REFRESH_S = 0.1
 ANSWER_S = 120
-HELP = "type a message; /raw shows the firmware's calls, /help its commands; Ctrl-D ends"
+FOOTER_LINES = 4  # at most, where the terminal is narrow or an error long
+HELP = (
+    "type a message; PageUp and PageDown scroll; /raw shows the firmware's calls, "
+    "/help its commands; Ctrl-D ends"
+)
 
 
 class Chat:
@@ -42,13 +49,17 @@ class Chat:
         self.starts = 1
 
     def run(self) -> int:
-        """Until Ctrl-D. 0, or 1 if the firmware ended by itself."""
-        if not sys.stdin.isatty():
+        """Until Ctrl-D; 0. Raises FirmwareError if the firmware ended by itself."""
+        if not (sys.stdin.isatty() and sys.stdout.isatty()) or is_dumb_terminal():
             return self._lines()
         threading.Thread(target=self._watch, daemon=True).start()
-        self._application().run()
-        self.ended = True
-        return 0 if self.board.process.poll() is None else 1
+        try:
+            self._application().run()
+        finally:
+            self.ended = True
+        if self.board.process.poll() is not None:
+            raise FirmwareError(self.board.why())  # the footer has gone with the chat
+        return 0
 
     def say(self, text: str) -> None:
         """One line from the person."""
@@ -77,31 +88,68 @@ class Chat:
 
     def _application(self) -> Application:
         history, line = Buffer(read_only=True), Buffer(multiline=False)
+        above = Window(BufferControl(history, focusable=False))
         keys = KeyBindings()
+        shown = ()
 
         @keys.add("enter")
         def _(event):
             text = line.text.strip()
             line.reset()
+            history.cursor_position = len(history.text)
             if text:
                 self.say(text)
 
         @keys.add("c-d")
         @keys.add("c-c")
+        @keys.add("<sigint>")
         def _(event):
             event.app.exit()
 
-        def render(_=None):
-            text = self.transcript()
-            if text != history.text:
-                history.set_document(Document(text, len(text)), bypass_readonly=True)
+        @keys.add("c-z")
+        def _(event):
+            event.app.suspend_to_background()
 
+        def scroll(key: str, down: bool, page: bool) -> None:
+            @keys.add(key)
+            def _(event):
+                seen, row = above.render_info, history.document.cursor_position_row
+                rows = max(1, seen.window_height - 1) if page else 1
+                # From the edge of what is seen, or from where the keys before this one have gone.
+                if down:
+                    row = max(row, seen.last_visible_line()) + rows
+                else:
+                    row = max(0, min(row, seen.first_visible_line()) - rows)
+                history.cursor_position = history.document.translate_row_col_to_index(row, 0)
+
+        scroll("pageup", down=False, page=True)
+        scroll("pagedown", down=True, page=True)
+        scroll("up", down=False, page=False)  # also what a wheel is to most terminals
+        scroll("down", down=True, page=False)
+
+        def render(application):
+            nonlocal shown
+            text, width = self.transcript(), application.output.get_size().columns
+            if (text, width) != shown:
+                shown = text, width
+                follows = history.document.on_last_line
+                rows = "\n".join(wrapped(text, width))
+                at = len(rows) if follows else min(history.cursor_position, len(rows))
+                history.set_document(Document(rows, at), bypass_readonly=True)
+
+        footer_ = Window(
+            FormattedTextControl(lambda: self.footer),
+            height=Dimension(min=1, max=FOOTER_LINES),
+            wrap_lines=True,
+            dont_extend_height=True,
+            style="reverse",
+        )
         layout = HSplit(
             [
-                Window(BufferControl(history, focusable=False), wrap_lines=True),
+                above,
                 Window(height=1, char="─"),
                 Window(BufferControl(line, input_processors=[BeforeInput("› ")]), height=1),
-                Window(FormattedTextControl(lambda: self.footer), height=1, style="reverse"),
+                footer_,
             ]
         )
         application = Application(
@@ -140,7 +188,7 @@ class Chat:
         for line in sys.stdin:
             text = line.strip()
             if text == "/raw":
-                print(self._calls(), flush=True)
+                print(cli.plain(self._calls()), flush=True)
             elif text and not self._asked(text):
                 print(f"no answer within {ANSWER_S} s to: {text}", file=sys.stderr)
                 code = 1
@@ -156,7 +204,7 @@ class Chat:
         except TimeoutError:
             return False
         for message in self._messages()[shown:]:
-            print(message.text, flush=True)
+            print(cli.plain(message.text), flush=True)
         return True
 
     def _answered(self, shown: int, answered: int, starts: int) -> bool:
@@ -181,7 +229,22 @@ def footer(state: dict) -> str:
     ]
     if state["error"]:
         parts.append(state["error"])
-    return "  ·  ".join(parts)
+    return " · ".join(parts)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The rows of ``text`` on a terminal of ``width`` columns."""
+    rows = []
+    for line in cli.plain(text).expandtabs().split("\n"):
+        start = used = 0
+        for at, letter in enumerate(line):
+            columns = get_cwidth(letter)
+            if used + columns > width and at > start:
+                rows.append(line[start:at])
+                start, used = at, 0
+            used += columns
+        rows.append(line[start:])
+    return rows
 
 
 def _call(call) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable
 from typing import NoReturn
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class ToolError(Exception):
@@ -36,6 +39,11 @@ def text(typed: str) -> str:
     return typed.encode(errors="surrogateescape").decode(errors="replace")
 
 
+def plain(text: str) -> str:
+    """``text`` with a space for whatever a terminal would obey; lines and tabs stay."""
+    return _CONTROL.sub(" ", text)
+
+
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Ends the process with what ``main`` returns, or with why it could not do its work."""
     # Where one is closed, the next file to be opened, here or in a child, would take its place.
@@ -45,7 +53,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     try:
         code = main()
     except ToolError as error:
-        code = str(error)  # which goes to standard error, with the code 1
+        code = plain(str(error))  # which goes to standard error, with the code 1
     except KeyboardInterrupt:
         code = 130
     raise SystemExit(code)

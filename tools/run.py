@@ -146,6 +146,9 @@ def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int
     """Starts the cloud and the firmware, and asks one question or opens a chat."""
     from tools.cloud.cloud import Cloud
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _end)
     with Cloud(folder=folder) as cloud:
         cloud.models.default(delay=0.03, first=0.3)
         config = folder / "thimble.json"
@@ -166,6 +169,11 @@ def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int
             return Chat(cloud, board, CHAT).run()
 
 
+def _end(number: int, _) -> None:
+    """Leaves by way of all that has to be put right: the terminal, the firmware, the folder."""
+    raise SystemExit(128 + number)
+
+
 def once(cloud, board: firmware.Firmware, question: str) -> int:
     """Asks one question; prints the answer alone. 0, or 1 with the reason on standard error."""
     if not question.strip():
@@ -179,7 +187,7 @@ def once(cloud, board: firmware.Firmware, question: str) -> int:
             texts = cloud.telegram.texts(CHAT)
             if not texts:
                 break
-            print("\n".join(texts))
+            print(cli.plain("\n".join(texts)))
             return 0
         time.sleep(0.1)
     print(board.status()["error"] or f"no answer within {ANSWER_S} s", file=sys.stderr)
