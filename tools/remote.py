@@ -11,7 +11,6 @@ import ast
 import base64
 import contextlib
 import errno
-import io
 import re
 import struct
 import time
@@ -23,13 +22,16 @@ import serial.tools.list_ports
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
-from tools.cli import ToolError
+from tools.cli import ToolError, plain
 
 MARKER = "/maintenance"
 ANSWER_S = 15
 RESET_S = 20
 SILENCE_S = 30
 WRITE_S = 5
+INTERRUPT_S = 3
+QUIET_S = 0.05
+RAW = b"raw REPL; CTRL-B to exit\r\n"
 CHUNK = 768
 PROMPT = ("MicroPython v", 'Type "help()"', ">>>")
 
@@ -140,11 +142,9 @@ class Remote:
         deadline = time.monotonic() + within
         while True:
             try:
-                # mpremote prints what it did not understand.
-                with contextlib.redirect_stdout(io.StringIO()):
-                    self.link = SerialTransport(self.port, timeout=2)
-                    self.link.serial.write_timeout = WRITE_S
-                    self.link.enter_raw_repl(soft_reset=False, timeout_overall=3)
+                self.link = SerialTransport(self.port, timeout=2)
+                self.link.serial.write_timeout = WRITE_S
+                self._interrupt()
                 return
             except (TransportError, OSError) as error:
                 self.close()
@@ -154,6 +154,20 @@ class Remote:
                         "program connected, does MicroPython run there?"
                     ) from error
             time.sleep(0.5)
+
+    def _interrupt(self) -> None:
+        """Ctrl-C and the raw prompt. mpremote's own reads for as long as something comes, which on
+        a line that never falls silent has no end."""
+        line, said, deadline = self.link.serial, b"", time.monotonic() + INTERRUPT_S
+        line.write(b"\r\x03")
+        time.sleep(QUIET_S)
+        line.reset_input_buffer()
+        line.write(b"\r\x01")
+        while said != RAW:
+            if time.monotonic() > deadline:
+                raise TransportError("could not enter raw repl")
+            said = (said + line.read(1))[-len(RAW) :]
+        self.link.in_raw_repl = True
 
     def close(self) -> None:
         if self.link is not None:
@@ -259,7 +273,7 @@ class Remote:
                     while time.monotonic() < deadline:
                         said += line.read(1)
                         if said.endswith(b"\n"):
-                            text = said.decode(errors="replace").strip()
+                            text = plain(said.decode(errors="replace")).strip()
                             if text.startswith(start):
                                 return text
                             if text and not text.startswith(PROMPT):

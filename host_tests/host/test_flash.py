@@ -1,8 +1,13 @@
 """The firmware onto a board: the emulated one with stock MicroPython and a file system in RAM."""
 
 import hashlib
+import os
+import select
 import stat
 import subprocess
+import sys
+import threading
+import tty
 import zipfile
 
 import pytest
@@ -250,6 +255,31 @@ def test_a_line_on_which_nobody_answers_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(remote, "ANSWER_S", 1)
     with pytest.raises(BoardError, match=r"no answer from .*/nothing .*right port"):
         Remote(str(tmp_path / "nothing")).connect(within=1)
+
+
+def test_a_line_that_never_falls_silent_is_said():
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    ended = threading.Event()
+
+    def send():
+        while not ended.is_set():
+            if select.select([], [ours], [], 0.1)[1]:
+                os.write(ours, b"\x1b[2J\x8f?" * 10)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    argv = [sys.executable, "-m", "tools.flash", "qemu", "--port", os.ttyname(theirs)]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    finally:
+        ended.set()
+        sender.join()
+        os.close(ours)
+        os.close(theirs)
+    assert (
+        done.returncode == 1 and "could not enter raw repl): is it the right port" in done.stderr
+    )
 
 
 def test_a_board_whose_main_fails_at_once_is_told_with_its_last_words(flashed, monkeypatch):
