@@ -26,6 +26,7 @@ CHAT = 42
 ANSWER_S = 120
 WIZARD = build.PROJECT / "tools" / "wizard.py"
 _HEAP = re.compile(r"[0-9]+[kmKM]?")
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
 _SAID = 4096  # characters that are kept of what a start says
 
 
@@ -58,7 +59,8 @@ def main() -> int:
 
 
 def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
-    """Runs the firmware on this terminal; SIGTERM stops it as Ctrl-C does. Its exit code.
+    """Runs the firmware on this terminal; SIGTERM stops it as Ctrl-C does, and so does the
+    terminal's end. Its exit code.
 
     What the dog ended, and what asked for a restart, is started again. Raises ToolError where the
     memory is too little for a start; of one that asks for another the second says so, since the
@@ -79,7 +81,9 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
         process = subprocess.Popen(
             argv, env=env, stderr=subprocess.PIPE, preexec_fn=_child, pass_fds=[held]
         )
-        signal.signal(signal.SIGTERM, stop)
+        for number in _ENDS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, stop)
         said = _passed_on(process.stderr)
         code = process.wait()
         again, starved = starved, firmware.starved(code, said)
@@ -137,8 +141,9 @@ def _file(path: Path) -> int:
 
 def _child() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # It may be sent to the whole group; the runtime would die of it, and not stop cleanly.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # They may be sent to the whole group; the runtime would die of it, and not stop cleanly.
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
     firmware.die_with_parent()
 
 

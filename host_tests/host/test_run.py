@@ -118,14 +118,15 @@ def test_lines_from_a_pipe_are_answered_one_by_one_also_behind_a_reboot():
     assert done.returncode == 0
 
 
-def test_what_gets_no_answer_from_a_pipe_is_said(cloud, monkeypatch, capsys):
+def test_what_gets_no_answer_from_a_pipe_is_said(monkeypatch, capsys):
     class Silent:
         def status(self):
             return {"answered": 0, "inbox": 1}
 
     monkeypatch.setattr(chat_, "ANSWER_S", 0.3)
     monkeypatch.setattr(sys, "stdin", io.StringIO("hello\n"))
-    assert chat_.Chat(cloud, Silent(), 42).run() == 1
+    with Cloud() as cloud:  # of its own: the message stays there
+        assert chat_.Chat(cloud, Silent(), 42).run() == 1
     assert "no answer within 0.3 s to: hello" in capsys.readouterr().err
 
 
@@ -238,12 +239,18 @@ def test_no_file_takes_the_place_of_a_standard_stream_that_is_closed(cloud, star
     assert [os.readlink(f"/proc/{child}/fd/{stream}") for child in children] == [os.devnull]
 
 
-@pytest.mark.parametrize("send", [os.kill, os.killpg])
-def test_sigterm_stops_cleanly_and_the_next_start_is_no_crash(cloud, start, config, send):
-    """Also where it is sent to the whole group, as systemd does."""
+@pytest.mark.parametrize(
+    "send, number",
+    [
+        (os.kill, signal.SIGTERM),
+        (os.killpg, signal.SIGTERM),  # as systemd does
+        (os.killpg, signal.SIGHUP),  # as a terminal does that is closed
+    ],
+)
+def test_a_signal_stops_cleanly_and_the_next_start_is_no_crash(cloud, start, config, send, number):
     process = start(start_new_session=True)
     answered(cloud, "first run")
-    send(process.pid, signal.SIGTERM)
+    send(process.pid, number)
     out, err = process.communicate(timeout=10)
 
     assert process.returncode == 0
