@@ -81,9 +81,7 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
         process = subprocess.Popen(
             argv, env=env, stderr=subprocess.PIPE, preexec_fn=_child, pass_fds=[held]
         )
-        for number in _ENDS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-                signal.signal(number, stop)
+        _at_the_end(stop)
         said = _passed_on(process.stderr)
         code = process.wait()
         again, starved = starved, firmware.starved(code, said)
@@ -151,9 +149,7 @@ def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int
     """Starts the cloud and the firmware, and asks one question or opens a chat."""
     from tools.cloud.cloud import Cloud
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _end)
+    _at_the_end(_end)
     with Cloud(folder=folder) as cloud:
         cloud.models.default(delay=0.03, first=0.3)
         config = folder / "thimble.json"
@@ -172,6 +168,13 @@ def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int
             from tools.chat import Chat
 
             return Chat(cloud, board, CHAT).run()
+
+
+def _at_the_end(handler) -> None:
+    """Has ``handler`` called where the process is to end or its terminal has gone."""
+    for number in _ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, handler)
 
 
 def _end(number: int, _) -> None:
