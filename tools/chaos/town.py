@@ -34,7 +34,7 @@ from .draws import (
 )
 from .reference import ASIDES, SLOWER, WORDS, Item, Session
 
-SETTLE_S = {"off": 120, "documented": 300, "tight": 600}  # by the flood limits
+SETTLE_S = {"off": 240, "documented": 300, "tight": 600}  # by the flood limits
 UP = firmware.UP
 _SEGMENTS = 4  # as segments_min of the profile
 _SEGMENT = 1040  # bytes of heap that one takes
@@ -279,8 +279,8 @@ class Town:
     def reboot(self):
         """Over the serial line."""
         self.settle()
-        self.relay.tell("reboot")
-        self._reboot()
+        if self.relay.ask("reboot") != NO_ROOM:
+            self._reboot()
 
     def kill(self, seconds):
         self._calm()
