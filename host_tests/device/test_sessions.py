@@ -375,6 +375,18 @@ def test_a_summary_stands_in_place_of_what_it_does_not_keep():
     assert loaded(sessions, b"k") == []
 
 
+def test_a_summary_takes_its_part_of_the_room_and_is_left_out_where_there_is_too_little():
+    sessions = begun(b"k")
+    say(sessions, b"k", pairs(5))
+    turn(sessions, b"k", SUMMARY, b"s" * 200, 4)
+    sessions.commit()
+    last = sum(len(text) for _, text in pairs(5)[-2:])
+    for _ in range(2):
+        assert loaded(sessions, b"k", 199) == pairs(5)[-4:]
+        assert loaded(sessions, b"k", 200 + last) == [(SUMMARY, b"s" * 200)] + pairs(5)[-2:]
+        sessions = rebooted()
+
+
 def test_history_reads_like_a_conversation():
     sessions = fresh()
     say(sessions, b"k", [(USER, b"q" * 900), (ASSISTANT, b"a" * 900)])
