@@ -129,7 +129,11 @@ def _look_around(town, state):
     look_at_calls(town)
     town.cloud.clear_calls()
     said = "\n".join(town.relay.log)
-    if "crash" in said or "Traceback" in said or ("memory ran out" in said and not town.small):
+    if (
+        "crash" in said
+        or "Traceback" in said
+        or ("memory ran out" in said and not town.house.small)
+    ):
         raise Broken(said[-1500:])
     if state is None:
         return
@@ -140,7 +144,7 @@ def _look_around(town, state):
     known = state["duplicates"]
     if state["refused"] != town.refused or state["dropped"] or known != town.known:
         raise Broken(f"{town.refused} refused; {state}")
-    if state["heap_used"] > town.heap + town.given + HEAP_SLACK and town.heap:
+    if state["heap_used"] > town.heap + town.house.given + HEAP_SLACK and town.heap:
         raise Broken(f"live heap has grown from {town.heap}: {state}")
     if not town.how["secure"]:  # there the connections' blocks come and go
         town.heap = town.heap or state["heap_used"]

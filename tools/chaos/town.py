@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
 import subprocess
 import time
 from pathlib import Path
@@ -18,7 +16,6 @@ from .draws import (
     ALLOWED,
     ANN,
     BOB,
-    BUDGET,
     ELSEWHERE,
     FAULTS,
     FLOODS,
@@ -32,18 +29,12 @@ from .draws import (
     STRANGER,
     TROUBLES,
 )
+from .house import NO_ROOM, House
 from .reference import ASIDES, SLOWER, WORDS, Item, Session
 
 SETTLE_S = {"off": 240, "documented": 300, "tight": 600}  # by the flood limits
-UP = firmware.UP
-_SEGMENTS = 4  # as segments_min of the profile
-_SEGMENT = 1040  # bytes of heap that one takes
-_LEAST_KB = 120, 164  # too small for a relay, and with as many segments as that
-_MORE_KB = 4  # than at the start, if a relay does not come up again
-_UP_S = 20
 _BLIND_S = 3, 20  # without a status: until all is at rest, and where the model failed
 _LONG_S = 75
-NO_ROOM = "not enough memory for that now; try again"
 _CHANCES = 5  # of a relay that is short of memory to answer a short question
 PATIENCE_S = 60  # so long a message waits for a model before it is put aside
 
@@ -54,14 +45,15 @@ class Town:
     def __init__(self, folder: Path, how: dict):
         self.how = dict(how)
         self.later = {}  # settings that count from the next start
-        self.folder = folder
         self.cloud = Cloud(
             tls="default" if how["secure"] else None, chats=(OWNER, ANN, BOB, STRANGER)
         )
-        self.small = how["spare"] not in (None, BUDGET)
+        self.house = House(folder, self.how)
         exact = how["profile"] == "unix" and how["spare"] is None
         parts = how["telegram"]["max_parts"]
-        self.sessions = [Session(n, exact, parts, small=self.small) for n in range(len(PLACES))]
+        self.sessions = [
+            Session(n, exact, parts, small=self.house.small) for n in range(len(PLACES))
+        ]
         self.scripts = []  # those of the calls to come
         self.rough = self.gone = self.rebooting = self.long = self.troubled = False
         self.blocked = set()  # chats where the bot may not write
@@ -69,12 +61,13 @@ class Town:
         self.asking = None  # number of the session for which the model was asked last
         self.long_for = None  # the session whose question had to wait
         self.heap = 0  # bytes used, of which it may not be more
-        self.given = 0  # bytes that may have gone back to the heap, and come again
-        self.heap_kb = 0  # of a small relay
-        self.relay = None
         self.waits = {}  # by chat: when Telegram asked for one, and until when
         self.asked_to = self.changed_to = 0
         self._restarted()
+
+    @property
+    def relay(self):
+        return self.house.relay
 
     def _restarted(self):
         if self.later:
@@ -103,71 +96,9 @@ class Town:
         config["telegram"]["allow"] = ALLOWED
         for section in ("telegram", "memory", "model", "limits"):
             config.setdefault(section, {}).update(self.how[section])
-        self._path = self.folder / "thimble.json"
-        self._path.write_text(json.dumps(config))
-        self._start("")
+        self.house.config.write_text(json.dumps(config))
+        self.house.start("")
         return self
-
-    def _start(self, cause):
-        heap = firmware.HEAPS[self.how["profile"]]
-        if self.small:
-            while not self.heap_kb or not self._comes_up(cause):
-                self.heap_kb = self.heap_kb + _MORE_KB if self.heap_kb else self._least_kb()
-            self.given = self._segments() * _SEGMENT
-            return
-        self._run(self.folder / "root", heap, cause)
-
-    def _run(self, root, heap, cause):
-        options = {"profile": self.how["profile"], "heap": heap, "cause": cause}
-        self.relay = firmware.Firmware(self._path, root, **options)
-        self.relay.__enter__()
-
-    def _least_kb(self):
-        """The heap that a small relay has: the least in which it works, and what is spare."""
-        low, high = _LEAST_KB
-        while high - low > 1:
-            kb = (low + high) // 2
-            self._run(self.folder / f"{kb}", f"{kb}k", "")  # each with a flash of its own
-            up = False
-            with contextlib.suppress(Broken):
-                up = self._is_up() and self._segments() >= _SEGMENTS
-            low, high = (low, kb) if up else (kb, high)
-            self.relay.stop()
-        return high + self.how["spare"]
-
-    def _segments(self):
-        """How many the relay has made for conversations."""
-        return int(re.search(rf"{UP}: \w+, (\d+)", "\n".join(self.relay.log))[1])
-
-    def _comes_up(self, cause):
-        self._run(self.folder / "root", f"{self.heap_kb}k", cause)
-        return self._is_up()
-
-    def _is_up(self):
-        """Waits until it is; False if it has too little memory for that."""
-        relay, end = self.relay, time.monotonic() + _UP_S
-        while relay.process.poll() is None and time.monotonic() < end:
-            if any(UP in line for line in relay.log):
-                return True
-            time.sleep(0.02)
-        why = relay.why()  # when it has ended, with its last words
-        if not firmware.starved(relay.process.poll(), "\n".join(relay.log)):
-            raise Broken(why)
-        relay.stop()
-        return False
-
-    def status(self):
-        """The console's status; None where there is too little memory for it."""
-        if self.small:  # the line itself may be lost
-            with contextlib.suppress(firmware.FirmwareError):
-                return self.relay.status()
-            time.sleep(0.5)
-        try:
-            return self.relay.status()
-        except firmware.FirmwareError as error:
-            if self.small and NO_ROOM in str(error):
-                return None
-            raise
 
     def __exit__(self, *exc):
         self.relay.stop()
@@ -265,15 +196,15 @@ class Town:
     def config(self, name, value, fits):
         """Over the serial line, once all is answered; whether it fits the relay must know."""
         self.settle()
-        before = self._path.read_bytes()
+        before = self.house.config.read_bytes()
         said = self.relay.ask(f"config {name} {value}")
-        if self.small and said == NO_ROOM:
+        if self.house.small and said == NO_ROOM:
             fits = False
         if said.startswith("saved") != fits:
             raise Broken(f"config {name} {value}: {said}")
         if fits:
             self.later[name] = json.loads(value)
-        elif self._path.read_bytes() != before:
+        elif self.house.config.read_bytes() != before:
             raise Broken(f"refused, and the file is another: {said}")
 
     def reboot(self):
@@ -290,7 +221,7 @@ class Town:
         self.relay.process.wait()
         self.relay.stop()
         self._restarted()
-        self._start("power-on")
+        self.house.start("power-on")
 
     def stop(self, seconds):
         self._calm()
@@ -300,7 +231,7 @@ class Town:
         if self.relay.process.returncode:
             raise Broken(f"stopped with {self.relay.process.returncode}")
         self._restarted()
-        self._start("clean")
+        self.house.start("clean")
 
     def recover(self):
         """However short of memory it was, a short question is answered soon after."""
@@ -325,14 +256,14 @@ class Town:
         try:
             code = self.relay.process.wait(20)
         except subprocess.TimeoutExpired:
-            if self.small and not self._said("Restarting."):
+            if self.house.small and not self._said("Restarting."):
                 return
             raise Broken("no restart") from None
         if code != firmware.RESTART:
             raise Broken(f"no restart, but {code}")
         self.relay.stop()
         self._restarted()
-        self._start("restart")
+        self.house.start("restart")
 
     def _interrupt(self):
         self.rough = True
@@ -394,7 +325,7 @@ class Town:
             if time.monotonic() > deadline or self.relay.process.poll() is not None:
                 raise Broken(f"it never came to rest; {self.relay.why()}")
             if telegram.polling() and not telegram.pending():
-                state = self.status()
+                state = self.house.status()
                 if state is None:  # whether something waits for the model nobody can tell
                     time.sleep(_LONG_S if self.long else _BLIND_S[self.troubled])
                 if (
