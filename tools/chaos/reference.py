@@ -357,7 +357,8 @@ class Session:
         if not got and want and least and not (self.halved or self.full or self.small):
             raise Broken(f"nothing of {len(want)} turns in the prompt")
         for (role, text), (other, expected) in zip(got[::-1], want[::-1], strict=False):
-            kept = text[:_HEAD] if self.small else text  # what found no segment is lost
+            # What found no segment is lost, up to the mark of what is lost anyhow.
+            kept = text.partition(" [...]")[0][:_HEAD] if self.small else text
             if role != other or not same(Begun(expected) if self.small else expected, kept):
                 raise Broken(
                     f"the prompt has {role} {text[:300]!r}, not {other} {expected[:300]!r}"
