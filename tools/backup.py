@@ -47,8 +47,9 @@ def _is_code(path: str) -> bool:
 
 def save(port: str, file: Path, say=print) -> int:
     """Writes ``file``, which must not exist; how many of the board's files are in it."""
-    if os.path.lexists(file) or not file.absolute().parent.is_dir():
-        why = errno.EEXIST if os.path.lexists(file) else errno.ENOENT
+    why = 0 if file.absolute().parent.is_dir() else errno.ENOENT
+    why = errno.EEXIST if os.path.lexists(file) else why
+    if why:
         raise BoardError(f"{file} cannot be written: {os.strerror(why)}")
     with Remote(choose(port)) as board:
         board.maintain()

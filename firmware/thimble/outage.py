@@ -1,5 +1,5 @@
-"""What is done while Telegram or the model is out of reach, beside waiting; and what becomes of
-messages that are not to be answered one by one. An overlay.
+"""What is done while Telegram or the model is out of reach, beside waiting, and where the flash or
+the memory fails; and what becomes of messages that are not to be answered one by one. An overlay.
 """
 
 from micropython import const
@@ -8,8 +8,8 @@ from time import ticks_add, ticks_ms
 from thimble.core.conversation import USER
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import behind, crc16
-from thimble.telegram import updates
 from thimble.responder import GO_ON
+from thimble.telegram import updates
 from thimble.telegram.reply import Gone
 
 _ENOSPC = const(28)  # littlefs's own number, on every board
@@ -34,6 +34,14 @@ def advice(relay, error):
     except ThimbleError as failure:
         relay.log.fail(failure)
     return "Telegram had a webhook for this bot; it is removed now."
+
+
+def unkept(relay):
+    """Says that a part of a conversation could not be kept on flash, or read from there."""
+    sessions = relay.sessions
+    why = "is full" if sessions.error == _ENOSPC else "failed (error %d)" % sessions.error
+    sessions.error = 0
+    relay.log.fail("The flash %s: a part of what was said may not be kept." % why)
 
 
 def holds(relay, record):

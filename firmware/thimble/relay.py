@@ -135,7 +135,7 @@ class Relay:
             if todo & _REPORT:
                 overlay.call("store.crash", "memory", self)
         if self.sessions.error:
-            overlay.call("store.archive", "fail", self)
+            overlay.call("outage", "unkept", self)
         record = self.responder.ready()
         if record >= 0:
             self.responder.answer(record)

@@ -12,7 +12,6 @@ from micropython import const
 from thimble.core.octets import crc16
 from thimble.store import turns
 
-_ENOSPC = const(28)  # littlefs's own number, on every board
 _CLEAR = const(3)
 _TEXT = const(4)
 _CRC = const(0xFFFF)
@@ -22,14 +21,6 @@ _SIZE = const(223)
 
 _MINE = const(1)  # what a file holds
 _OTHERS = const(2)
-
-
-def fail(relay):
-    """Says that a part of a conversation could not be kept on flash, or read from there."""
-    sessions = relay.sessions
-    why = "is full" if sessions.error == _ENOSPC else "failed (error %d)" % sessions.error
-    sessions.error = 0
-    relay.log.fail("The flash %s: a part of what was said may not be kept." % why)
 
 
 def history(sessions, buf, off, n, count):
