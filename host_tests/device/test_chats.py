@@ -35,6 +35,14 @@ def intact(chats, pool):
     assert sum(c.segments_used for c in chats.all) == pool.count - pool.free
 
 
+def fill(chats, *rows):
+    """Exchanges of a segment of 32 bytes each, so many by key, that leave none free."""
+    for key, n in rows:
+        for i in range(n):
+            exchange(chats, key, b"q%d" % i, b"a" * 16)
+    assert chats.pool.free == 0
+
+
 def test_a_chat_is_found_by_its_key_alone():
     chats = Chats(Segments(64, 4), 3)
     one = get(chats, b"42")
@@ -129,10 +137,7 @@ def test_the_one_above_its_fair_share_gives_its_oldest_exchange_first():
 def test_of_two_equally_large_the_less_recently_used_gives():
     pool = Segments(32, 8)
     chats = Chats(pool, 4)
-    for key in (b"old", b"new"):
-        for i in range(4):
-            exchange(chats, key, b"q%d" % i, b"a" * 16)
-    assert pool.free == 0
+    fill(chats, (b"old", 4), (b"new", 4))
     exchange(chats, b"third", b"q", b"a")
     assert find(chats, b"old").turns == 6 and find(chats, b"new").turns == 8
 
@@ -198,10 +203,7 @@ def test_the_largest_is_found_but_for_one_that_is_stuck_and_of_two_the_one_less_
 def test_the_one_that_is_answered_gives_first_if_it_holds_most():
     pool = Segments(32, 12)
     chats = Chats(pool, 4)
-    for key, n in ((b"large", 5), (b"small", 1), (b"largest", 6)):
-        for i in range(n):
-            exchange(chats, key, b"q%d" % i, b"a" * 16)
-    assert pool.free == 0
+    fill(chats, (b"large", 5), (b"small", 1), (b"largest", 6))
     chats.busy = find(chats, b"largest")
     assert chats.room(chats.busy)
     turns = [find(chats, key).turns for key in (b"large", b"small", b"largest")]
@@ -211,10 +213,7 @@ def test_the_one_that_is_answered_gives_first_if_it_holds_most():
 def test_at_a_fair_share_it_makes_room_of_its_own():
     pool = Segments(32, 8)
     chats = Chats(pool, 4)
-    for key in (b"one", b"two"):
-        for i in range(4):
-            exchange(chats, key, b"q%d" % i, b"a" * 16)
-    assert pool.free == 0
+    fill(chats, (b"one", 4), (b"two", 4))
     two = exchange(chats, b"two", b"new", b"a" * 15)
     assert find(chats, b"one").turns == two.turns == 8
     assert turns_of(two)[-2][1] == b"new"

@@ -22,15 +22,20 @@ def command(*options):
     return [sys.executable, "-m", "tools.run", *map(str, options)]
 
 
-def ask(question, *options):
+def ended(*options, question="hello"):
+    """A run that is to end by itself."""
     return subprocess.run(
-        command("--ask", *options),
+        command(*options),
         cwd=ROOT,
         env={**os.environ, "ASK": question},
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+def ask(question, *options):
+    return ended("--ask", *options, question=question)
 
 
 @pytest.fixture(scope="module")
@@ -168,14 +173,7 @@ def test_ask_fails_with_a_reason_where_the_heap_is_too_small():
 @pytest.mark.parametrize("asks", [False, True])
 def test_a_heap_in_which_the_relay_cannot_start_is_named(config, heap, asks):
     options = ["--ask"] if asks else ["--config", config, "--root", config.parent / "root"]
-    done = subprocess.run(
-        command(*options, "--heap", heap),
-        cwd=ROOT,
-        env={**os.environ, "ASK": "hello"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = ended(*options, "--heap", heap)
     said = f"--heap: {heap} is too little memory for the relay; try 176k\n"
     assert (done.returncode, done.stdout) == (1, "") and done.stderr.endswith(said)
 
@@ -215,14 +213,7 @@ def test_a_second_relay_on_the_same_flash_is_refused(cloud, start, config, asks)
     answered(cloud, "the first")
     root = config.parent / "root"
     options = ["--ask"] if asks else ["--config", config]
-    second = subprocess.run(
-        command(*options, "--root", root),
-        cwd=ROOT,
-        env={**os.environ, "ASK": "hello"},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    second = ended(*options, "--root", root)
     said = f"a relay runs on {root} already: stop it, or say another folder: ROOT=\n"
     assert (second.returncode, second.stderr, second.stdout) == (1, said, "")
     answered(cloud, "goes on")
