@@ -30,12 +30,13 @@ _OVERLAYS = const(
 def call(module, function, *args):
     """What ``function`` of ``thimble.module`` returns. MemoryError if there is no room for it."""
     name = "thimble." + module
-    unload(module)  # half of it may be there since memory ran out
+    place, _, last = name.rpartition(".")  # now: at the end there may be no memory for it
+    forget(name, place, last)  # half of it may be there since memory ran out
     try:
         __import__(name)
         return getattr(sys.modules[name], function)(*args)
     finally:
-        unload(module)
+        forget(name, place, last)
 
 
 def warm_up():
@@ -56,14 +57,21 @@ def warm_up():
 
 
 def unload(*modules):
-    """Takes modules of Thimble out of memory, as far as nothing else holds them.
-
-    One may be gone already: while an overlay waits, the console may call the same one.
-    """
+    """Takes modules of Thimble out of memory, as far as nothing else holds them. Allocates."""
     for module in modules:
-        place, _, last = ("thimble." + module).rpartition(".")
-        if sys.modules.pop("thimble." + module, None):
-            try:
-                delattr(sys.modules[place], last)
-            except (AttributeError, KeyError):
-                pass  # memory ran out while it was loaded
+        name = "thimble." + module
+        place, _, last = name.rpartition(".")
+        forget(name, place, last)
+
+
+def forget(name, place, last):
+    """Takes the module ``name`` out of memory, which the package ``place`` knows as ``last``.
+
+    Allocates nothing, for where memory has run out. It may be gone already: while an overlay
+    waits, the console may call the same one.
+    """
+    if sys.modules.pop(name, None):
+        try:
+            delattr(sys.modules[place], last)
+        except (AttributeError, KeyError):
+            pass  # memory ran out while it was loaded

@@ -25,7 +25,8 @@ def carry_out(relay, line):
         try:
             _config(rest)
         finally:  # half of it may be there since memory ran out
-            overlay.unload("config", "net.url")
+            overlay.forget("thimble.config", "thimble", "config")
+            overlay.forget("thimble.net.url", "thimble.net", "url")
     elif line == b"test":
         overlay.call("console.prove", "test", relay)
     elif line == b"reboot" or line == b"safe":

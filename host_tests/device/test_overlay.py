@@ -1,0 +1,61 @@
+"""Code that comes and goes: what is left of it, also where there is no memory left."""
+
+import micropython
+import sys
+
+import thimble
+from kit import raises
+from thimble import overlay
+
+QEMU = "the heap of the emulated board has no room for the whole firmware"
+
+
+class Sessions:
+    error = 28
+
+
+class Log:
+    def fail(self, text):
+        self.text = text
+
+
+class Full(Log):
+    """A log that uses up the heap."""
+
+    def fail(self, text):
+        micropython.heap_lock()
+        bytearray(1)
+
+
+class Relay:
+    sessions = Sessions()
+
+    def __init__(self, log):
+        self.log = log
+
+
+def is_loaded():
+    return "thimble.outage" in sys.modules or "outage" in thimble.__dict__
+
+
+def test_an_overlay_is_gone_behind_its_use():
+    relay = Relay(Log())
+    overlay.call("outage", "unkept", relay)
+    assert "is full" in relay.log.text
+    assert not is_loaded()
+
+
+def test_an_overlay_whose_use_leaves_no_memory_is_gone_too():
+    try:
+        raises(MemoryError, lambda: overlay.call("outage", "unkept", Relay(Full())))
+    finally:
+        micropython.heap_unlock()
+    assert not is_loaded()
+
+
+def test_what_is_unloaded_twice_is_gone():
+    import thimble.outage  # noqa: F401
+
+    assert is_loaded()
+    overlay.unload("outage", "outage")
+    assert not is_loaded()
