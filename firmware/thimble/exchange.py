@@ -118,7 +118,7 @@ class Exchange:
                 self.tries = 0
         elif isinstance(error, NetError) and error.stage == "certificate":
             kind = FINAL
-        if kind == TOO_LONG and not self._halved and self._halve():
+        if kind == TOO_LONG and not self._halved and self.calls_left() and self._halve():
             return None
         self.tries -= 1
         if kind != RETRY:

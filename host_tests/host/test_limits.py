@@ -77,6 +77,17 @@ def test_tries_count_as_calls(build):
         assert len(house.cloud.models.calls()) == 2
 
 
+def test_the_second_try_of_a_conversation_that_is_too_long_counts_too(build):
+    with build(calls_per_day=3) as house:
+        chat = house.ask("one".ljust(100, "x"))
+        house.ask("two".ljust(100, "x"), chat)
+        house.say("three [[context=20]]", chat)
+        house.wait(lambda: "too long for the model" in house.texts(chat)[-1])
+        house.say("four", chat)
+        house.last(chat, USED_UP)
+        assert len(house.cloud.models.calls()) == 3
+
+
 def test_only_the_owner_sets_the_model(build):
     with build() as house:
         other = house.say("/model simulated-reasoner-1")
