@@ -95,6 +95,18 @@ def test_history_sends_the_last_turns_of_whatever_characters(tmp_path):
         assert shown == f"> {text}\n\n{text}\n\n> short\n\nshort"
 
 
+def test_history_shows_more_as_it_was_said(tmp_path):
+    with Pressed(tmp_path) as house:
+        house.do("fast")
+        chat = house.ask("short")
+        house.cloud.models.script(text="longer")
+        house.say("/more", chat)
+        house.last(chat, "longer")
+        house.say("/history", chat)
+        house.wait(lambda: len(house.texts(chat)) == 3)
+        assert house.texts(chat)[-1] == "> short\n\nshort\n\n> /more\n\nlonger"
+
+
 def test_turns_older_than_keep_days_go_at_boot_and_daily(tmp_path):
     with Pressed(tmp_path, settings={"memory": {"keep_days": 1}}) as house:
         house.do("fast")

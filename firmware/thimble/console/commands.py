@@ -7,6 +7,7 @@ from micropython import const
 from thimble import overlay
 from thimble.core.conversation import USER
 from thimble.core.errors import ThimbleError
+from thimble.responder import GO_ON
 from thimble.telegram import updates
 
 # The body of setMyCommands: what Telegram's menu shows.
@@ -99,7 +100,10 @@ def _history(relay, buf, off):
         who = b"\n\n> " if role == USER else b"\n\n"
         reply.append(who, 0, len(who))
         while sessions.next_piece():
-            reply.append(sessions.buf, sessions.pos, sessions.stop)
+            buf, pos, stop = sessions.buf, sessions.pos, sessions.stop
+            if role == USER and buf[pos:stop] == GO_ON:  # what the model got for it
+                buf, pos, stop = b"/more", 0, 5
+            reply.append(buf, pos, stop)
     return count > 0
 
 
