@@ -120,6 +120,11 @@ def draw(seed: int, count: int):
     return how, [*steps, ("settle",), *[("recover",)] * (how["spare"] is not None)]
 
 
+def _behind(command):
+    """What a command wants behind it: of what /history sent not every text can be told."""
+    return [("settle",)] * ("/history" in command)
+
+
 def _step(chance, number):
     """One thing that happens, or a few that belong together."""
     place = chance.randrange(len(PLACES))
@@ -145,12 +150,14 @@ def _step(chance, number):
             return [("settle",), ("say", place, user, text), ("settle",)]
         if chat < 0 and chance.random() < 0.5 and "@" not in text:
             text = text.replace(" ", f"{NAME} ", 1) if " " in text else text + NAME
-        return [("say", place, user, text), *[("settle",)] * ("/history" in text)]
+        return [("say", place, user, text), *_behind(text)]
     if kind < 0.77:
         texts = [f"s{place}n{number}.{n}; {chance.choice(TEXTS[-5:])}" for n in range(9)]
         many = [("say", place, user, text) for text in texts]
         other = chance.randrange(3)
-        return [*many, ("say", other, PLACES[other][0], chance.choice(COMMANDS[:-5]))]
+        text = chance.choice(COMMANDS[:-5])
+        many.append(("say", other, PLACES[other][0], text))
+        return [*many, *_behind(text)]
     if kind < 0.79 and chat in (GROUP, FORUM):
         return [("settle",), ("reply", place, user, f"s{place}n{number}; go on")]
     if kind < 0.83:
