@@ -112,6 +112,8 @@ class Link(io.IOBase):
                 self._wrap(host)
             self.connects += 1
             self.is_open = done = True
+        except OSError as error:  # none is left, or no memory for one
+            raise NetError("connect", "no socket: %s" % _said(error))
         finally:
             if not done:
                 self.close()
@@ -241,7 +243,8 @@ class Link(io.IOBase):
         # Only ports that need not have the usual numbers have names for these.
         tcp, no_delay = getattr(socket, "IPPROTO_TCP", 6), getattr(socket, "TCP_NODELAY", 1)
         sock.setsockopt(tcp, no_delay, 1)
-        self._poll.register(sock, select.POLLOUT)
+        # An ESP32 tells of a refusal only who asks for POLLHUP.
+        self._poll.register(sock, select.POLLOUT | select.POLLHUP)
         start = ticks_ms()
         failure = None
         try:
