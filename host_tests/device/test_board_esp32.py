@@ -143,6 +143,25 @@ def test_a_battery_is_low_under_what_the_settings_say():
     assert not board.battery_low()
 
 
+def test_a_pin_that_is_none_is_refused_by_the_settings_name():
+    board = power_on()
+    for key, settings in (
+        ("board.led", pins(led="LED")),
+        ("board.button", pins(button="20")),
+        ("board.battery_adc", pins(battery_adc="21")),
+    ):
+        error = raises(ValueError, lambda: board.configure(settings))  # noqa: B023
+        assert key in str(error), error
+
+
+def test_a_pin_that_measures_nothing_while_the_radio_is_on_is_refused():
+    board = power_on()
+    for pin in ("11", "18"):
+        error = raises(ValueError, lambda: board.configure(pins(battery_adc=pin)))  # noqa: B023
+        assert "board.battery_adc: pin %s measures no volts" % pin in str(error)
+    board.configure(pins(battery_adc="10"))
+
+
 def test_the_idf_heap_is_strained_when_no_connection_finds_a_block_there():
     board = power_on()
     assert board.strain() < 60

@@ -184,6 +184,12 @@ def test_a_pin_that_is_none_is_refused_by_the_settings_name():
         ("board.led", pins(led="99")),
         ("board.button", pins(button="no such")),
         ("board.battery_adc", pins(battery_adc="15")),
+        ("board.battery_adc", pins(battery_adc="LED")),
+        ("board.button", pins(button="LED")),
+        # These are the radio's; the port would take them from it.
+        ("board.led", pins(led="25")),
+        ("board.button", pins(button="23")),
+        ("board.battery_adc", pins(battery_adc="29")),
     ):
         error = raises(ValueError, lambda: board.configure(settings))  # noqa: B023
         assert key in str(error), error

@@ -18,6 +18,7 @@ _NAP_MS = const(60_000)
 _MARKED = const(0xA7)
 # A connection needs a block of 16.7 KB there: strained to 80 % at 22.5 KB, to 90 % at 20 KB.
 _STRAIN = const(1_800_000)
+_ADC1 = const(10)  # the last pin of the converter that the radio does not take for itself
 _DIM = const(12)  # of 255: a WS2812 at full light draws 60 mA and blinds
 _TYPED = const(0)
 if _TYPED:
@@ -138,6 +139,8 @@ class Board(base.Base):
 
     def _open_adc(self, pin):
         # type: (machine.Pin) -> machine.ADC
+        if int(str(pin)[4:-1]) > _ADC1:  # it says "Pin(11)"
+            raise ValueError
         return machine.ADC(pin, atten=machine.ADC.ATTN_11DB)
 
     def _sample(self, adc):

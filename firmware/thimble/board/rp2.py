@@ -34,6 +34,7 @@ class Board(base.Base):
 
     name = "pico_w"
     memory_size = 12
+    taken = (23, 24, 25, 29)
 
     def __init__(self):
         # type: () -> None

@@ -1,5 +1,6 @@
 """`machine` as an RP2040's and an ESP32-S3's, on a clock that tests move."""
 
+import errno
 import micropython
 import random
 
@@ -133,18 +134,28 @@ class WDT:
         chip.dog_end = chip.now + chip.dog_ms
 
 
+# The pins that ESP32_GENERIC_S3 has: not those of flash and PSRAM, nor of USB.
+S3 = tuple(range(19)) + (21,) + tuple(range(33, 49))
+
+
 class Pin:
     IN, OUT, PULL_UP = 0, 1, 1
 
     def __init__(self, name, mode=-1, pull=-1):
-        if name not in ("LED",) and not (isinstance(name, int) and 0 <= name <= 48):
-            raise ValueError("unknown named pin")
-        if chip.port == "rp2" and isinstance(name, int) and name > 29:
-            raise ValueError("invalid pin")
+        if chip.port == "esp32":
+            if name not in S3:
+                raise ValueError("invalid pin")
+        elif name != "LED" and name not in range(30):
+            raise ValueError("invalid pin" if isinstance(name, int) else "unknown named pin")
+        if name == "LED" and pull != -1:
+            raise ValueError("pulls are not supported for external pins")
         self.name = name
         self.pull = pull
         if mode == self.OUT:
             chip.written[name] = 0
+
+    def __str__(self):
+        return "Pin(%s)" % self.name
 
     def value(self, level=None):
         if level is None:
@@ -166,13 +177,17 @@ class Signal:
 
 
 class ADC:
+    """An ESP32-S3 makes one of the pins 11 to 20 as well. But what those are measured by belongs
+    to the radio: while that is on, a sample raises OSError, from MicroPython 1.26 on it is 0."""
+
     ATTN_11DB, CORE_TEMP = 3, 4
 
     def __init__(self, source, atten=None):
         if isinstance(source, Pin):
             source = source.name
-            if source not in ((26, 27, 28) if chip.port == "rp2" else range(1, 11)):
+            if source not in (range(26, 30) if chip.port == "rp2" else range(1, 21)):
                 raise ValueError("Pin doesn't have ADC capabilities")
+        assert (atten is None) == (chip.port == "rp2")
         self._source = source
 
     def read_u16(self):
@@ -180,7 +195,9 @@ class ADC:
 
     def read_uv(self):
         assert chip.port == "esp32"
-        return int(chip.adc[self._source]() * 1000)
+        if self._source > 10:
+            raise OSError(errno.ETIMEDOUT)
+        return int(chip.adc[self._source]()) * 1000
 
 
 class RTC:
