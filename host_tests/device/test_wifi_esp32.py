@@ -104,9 +104,20 @@ def test_a_driver_that_fails_is_switched_off_and_on():
     wifi, _, log = start(Board)
     live(wifi, 10_000)
     radio.stuck = True
-    live(wifi, 3000)
+    live(wifi, 20_000)
     assert wifi.cycles >= 1 and not wifi.up
     radio.stuck = False
+    assert live(wifi, 90_000, True) > 0
+
+
+def test_a_driver_that_fails_without_words_for_it_is_switched_off_and_on_too():
+    wifi, _, log = start(Board)
+    live(wifi, 10_000)
+    radio.nameless = True
+    live(wifi, 20_000)
+    assert wifi.cycles >= 1 and not wifi.up
+    assert "does not obey (Wifi Unknown Error" in str(log.lines)
+    radio.nameless = False
     assert live(wifi, 90_000, True) > 0
 
 

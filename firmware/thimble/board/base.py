@@ -172,8 +172,8 @@ class Base:
         """Takes the radio's power; wlan.active(True) gives it back. Raises nothing."""
         try:
             self.wlan.active(False)
-        except OSError:
-            pass
+        except (OSError, RuntimeError):
+            pass  # where an ESP32's port has no words for an error, it is a RuntimeError
 
     def close(self):
         # type: () -> None

@@ -80,7 +80,7 @@ class Wifi:
         """Apart from serve(), which every tick calls: a try makes a frame too large."""
         try:
             self._step(now)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the latter from an ESP32, see base.radio_off
             self._fail("the radio does not obey (%s)" % error)
             self.recycle()
             self._pause(now, _OFF)

@@ -2,7 +2,9 @@
 
 `radio.air` holds the networks in reach: name → Net. What the drivers get wrong is set there:
 
-    stuck    every call raises EPERM, until the chip loses its power (Pico W)
+    stuck    the chip does nothing any more, until it loses its power. No driver says so when it is
+             asked whether it is connected; a Pico W's only when it is to join or to scan (EPERM)
+    nameless the same, with a code for which an ESP32's port has no words: RuntimeError
     lies     isconnected() says True whatever the air says, until then
     vague    a refused password is a join that goes on (ESP32)
 """
@@ -29,7 +31,7 @@ class Radio:
         self.air = {}
         self.calls = []
         self.country = self.hostname = None
-        self.stuck = self.lies = self.vague = False
+        self.stuck = self.nameless = self.lies = self.vague = False
         self.powered = 0  # how often the power came
         self.pm = self.address = None
         self.off()
@@ -46,6 +48,9 @@ class Radio:
 
     def settle(self):
         """What has become of the join by now."""
+        if self.stuck or self.nameless:
+            self.asked = self.up = None
+            return
         if self.up is not None and self.up not in self.air:
             self.up = None
             if chip.port == "esp32":  # it tries again by itself
@@ -84,10 +89,16 @@ class WLAN:
         assert interface == self.IF_STA
 
     def _call(self, name, awake=True):
-        if name not in ("isconnected", "status"):
-            radio.calls.append(name)
+        if name in ("isconnected", "status"):
+            return
+        radio.calls.append(name)
+        if radio.nameless:
+            raise RuntimeError("Wifi Unknown Error 0x0101")
         if radio.stuck or (awake and not radio.active):
-            raise OSError(_EPERM)
+            if chip.port == "esp32":
+                raise OSError("Wifi Not Started")
+            if name in ("connect", "scan"):
+                raise OSError(_EPERM)
 
     def active(self, on=None):
         self._call("active", False)
@@ -127,7 +138,9 @@ class WLAN:
         self._call("status", False)
         radio.settle()
         if what == "rssi":
-            return radio.air[radio.up].rssi
+            if radio.up is None and chip.port == "esp32":
+                raise OSError("Wifi Not Connected")
+            return radio.air[radio.up].rssi if radio.up else 0x20001234
         if chip.port == "rp2":
             return 3 if radio.up else radio.reason or (1 if radio.asked else 0)
         return 1010 if radio.up else radio.reason or (1001 if radio.asked else 1000)
