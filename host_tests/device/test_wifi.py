@@ -91,6 +91,14 @@ def test_a_wrong_password_is_said_and_is_no_reason_to_stop():
     assert live(wifi, 90_000, True) > 0
 
 
+def test_a_refusal_that_the_chip_takes_back_does_not_end_the_try():
+    wifi, _, log = start(Board)
+    radio.air["home"].refuses_ms = 1500
+    assert 0 < live(wifi, 20_000, True) < 4000
+    assert radio.calls.count("connect") == 1
+    assert log.lines == ["wifi: home, address 10.0.0.7"]
+
+
 def test_a_router_that_is_away_for_hours_is_found_within_its_backoff():
     wifi, _, _ = start(Board)
     net = radio.air.pop("home")

@@ -28,6 +28,9 @@ _WAIT = const(5)
 
 _LOOK_MS = const(250)
 _JOIN_MS = const(20_000)  # association and DHCP
+# How long a Pico W may take a refusal back: it says "wrong password" wherever an authentication
+# fails, be it for a lost frame, and then tries again by itself.
+_REGRET_MS = const(5_000)
 _REJOIN_MS = const(15_000)  # how long an ESP32 may try by itself
 _STEADY_MS = const(5_000)  # a link that stood so long counts
 _ROUNDS = const(4)  # in vain, until the radio's power is taken
@@ -145,7 +148,11 @@ class Wifi:
             else:
                 self._state = _CHOOSE
         elif state == _JOIN and self._wlan.status() < 0:
-            self._refused(now)  # a Pico W says so at once; an ESP32 has other numbers and tries on
+            # A Pico W says so at once; an ESP32 has other numbers and tries on.
+            if self._wlan.status() == network.STAT_NO_AP_FOUND:
+                self._refused(now)
+            elif ticks_diff(self._end, now) > _REGRET_MS:
+                self._end = ticks_add(now, _REGRET_MS)
 
     def _start(self):
         # type: () -> None

@@ -17,10 +17,12 @@ _SCAN_MS = 2000
 
 
 class Net:
-    """A network. dhcp: whether addresses are given out."""
+    """A network. dhcp: whether addresses are given out. refuses_ms: how long a Pico W takes a lost
+    frame for a refusal, before it tries again by itself and is let in."""
 
-    def __init__(self, password, rssi=-60, hidden=False, dhcp=True):
+    def __init__(self, password, rssi=-60, hidden=False, dhcp=True, refuses_ms=0):
         self.password, self.rssi, self.hidden, self.dhcp = password, rssi, hidden, dhcp
+        self.refuses_ms = refuses_ms
 
 
 class Radio:
@@ -67,8 +69,12 @@ class Radio:
                 self._failed(-2, 201)
             elif net.password != password:
                 self._failed(-3, 0 if self.vague else 202)
-            elif net.dhcp or self.address:
-                self.up, self.reason = name, 0
+            elif chip.now - since < _ASSOCIATE_MS + net.refuses_ms:
+                self.reason = -3
+            else:
+                self.reason = 0
+                if net.dhcp or self.address:
+                    self.up = name
 
     def _failed(self, rp2, esp32):
         if chip.port == "rp2":
