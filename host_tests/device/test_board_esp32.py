@@ -1,5 +1,7 @@
 """The ESP32-S3's board, on a chip that behaves as one does."""
 
+import errno
+
 from kit import raises
 
 import fake_board
@@ -131,6 +133,17 @@ def test_the_battery_is_measured_through_noise_and_bursts():
             assert abs(board.battery_mv() - 2 * millivolts) <= 20
 
 
+def test_a_chip_that_was_never_calibrated_has_no_battery():
+    board = power_on()
+    board.configure(pins(battery_adc="4"))
+
+    def sample():
+        raise OSError(errno.EOPNOTSUPP, "ESP_ERR_NOT_SUPPORTED")
+
+    chip.adc[4] = sample
+    assert board.battery_mv() is None and not board.battery_low()
+
+
 def test_a_battery_is_low_under_what_the_settings_say():
     board = power_on()
     assert not board.battery_low()  # none is measured
@@ -147,7 +160,7 @@ def test_a_pin_that_is_none_is_refused_by_the_settings_name():
     board = power_on()
     for key, settings in (
         ("board.led", pins(led="LED")),
-        ("board.button", pins(button="20")),
+        ("board.button", pins(button="22")),
         ("board.battery_adc", pins(battery_adc="21")),
     ):
         error = raises(ValueError, lambda: board.configure(settings))  # noqa: B023

@@ -116,13 +116,16 @@ class Base:
 
     def battery_mv(self):
         # type: () -> int | None
-        """Millivolts of the battery; None if none is measured.
+        """Millivolts of the battery; None if none is measured, or the chip cannot.
 
         The mean of the middle third of nine samples: the radio's bursts pull single ones down.
         """
         if self._adc is None:
             return None
-        samples = sorted([self._sample(self._adc) for _ in range(_SAMPLES)])
+        try:
+            samples = sorted([self._sample(self._adc) for _ in range(_SAMPLES)])
+        except OSError:
+            return None  # an ESP32 that was never calibrated, say
         first = (_SAMPLES - _MIDDLE) // 2
         total = sum(samples[first : first + _MIDDLE])
         return total * self._ratio // (_MIDDLE * 10_000) + self._offset

@@ -134,8 +134,8 @@ class WDT:
         chip.dog_end = chip.now + chip.dog_ms
 
 
-# The pins that ESP32_GENERIC_S3 has: not those of flash and PSRAM, nor of USB.
-S3 = tuple(range(19)) + (21,) + tuple(range(33, 49))
+# The pins that ESP32_GENERIC_S3 has: not those of flash and PSRAM.
+S3 = tuple(range(22)) + tuple(range(33, 49))
 
 
 class Pin:
