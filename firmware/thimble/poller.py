@@ -9,6 +9,7 @@ from thimble.core.backoff import Backoff
 from thimble.core.errors import ApiError, NetError, ParseError, failure
 
 _RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
+_LONG_AGO_MS = const(432_000_000)  # a day more, and it would soon pass for a time to come
 _FAILURES = (NetError, ApiError, ParseError)
 
 
@@ -51,12 +52,15 @@ class Poller:
         """Telegram failed: nothing is polled before the backoff's end, or before it wishes."""
         relay = self._relay
         wait = self.backoff.next(ticks_ms() & 255)
+        now, updates = ticks_ms(), relay.updates
         self.away = isinstance(error, NetError) and error.stage != "journal"
-        answered = isinstance(error, ApiError)
-        if answered:
-            relay.watch.polled(ticks_ms())  # it is not Telegram that is out of reach
+        if isinstance(error, ApiError):
             wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
-        self.rest_until = ticks_add(ticks_ms(), wait)
+            # It is not Telegram that is out of reach; nothing is to be heard before that time.
+            relay.watch.polled(ticks_add(now, wait))
+        if ticks_diff(now, updates.polled_at) > _LONG_AGO_MS:
+            updates.polled_at = ticks_add(now, -_LONG_AGO_MS)
+        self.rest_until = ticks_add(now, wait)
         relay.board.led.show(led.ERROR if relay.joined else led.JOINING)
         relay.log.fail(error if self.away else overlay.call("outage", "advice", relay, error))
 

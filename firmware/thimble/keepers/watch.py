@@ -57,7 +57,8 @@ class Watch:
 
     def polled(self, now):
         # type: (_TicksMs) -> None
-        """Telegram answered a poll: with updates, with none, or with an error."""
+        """Telegram answered a poll: with updates, with none, or with an error. If it asked to be
+        left alone, ``now`` is the end of that time, up to a day ahead."""
         self._polled = now
         self._rung = 0
         self.restarts = 0
