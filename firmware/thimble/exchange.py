@@ -96,7 +96,6 @@ class Exchange:
         self._sessions.commit()
         self._reply.finish(self._note)
         self.retry_at = None
-        self.wait_ms = 0
         self.outage.reset()
         return True
 
@@ -110,6 +109,7 @@ class Exchange:
             self._chat.pop(USER)
         kind = RETRY
         wait = self._retry.next(ticks_ms() & 255)
+        self.wait_ms = 0  # what it asked for the last time is over
         if isinstance(error, ApiError):
             kind = error.kind
             self.wait_ms = min(error.retry_after, _DAY_S) * 1000

@@ -1,5 +1,6 @@
 """The model is out of reach: messages wait in the journal, and all else goes on."""
 
+import itertools
 import time
 
 import pytest
@@ -257,3 +258,13 @@ def test_a_model_that_asks_for_patience_is_not_asked_before(house, seconds, told
     waited = others[0].time - (first.time + first.ms / 1000)
     assert seconds - 0.01 <= waited < seconds + 3
     assert (WAITING in house.texts(OWNER)) == told
+
+
+def test_how_long_a_model_asked_for_is_forgotten_when_that_is_over(house):
+    house.cloud.fault("models", "chat", "flood", retry_after=8)
+    gone = house.cloud.fault("models", "chat", "close", times=2)
+    chat = house.say("hello")
+    house.last(chat, "hello", 30)
+    assert gone.applied == 2
+    _, *calls = [call.time for call in house.cloud.models.calls()]
+    assert all(later - earlier < 7 for earlier, later in itertools.pairwise(calls))
