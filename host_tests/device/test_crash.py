@@ -2,6 +2,7 @@
 
 import os
 
+from thimble.core.errors import NetError
 from thimble.store import crash
 
 TEST_S = 20
@@ -41,3 +42,29 @@ def test_what_was_there_and_is_no_text_is_replaced():
     crash.keep(path, "minute 1\n")
     assert _read(path) == "minute 1\n"
     os.remove(path)
+
+
+def test_that_the_owner_cannot_be_told_just_now_is_no_crash():
+    class Part:
+        said = tell = ""
+        crashes = 1
+        owner = b"42"
+
+        def fail(self, error):
+            self.said = str(error)
+
+        def load(self, *args):
+            pass
+
+        def begin(self):
+            pass
+
+        def say(self, words):
+            raise NetError("telegram", "out of reach")
+
+    relay, part = Part(), Part()
+    relay.tell = "what went wrong"
+    relay.updates = relay.aside = relay.log = part
+    part.peer = part
+    crash.tell(relay)
+    assert "out of reach" in part.said and not relay.tell

@@ -11,6 +11,7 @@ import time
 
 from micropython import const
 
+from thimble.core.errors import NetError
 from thimble.core.pressure import LEVELS
 from thimble.log import blotted
 
@@ -131,7 +132,7 @@ def tell(relay):
     relay.aside.begin()
     try:
         relay.aside.say(("Something went wrong, and I restarted%s: %s" % (times, reason)).encode())
-    except Gone as error:
+    except (Gone, NetError) as error:
         relay.log.fail(error)
 
 

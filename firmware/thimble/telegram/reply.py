@@ -29,6 +29,7 @@ _GROUP_EDIT_MS = const(4000)
 _TYPING_MS = const(4000)  # Telegram shows it for 5 s
 _TYPING_AFTER_MS = const(300)
 _DELIVER_MS = const(600_000)
+_ASIDE_MS = const(120_000)  # no poll is made meanwhile: keepers.watch would reconnect
 
 
 _FAILURES = (NetError, ParseError)
@@ -47,7 +48,8 @@ class Reply:
     pause      pause(ms) waits, serving the rest of the relay
     record     what it answers, see begin()
     again      an attempt before this one may have sent messages
-    journal    where the ids of the messages that are sent are noted, or None
+    journal    where the ids of the messages that are sent are noted, or None: then the answer is
+               an aside, which is given up where Telegram asks for more than two minutes
     log        where it is said what keeps an answer from being sent, or None
     """
 
@@ -219,7 +221,9 @@ class Reply:
                 wait = self._try()
                 if self._shown == self.length:
                     return
-            if ticks_diff(ticks_ms(), start) > self.deliver_ms:
+            if ticks_diff(ticks_ms(), start) > self.deliver_ms or (
+                wait > _ASIDE_MS and self._journal is None
+            ):
                 raise NetError("telegram", "an answer could not be sent; it is left for later")
             self._pause(wait)
 
