@@ -32,7 +32,7 @@ def made(port):
     """A Link on the sockets of ``port``."""
     chip.port = port
     link.socket = sockets = Sockets()
-    one = Link(Resolver(), lambda: chip.run(10), None)
+    one = Link(Resolver(), lambda: chip.run(100), None)
     one.connect_ms = 200
     link.ticks_ms = lambda: chip.now & 0x3FFFFFFF
     return one, sockets
