@@ -118,7 +118,7 @@ def test_silence_ends_at_its_deadline_in_every_phase(device, ca):
         "silence",
     ]
     assert all(390 <= int(ms) < 1500 for ms in lines[1:9:2]), lines
-    assert int(lines[8]) <= 350
+    assert int(lines[8]) <= 440
 
 
 def test_a_server_that_takes_no_bytes_is_given_up(device):
@@ -149,7 +149,7 @@ def test_nobody_listening_is_a_refusal_and_a_full_backlog_a_deadline(device):
     assert lines[0].startswith("connect | ") and "refused" in lines[0]
     assert int(lines[1]) < 200
     assert lines[2].startswith("connect | ") and "no answer" in lines[2]
-    assert 490 <= int(lines[3]) < 1500 and int(lines[4]) <= 350
+    assert 490 <= int(lines[3]) < 1500 and int(lines[4]) <= 480
 
 
 ROOM = """

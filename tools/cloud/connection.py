@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes):
         """Writes bytes as they are. Raises Gone."""
-        if self.closed or self.transport.is_closing():
+        if self.closed or self.transport.is_closing() or self.inner.is_closing():
             raise Gone()
         self.transport.write(data)
 
