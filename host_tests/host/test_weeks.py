@@ -1,0 +1,149 @@
+"""Two weeks on a battery: no moment of long ago passes for one to come, or for just now.
+
+It is the real relay, whose time goes on only while it waits. In front of the runtime's `time` and
+`select` stand two files that ask the house at each wait how late it is then: the end of the poll
+that Telegram holds, the moment of what is planned next, or as late as was asked for.
+"""
+
+import asyncio
+import heapq
+import itertools
+import json
+import socket
+import struct
+
+from relay_kit import Board, House
+
+from tools import build, runtime
+
+WRAP = 1 << 30  # ticks_ms
+HOUR = 3_600_000
+TIME = """
+import os
+import socket
+import struct
+from utime import *
+
+_sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+_sock.connect(socket.getaddrinfo("127.0.0.1", int(os.getenv("WEEKS_PORT")))[0][-1])
+_box = bytearray(8)
+_now = [0, 0]
+
+def sleep_ms(ms):
+    struct.pack_into("<I", _box, 0, ms)
+    _sock.write(_box)
+    _sock.readinto(_box)
+    _now[:] = struct.unpack("<II", _box)
+
+def ticks_ms():
+    return _now[0]
+
+def time():
+    return _now[1]
+
+sleep_ms(0)
+"""
+SELECT = """
+import uselect
+from time import sleep_ms
+from uselect import *
+
+class poll:
+    def __init__(self):
+        self._poll = poll = uselect.poll()
+        self.register, self.unregister, self.modify = poll.register, poll.unregister, poll.modify
+
+    def ipoll(self, ms):
+        for _ in self._poll.ipoll(0):
+            return self._poll.ipoll(0)
+        if ms > 0:
+            sleep_ms(ms)
+        return self._poll.ipoll(0)
+"""
+
+
+class Weeks(House):
+    """A house that begins an hour before the ticks wrap. ``now``: ms since then."""
+
+    def __init__(self, folder, **options):
+        super().__init__(folder, tls=None, limits=True, board=self._board, heap="190k", **options)
+        self.now = 0
+        self.began = self.cloud.clock.time()
+        self._plan, self._order = [], itertools.count()
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.bind(("127.0.0.1", 0))
+        loop = self.cloud.thread.loop
+        loop.call_soon_threadsafe(loop.add_reader, self._sock, self._asked)
+
+    def _board(self, *args, **options):
+        files = {"time": TIME, "select": SELECT, "weeks": "import thimble\nthimble.run()\n"}
+        for name, text in files.items():
+            source, target = self.folder / f"{name}.py", self.folder / f"{name}.mpy"
+            source.write_text(text)
+            build.compile_file(source, target, runtime.find().march, name)
+        made = Board(*args, **options)
+        argv, env = made._command
+        port = str(self._sock.getsockname()[1])
+        made._command = [*argv[:-1], str(target)], {**env, "WEEKS_PORT": port}
+        return made
+
+    def at(self, hour, what, *args, **named):
+        """Plans a call."""
+        call = int(hour * HOUR), next(self._order), lambda: what(*args, **named)
+        heapq.heappush(self._plan, call)
+
+    def _asked(self):
+        data, sender = self._sock.recvfrom(8)
+        self._task = asyncio.ensure_future(self._answer(sender, *struct.unpack("<I", data[:4])))
+
+    async def _answer(self, sender, ms):
+        telegram, clock = self.cloud.telegram, self.cloud.clock
+        if not telegram.polling():
+            await asyncio.sleep(0.001)  # what is on its way arrives
+        if telegram.polling():
+            end = min(timer[0] for timer in clock._timers if timer[2])
+            ms = int((end - clock.time()) * 1000) + 2
+        if self._plan:
+            ms = max(0, min(ms, self._plan[0][0] - self.now))
+        self.now += ms
+        clock.advance(ms / 1000)
+        while self._plan and self._plan[0][0] <= self.now:
+            heapq.heappop(self._plan)[2]()
+        while telegram.pending() and telegram.polling():
+            await asyncio.sleep(0.001)
+        for _ in range(6):  # steps of the loop, from a timer to the answer that it brings
+            await asyncio.sleep(0)
+        ticks = (WRAP - HOUR + self.now) % WRAP
+        self._sock.sendto(struct.pack("<II", ticks, int(clock.time())), sender)
+
+
+def test_two_weeks_with_long_silences_leave_everything_as_it_was(tmp_path):
+    hours = (0.2, 0.3, 24, 24, 24.01, 176, 176.1, 310)
+    chats = (101, 102, 103)
+    opened = []
+    with Weeks(tmp_path / "house", settings={"memory": {"keep_days": 3}}) as house:
+        say = house.cloud.telegram.say
+        for (number, hour), chat in itertools.product(enumerate(hours), chats):
+            house.at(hour, say, chat=chat, text=f"message {number}")
+        house.at(160, say, chat=101, text="/history")
+        house.at(311, say, chat=102, text="/history")
+        for hour in range(12, 313, 12):
+            house.at(hour - 0.5, lambda: opened.append(house.cloud.counts()["open"]))
+        for hour in (25, 313):
+            house.at(hour, house.board.tell, "status")
+        house.wait(lambda: house.now > 314 * HOUR, 100)
+
+        for chat in chats:
+            texts = [text for text in house.texts(chat) if text.startswith("message")]
+            assert texts == [f"message {number}" for number in range(len(hours))]
+        assert "There is nothing in the archive." in house.texts(101), "older than keep_days"
+        assert house.texts(102)[-1] == "> message 7\n\nmessage 7"
+        for change in house.changes(103):
+            hour = (change["time"] - house.began) / 3600
+            assert any(-0.001 < hour - said < 0.02 for said in hours), "nobody has to wait"
+        first, last = (json.loads(line) for line in house.board._lines.queue)
+        assert (first["uptime_s"] // 3600, last["uptime_s"] // 3600) == (25, 313)
+        assert 0 <= last["last_poll_s"] <= 60
+        assert last["heap_used"] <= first["heap_used"] + 320, "of the archive's files, one more"
+        assert opened == [{"telegram": 1}] * 26, "the model's connection is closed when idle"
+        assert not [line for line in house.board.log if "step" in line]
