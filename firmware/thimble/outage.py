@@ -64,6 +64,8 @@ def park(relay, record):
     exchange = relay.exchange
     wait = max(exchange.outage.next(ticks_ms() & 255), exchange.wait_ms)
     exchange.retry_at = ticks_add(ticks_ms(), wait)
+    if wait > exchange.patience_ms:
+        relay.model.close()  # it would be idle for long
     # Not being able to answer it was no attempt.
     relay.journal.attempt(record, relay.inbox.buf[record + updates.STATE] - 1)
     _tell(relay, record)

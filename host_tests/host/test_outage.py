@@ -253,6 +253,7 @@ def test_a_model_that_asks_for_patience_is_not_asked_before(house, seconds, told
     if told:  # parked: all else goes on meanwhile
         other = house.say("/help")
         house.wait(lambda: house.texts(other), seconds - 0.5)
+        assert not house.cloud.counts()["open"].get("models"), "a connection idles"
     house.last(OWNER, "hello", seconds + 5)
     first, *others = house.cloud.models.calls()
     waited = others[0].time - (first.time + first.ms / 1000)
