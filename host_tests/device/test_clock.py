@@ -46,14 +46,6 @@ def test_the_next_era_begins_in_2036():
     assert clock.parse(reply(first + 50_000_000)) == first + 50_000_000
 
 
-def test_the_clock_is_due_at_first_and_then_once_a_day():
-    made = clock.Clock(None, None, None)
-    assert made.due(0)
-    made._at = 5000
-    assert not made.due(5000 + 86_399_999)
-    assert made.due(5000 + 86_400_000)
-
-
 def test_the_clock_of_this_machine_can_be_right():
     assert clock.plausible()
     assert time.gmtime()[0] >= clock.BUILD_YEAR

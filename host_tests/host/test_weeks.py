@@ -144,6 +144,6 @@ def test_two_weeks_with_long_silences_leave_everything_as_it_was(tmp_path):
         first, last = (json.loads(line) for line in house.board._lines.queue)
         assert (first["uptime_s"] // 3600, last["uptime_s"] // 3600) == (25, 313)
         assert 0 <= last["last_poll_s"] <= 60
-        assert last["heap_used"] <= first["heap_used"] + 320, "of the archive's files, one more"
+        assert last["heap_used"] < first["heap_used"] + 1024, "no more each day"
         assert opened == [{"telegram": 1}] * 26, "the model's connection is closed when idle"
         assert not [line for line in house.board.log if "step" in line]

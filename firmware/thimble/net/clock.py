@@ -22,7 +22,6 @@ from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError
 
-SERVERS = ("pool.ntp.org", "time.cloudflare.com", "time.google.com")
 BUILD_YEAR = const(2026)  # no clock that is right says less
 
 _PORT = const(123)
@@ -32,99 +31,77 @@ _SLICE_MS = const(250)
 _TRY_MS = const(1500)
 _SYNC_MS = const(15_000)
 _PAUSE_MS = const(5)
-_AGAIN_MS = const(86_400_000)
 _TYPED = const(0)
 if _TYPED:
     from _mpy_shed.time_mp import _TicksMs  # noqa: F401
     from typing import Any  # noqa: F401
 
 
-class Clock:
-    """resolver: a dns.Resolver. tick: called at least every 250 ms of a wait. set_time: a board's
-    set_clock. servers: "host" or "host:port" each."""
+def sync(resolver, tick, set_time, servers, ms=_SYNC_MS):
+    # type: (Any, Any, Any, tuple[str, ...], int) -> None
+    """Sets the clock within ``ms``, by the first server that answers. Raises NetError("clock").
 
-    def __init__(self, resolver, tick, set_time, servers=SERVERS):
-        # type: (Any, Any, Any, tuple[str, ...]) -> None
-        self._resolver = resolver
-        self._tick = tick
-        self._set = set_time
-        self._servers = servers
-        self._at = None  # type: _TicksMs | None
-        self.off_s = 0
-
-    def due(self, now):
-        # type: (_TicksMs) -> bool
-        """Whether the clock was never set, or a day has passed since (``now``: ticks_ms)."""
-        return self._at is None or ticks_diff(now, self._at) >= _AGAIN_MS
-
-    def sync(self, ms):
-        # type: (int) -> None
-        """Sets the clock within ``ms``, by the first server that answers. ``off_s`` is then by how
-        much it was wrong. Raises NetError("clock")."""
-        end = ticks_add(ticks_ms(), ms)
-        failure = "no time server is set"
-        left = list(self._servers)
-        while left and ticks_diff(end, ticks_ms()) > 0:
-            name = left.pop(0)
-            try:
-                seconds = self._ask(name, end)
-            except (NetError, OSError) as error:
-                failure = str(error)
-                continue
-            if seconds > 0:
-                self._at = ticks_ms()
-                self.off_s = seconds - int(time.time())
-                self._set(time.gmtime(seconds))
-                return
-            failure = "%s did not answer in time" % name
-            if seconds < 0:
-                failure = "%s does not know the time" % name
-            else:
-                left.append(name)  # its answer may have been lost
-        raise NetError("clock", failure)
-
-    def _ask(self, name, end):
-        # type: (str, _TicksMs) -> int
-        """The time in seconds of this port's epoch; 0: no answer, -1: one that is of no use."""
-        host, _, port = name.partition(":")
-        wait = ticks_diff(end, ticks_ms())
-        server = self._resolver.resolve(host, int(port or _PORT), wait)
-        query = bytearray(_SIZE)
-        query[0] = _CLIENT
-        query[40:] = os.urandom(8)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    resolver: a dns.Resolver. tick: called at least every 250 ms of a wait. set_time: a board's
+    set_clock. servers: "host" or "host:port" each.
+    """
+    end = ticks_add(ticks_ms(), ms)
+    failure = "no time server is set"
+    left = list(servers)
+    while left and ticks_diff(end, ticks_ms()) > 0:
+        name = left.pop(0)
         try:
-            sock.setblocking(False)
-            sock.sendto(query, server)
-            return self._await(sock, query, server, ticks_add(ticks_ms(), _TRY_MS), end)
-        finally:
-            sock.close()
-
-    def _await(self, sock, query, server, end, last):
-        # type: (Any, bytearray, Any, _TicksMs, _TicksMs) -> int
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        if ticks_diff(last, end) < 0:
-            end = last
-        while True:
-            left = ticks_diff(end, ticks_ms())
-            if left <= 0:
-                return 0
-            poll.ipoll(min(left, _SLICE_MS))
-            self._tick()
-            try:
-                reply, sender = sock.recvfrom(_SIZE)
-            except OSError:
-                sleep_ms(_PAUSE_MS)  # some ports report a UDP socket as ready at all times
-                continue
-            if sender == server and reply[24:32] == query[40:] and len(reply) == _SIZE:
-                return parse(reply)
+            seconds = _ask(resolver, tick, name, end)
+        except (NetError, OSError) as error:
+            failure = str(error)
+            continue
+        if seconds > 0:
+            set_time(time.gmtime(seconds))
+            return
+        failure = "%s did not answer in time" % name
+        if seconds < 0:
+            failure = "%s does not know the time" % name
+        else:
+            left.append(name)  # its answer may have been lost
+    raise NetError("clock", failure)
 
 
-def sync(resolver, tick, set_time, servers):
-    # type: (Any, Any, Any, tuple[str, ...]) -> None
-    """Sets the clock, see Clock: what an overlay is asked for."""
-    Clock(resolver, tick, set_time, servers).sync(_SYNC_MS)
+def _ask(resolver, tick, name, end):
+    # type: (Any, Any, str, _TicksMs) -> int
+    """The time in seconds of this port's epoch; 0: no answer, -1: one that is of no use."""
+    host, _, port = name.partition(":")
+    wait = ticks_diff(end, ticks_ms())
+    server = resolver.resolve(host, int(port or _PORT), wait)
+    query = bytearray(_SIZE)
+    query[0] = _CLIENT
+    query[40:] = os.urandom(8)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.sendto(query, server)
+        return _await(tick, sock, query, server, ticks_add(ticks_ms(), _TRY_MS), end)
+    finally:
+        sock.close()
+
+
+def _await(tick, sock, query, server, end, last):
+    # type: (Any, Any, bytearray, Any, _TicksMs, _TicksMs) -> int
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    if ticks_diff(last, end) < 0:
+        end = last
+    while True:
+        left = ticks_diff(end, ticks_ms())
+        if left <= 0:
+            return 0
+        poll.ipoll(min(left, _SLICE_MS))
+        tick()
+        try:
+            reply, sender = sock.recvfrom(_SIZE)
+        except OSError:
+            sleep_ms(_PAUSE_MS)  # some ports report a UDP socket as ready at all times
+            continue
+        if sender == server and reply[24:32] == query[40:] and len(reply) == _SIZE:
+            return parse(reply)
 
 
 def parse(reply):
