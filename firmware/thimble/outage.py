@@ -58,11 +58,13 @@ def park(relay, record):
     True if it has waited too long, and that was said.
     """
     arrived = updates.minute_at(relay.inbox.buf, record)
-    if arrived and relay.minute - arrived > relay.config.model.patience_min:
+    patience = relay.config.model.patience_min
+    if arrived and relay.minute - arrived > patience:
         relay.reply.say(b"The model could not be reached for too long. Please ask again later.")
         return True
     exchange = relay.exchange
     wait = max(exchange.outage.next(ticks_ms() & 255), exchange.wait_ms)
+    wait = min(wait, (patience + 1) * 60_000)  # however long the model asks to be left alone
     exchange.retry_at = ticks_add(ticks_ms(), wait)
     if wait > exchange.patience_ms:
         relay.model.close()  # it would be idle for long

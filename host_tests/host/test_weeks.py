@@ -147,3 +147,13 @@ def test_two_weeks_with_long_silences_leave_everything_as_it_was(tmp_path):
         assert last["heap_used"] < first["heap_used"] + 1024, "no more each day"
         assert opened == [{"telegram": 1}] * 26, "the model's connection is closed when idle"
         assert not [line for line in house.board.log if "step" in line]
+
+
+def test_a_message_waits_no_longer_than_patience_whatever_the_model_asks_for(tmp_path):
+    with Weeks(tmp_path / "house", settings={"model": {"patience_min": 90}}) as house:
+        house.cloud.fault("models", None, "flood", 9, retry_after=80_000)
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="hello")
+        house.wait(lambda: house.now > 3 * HOUR, 60)
+
+        (closed,) = [one for one in house.changes(101) if "for too long" in one["text"]]
+        assert 1.7 <= (closed["time"] - house.began) / 3600 < 1.75
