@@ -220,6 +220,8 @@ class Session:
         return self.small and bool(self.texts) and self.texts[0].startswith(words)
 
     def _odd(self, item):
+        if self._starved():
+            return
         if self.texts[:1] == [ODD]:
             self._say(item, ODD)
         elif not self.odd and not item.unheard:
