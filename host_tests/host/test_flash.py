@@ -289,7 +289,7 @@ def test_a_board_whose_main_fails_at_once_is_told_with_its_last_words(flashed, m
         with pytest.raises(
             BoardError, match=r"did not start Thimble; it said: ValueError: incompatible .mpy"
         ):
-            link.first_line("thimble ", within=3)
+            link.first_line("thimble ", within=8)
 
 
 # Maintenance.
