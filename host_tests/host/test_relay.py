@@ -601,7 +601,7 @@ def test_no_secret_was_let_out(house):
 
 
 @pytest.mark.parametrize(
-    "where, chat, apart", [("private", OWNER, 1.45), ("group", GROUPS[0], 3.95)]
+    "where, chat, apart", [("private", OWNER, 1.4), ("group", GROUPS[0], 3.9)]
 )
 def test_edits_keep_their_distance_and_meet_no_flood_limit(slow, where, chat, apart):
     house = getattr(slow, where)

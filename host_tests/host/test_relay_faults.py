@@ -92,7 +92,7 @@ def test_while_telegram_bids_an_answer_wait_others_are_served_and_stop_ends_it(t
         assert edits[-1].fault == "flood"
         house.wait(lambda: house.texts(chat)[-1].endswith("(Stopped.)"), 15)
         after = house.cloud.telegram.calls("editMessageText")[len(edits)]
-        assert after.time - edits[-1].time >= 12
+        assert after.time - edits[-1].time > 11.9  # the clocks are two
 
 
 def test_dropped_connections_are_made_again(house):
@@ -127,7 +127,7 @@ def test_a_poll_refused_while_an_answer_streams_is_explained_and_its_wait_kept(t
         calls = polls(house)
     at = [call.status for call in calls].index(fault["status"])
     if "retry_after" in fault:
-        assert calls[at + 1].time - calls[at].time >= fault["retry_after"]
+        assert calls[at + 1].time - calls[at].time > fault["retry_after"] - 0.1  # as above
     else:
         assert any("Another program polls Telegram" in line for line in house.board.log)
 
