@@ -100,25 +100,16 @@ def test_a_network_that_was_kept_through_a_soft_reset_is_left_first():
     assert radio.up == "office"
 
 
-def test_a_driver_that_fails_is_switched_off_and_on():
-    wifi, _, log = start(Board)
-    live(wifi, 10_000)
-    radio.stuck = True
-    live(wifi, 20_000)
-    assert wifi.cycles >= 1 and not wifi.up
-    radio.stuck = False
-    assert live(wifi, 90_000, True) > 0
-
-
-def test_a_driver_that_fails_without_words_for_it_is_switched_off_and_on_too():
-    wifi, _, log = start(Board)
-    live(wifi, 10_000)
-    radio.nameless = True
-    live(wifi, 20_000)
-    assert wifi.cycles >= 1 and not wifi.up
-    assert "does not obey (Wifi Unknown Error" in str(log.lines)
-    radio.nameless = False
-    assert live(wifi, 90_000, True) > 0
+def test_a_driver_that_fails_with_or_without_words_for_it_is_switched_off_and_on():
+    for trouble, said in (("stuck", "Wifi Not Started"), ("nameless", "Wifi Unknown Error")):
+        wifi, _, log = start(Board)
+        live(wifi, 10_000)
+        setattr(radio, trouble, True)
+        live(wifi, 20_000)
+        assert wifi.cycles >= 1 and not wifi.up
+        assert "does not obey (%s" % said in str(log.lines)
+        setattr(radio, trouble, False)
+        assert live(wifi, 90_000, True) > 0
 
 
 def test_the_keeper_may_ask_for_its_power():

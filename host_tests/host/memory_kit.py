@@ -25,9 +25,8 @@ from __future__ import annotations
 
 import json
 
-from relay_kit import Board, House
+from relay_kit import Board, House, started_by
 
-from tools import build, runtime
 from tools.firmware import FirmwareError
 
 SCRIPT = """
@@ -263,11 +262,6 @@ class Pressed(House):
     """A House with the commands above."""
 
     def __enter__(self) -> Pressed:
-        source = self.folder / "pressed.py"
-        target = source.with_suffix(".mpy")
-        source.write_text(SCRIPT)
-        build.compile_file(source, target, runtime.find().march, source.name)
-        self.target = target
         self._options.setdefault("heap", "200k")  # the script lives there too
         return self.start()
 
@@ -275,9 +269,8 @@ class Pressed(House):
         """Starts the firmware (again)."""
         path = self.folder / "thimble.json"
         path.write_text(json.dumps(self.config))
-        self.board = Board(path, self.folder / "root", **self._options)
-        argv, env = self.board._command
-        self.board._command = [*argv[:-1], str(self.target)], env
+        board = Board(path, self.folder / "root", **self._options)
+        self.board = started_by(board, self.folder / "pressed.py", SCRIPT)
         self.board.__enter__()
         return self
 

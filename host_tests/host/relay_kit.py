@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 
+from tools import build, runtime
 from tools.cloud.cloud import Cloud
 from tools.firmware import RESTART, Firmware
 
@@ -31,6 +32,16 @@ class Board(Firmware):
         while not lines[-1].startswith(last):
             lines.append(self._lines.get(timeout=timeout))
         return lines
+
+
+def started_by(board, path, source, **env):
+    """The board, whose firmware a script of this source starts; ``path``: where it is to lie."""
+    path.write_text(source)
+    target = path.with_suffix(".mpy")
+    build.compile_file(path, target, runtime.find().march, path.name)
+    argv, own = board._command
+    board._command = [*argv[:-1], str(target)], {**own, **env}
+    return board
 
 
 class Kept(Board):

@@ -11,10 +11,9 @@ import json
 
 import pytest
 from net_kit import UdpServer
-from relay_kit import Board, House
+from relay_kit import Board, House, started_by
 from test_clock import good, silent
 
-from tools import build, runtime
 from tools.runtime import PROJECT
 
 LIB = PROJECT / "host_tests" / "device" / "lib"
@@ -112,25 +111,19 @@ class Desk(House):
         self.port, self.runs, self.cause = port, runs, cause
 
     def start(self, cause=""):
-        source = self.folder / "board.py"
-        target = source.with_suffix(".mpy")
-        source.write_text(SCRIPT)
-        build.compile_file(source, target, runtime.find().march, source.name)
         path = self.folder / "thimble.json"
         path.write_text(json.dumps({**self.config, "tls": {"ca": "extra.der"}}))
         (self.folder / "extra.der").write_bytes(self.cloud.ca_der.read_bytes())
-        self.board = Board(path, self.folder / "root", **self._options)
-        argv, env = self.board._command
-        self.board._command = (
-            [*argv[:-1], str(target)],
-            {
-                **env,
-                "BOARD_LIB": str(LIB),
-                "BOARD_PORT": self.port,
-                "BOARD_FILES": str(self.folder),
-                "BOARD_RUNS": str(self.runs),
-                "BOARD_CAUSE": self.cause,
-            },
+        board = Board(path, self.folder / "root", **self._options)
+        self.board = started_by(
+            board,
+            self.folder / "board.py",
+            SCRIPT,
+            BOARD_LIB=str(LIB),
+            BOARD_PORT=self.port,
+            BOARD_FILES=str(self.folder),
+            BOARD_RUNS=str(self.runs),
+            BOARD_CAUSE=self.cause,
         )
         self.board.__enter__()
 

@@ -1,40 +1,26 @@
 """The names of the code, which MicroPython never gives back: a new table for them would take 9 KB
 from the relay for good."""
 
-from relay_kit import Board, House
-
-from tools import build, runtime
+from relay_kit import Board, House, started_by
 
 # The relay as it is, started by a script whose console has the command ``names``.
 SCRIPT = """
 import micropython
 import thimble
+from thimble.board.unix import Board
 
-_booted = thimble.boot()
-from thimble.relay import Relay
-
-
-def main():
-    board = _booted[1]
-    try:
-        relay = Relay(*_booted)
-        read_line = board.read_line
-
-        def line():
-            said = read_line()
-            if said != b"names":
-                return said
-            micropython.qstr_info()
-
-        board.read_line = line
-        relay.run()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        board.close()
+read_line = Board.read_line
 
 
-main()
+def line(board):
+    said = read_line(board)
+    if said != b"names":
+        return said
+    micropython.qstr_info()
+
+
+Board.read_line = line
+thimble.run()
 """
 
 
@@ -43,12 +29,7 @@ class Counting(Board):
 
     def __init__(self, config, root, **options):
         super().__init__(config, root, **options)
-        source = root.parent / "names.py"
-        source.write_text(SCRIPT)
-        target = source.with_suffix(".mpy")
-        build.compile_file(source, target, runtime.find().march, source.name)
-        argv, env = self._command
-        self._command = [*argv[:-1], str(target)], env
+        started_by(self, root.parent / "names.py", SCRIPT)
 
     def tables(self) -> str:
         """How many tables of names there are, as ``n_pool=6``."""

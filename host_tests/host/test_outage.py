@@ -4,9 +4,7 @@ import itertools
 import time
 
 import pytest
-from relay_kit import OWNER, Board, House
-
-from tools import build, runtime
+from relay_kit import OWNER, Board, House, started_by
 
 WAITING = "The model cannot be reached just now. I will answer when it is back."
 NO_MODEL = "The model could not be reached for too long. Please ask again later."
@@ -65,16 +63,11 @@ print(count)
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory):
     """A Board that runs the script above."""
-    source = tmp_path_factory.mktemp("impatient") / "impatient.py"
-    target = source.with_suffix(".mpy")
-    source.write_text(IMPATIENT)
-    build.compile_file(source, target, runtime.find().march, source.name)
+    path = tmp_path_factory.mktemp("impatient") / "impatient.py"
 
     def board(*args, **options):
-        made = Board(*args, heap="180k", **options)  # the script lives there too
-        argv, env = made._command
-        made._command = [*argv[:-1], str(target)], env
-        return made
+        # The script lives in that heap, too.
+        return started_by(Board(*args, heap="180k", **options), path, IMPATIENT)
 
     return board
 

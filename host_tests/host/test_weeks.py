@@ -12,9 +12,7 @@ import json
 import socket
 import struct
 
-from relay_kit import Board, House
-
-from tools import build, runtime
+from relay_kit import Board, House, started_by
 
 WRAP = 1 << 30  # ticks_ms
 HOUR = 3_600_000
@@ -76,16 +74,11 @@ class Weeks(House):
         loop.call_soon_threadsafe(loop.add_reader, self._sock, self._asked)
 
     def _board(self, *args, **options):
-        files = {"time": TIME, "select": SELECT, "weeks": "import thimble\nthimble.run()\n"}
-        for name, text in files.items():
-            source, target = self.folder / f"{name}.py", self.folder / f"{name}.mpy"
-            source.write_text(text)
-            build.compile_file(source, target, runtime.find().march, name)
-        made = Board(*args, **options)
-        argv, env = made._command
-        port = str(self._sock.getsockname()[1])
-        made._command = [*argv[:-1], str(target)], {**env, "WEEKS_PORT": port}
-        return made
+        (self.folder / "time.py").write_text(TIME)
+        (self.folder / "select.py").write_text(SELECT)
+        source, port = "import thimble\nthimble.run()\n", str(self._sock.getsockname()[1])
+        board = Board(*args, **options)
+        return started_by(board, self.folder / "weeks.py", source, WEEKS_PORT=port)
 
     def at(self, hour, what, *args, **named):
         """Plans a call."""
