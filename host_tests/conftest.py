@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from mpremote.transport import TransportError
 
-from tools import build, firmware, qemu, runtime
+from tools import build, cli, firmware, qemu, runtime
 from tools.cloud.cloud import Cloud
 from tools.witness import WITNESS
 
@@ -52,6 +52,26 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector):
     if module_path.parent == DEVICE:
         return DeviceFile.from_parent(parent, path=module_path)
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup():
+    return (yield from _unless_missing())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    return (yield from _unless_missing())
+
+
+def _unless_missing():
+    """What needs a program that is not installed is skipped, and says so; in CI it fails."""
+    try:
+        return (yield)
+    except cli.ToolMissing as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
 
 
 class DeviceFile(pytest.File):

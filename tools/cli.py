@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -13,6 +14,16 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 class ToolError(Exception):
     """What was asked for cannot be done; the text is a sentence that says why."""
+
+
+class ToolMissing(ToolError):
+    """A program that this needs is not installed; the text says which, and what installs it."""
+
+
+def need(install: str, *programs: str) -> None:
+    """Raises ToolMissing with the text ``install`` if a program is not on the PATH."""
+    if missing := [name for name in programs if not shutil.which(name)]:
+        raise ToolMissing(f"{install}\n(missing: {', '.join(missing)})")
 
 
 def parser(prog: str, text: str) -> argparse.ArgumentParser:

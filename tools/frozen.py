@@ -10,7 +10,6 @@ private folder as the runtime's are, so that only a compiler for this machine ha
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from tools import cli, debian, port
@@ -39,20 +38,14 @@ fetches the 32-bit headers and libraries into a private folder:
 CODE=rom, code in ROMFS, needs none of them."""
 
 
-def missing() -> list[str]:
-    """The tools that have to be installed and are not."""
-    return [tool for tool in (COMPILER, "make", "apt-get", "dpkg") if not shutil.which(tool)]
-
-
 def find(beside: Runtime) -> Runtime:
     """The runtime with the firmware frozen, built if it is not there, to stand for ``beside``.
 
-    Raises RuntimeMissing with what to install.
+    Raises RuntimeMissing; cli.ToolMissing with what to install.
     """
     if beside.bits != 32:
         raise RuntimeMissing("frozen code has a 32-bit runtime only")
-    if lacking := missing():
-        raise RuntimeMissing(f"{INSTALL}\n(missing: {', '.join(lacking)})")
+    cli.need(INSTALL, COMPILER, "make", "apt-get", "dpkg")
     system = _system()
     folder = port.build(
         port.Recipe(

@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import select
-import shutil
 import struct
 import subprocess
 import tempfile
@@ -41,7 +40,7 @@ INSTALL = f"""the emulated board needs {COMPILER}, {EMULATOR} and make:
 
 
 class QemuError(RuntimeMissing):
-    """The emulated board cannot be built or started; the text says why."""
+    """The emulated board did not start; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,17 @@ class Image:
     map: Path
 
 
+def need() -> None:
+    """Raises cli.ToolMissing if what builds and emulates the board is not installed."""
+    cli.need(INSTALL, COMPILER, EMULATOR, "make")
+
+
 def build(stock: bool = False) -> Image:
-    """The current image, made if it is not there. Raises QemuError or RuntimeMissing.
+    """The current image, made if it is not there. Raises RuntimeMissing, cli.ToolMissing.
 
     ``stock`` leaves the firmware out: the board as MicroPython's own image makes it.
     """
-    missing = [tool for tool in (COMPILER, EMULATOR, "make") if not shutil.which(tool)]
-    if missing:
-        raise QemuError(f"{INSTALL}\n(missing: {', '.join(missing)})")
+    need()
     manifest = BOARDS / "qemu" / ("stock.py" if stock else "manifest.py")
     folder = port.build(
         port.Recipe(

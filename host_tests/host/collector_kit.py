@@ -39,11 +39,11 @@ def project(folder, tests=TESTS):
     return folder
 
 
-def run(folder, *options, bound=60):
+def run(folder, *options, bound=60, **env):
     """pytest's exit code and what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(folder), *options],
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **env},
         cwd=folder,
         capture_output=True,
         text=True,

@@ -102,6 +102,7 @@ def test_every_file_of_the_ports_board_that_ours_builds_on_is_there(name):
     ],
 )
 def test_the_header_compiles_to_the_ports_settings_and_our_hostname(name, defined):
+    qemu.need()
     folder, port = PROJECT / "boards" / name, port_.source() / "ports" / BOARDS[name][0]
     command = [qemu.COMPILER, "-E", "-dM", "-Wall", "-Werror", f"-I{folder}", f"-I{port}"]
     done = subprocess.run(
@@ -253,6 +254,7 @@ def starts(folder, *options):
 
 def test_frozen_machine_code_begins_at_whole_words_on_a_pico_w(tmp_path):
     """An M0+ reads words only there; on the emulated M3 nothing would show it."""
+    qemu.need()
     settings = board_file("pico_w", "mpconfigboard.cmake").read_text()
     found = re.search(r'frozen_content\.c\s+PROPERTIES COMPILE_OPTIONS "([^"]+)"', settings)
     assert starts(tmp_path) == {0, 2}

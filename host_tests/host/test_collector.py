@@ -40,3 +40,16 @@ def test_a_hung_test_is_ended_after_its_bound(folder):
 def test_a_selection_runs_only_what_it_names_and_x_stops_at_the_first_failure(folder):
     assert "1 passed, 4 deselected" in run(folder, "-k", "passes")[1]
     assert "1 failed, 1 passed" in run(folder, "-x")[1]
+
+
+def test_what_needs_a_missing_program_is_skipped_with_what_installs_it_but_fails_in_ci(tmp_path):
+    folder = project(tmp_path, "QEMU = True\n" + TESTS)
+    words = "-rs", "-k", "qemu and passes"
+
+    code, said = run(folder, *words, PATH=str(tmp_path), CI="")
+    assert code == 0 and "1 skipped" in said
+    assert "apt-get install gcc-arm-none-eabi" in said and "missing: arm-none-eabi-gcc" in said
+
+    code, said = run(folder, *words, PATH=str(tmp_path), CI="true")
+    assert code == 1 and "1 failed" in said
+    assert "apt-get install gcc-arm-none-eabi" in said

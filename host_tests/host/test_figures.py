@@ -1,11 +1,10 @@
 """The figures that must not grow, in a short form of the benchmark."""
 
-import os
 import sys
 
 import pytest
 
-from tools import frozen, runtime
+from tools import cli
 from tools.bench import figures
 
 
@@ -20,7 +19,6 @@ def test_a_message_costs_at_most_256_bytes_of_heap_and_leaves_nothing_behind():
     assert result["naive"]["allocated_per_message"] > 10 * result["allocated_per_message"]
 
 
-@pytest.mark.skipif(bool(frozen.missing()) and not os.environ.get("CI"), reason=frozen.INSTALL)
 @pytest.mark.parametrize("heap, held", [("104k", False), ("152k", True)])
 def test_frozen_code_relays_a_burst_in_a_heap_with_room_to_spare_on_a_pico_w(heap, held):
     """Some 8 KB above what ``make figures ARGS=frozen`` finds, since that varies by 2 or 3."""
@@ -29,7 +27,7 @@ def test_frozen_code_relays_a_burst_in_a_heap_with_room_to_spare_on_a_pico_w(hea
 
 def test_a_part_that_lacks_a_tool_says_so_and_the_others_are_measured(monkeypatch, capsys):
     def lacking(options):
-        raise runtime.RuntimeMissing("apt-get install gcc")
+        raise cli.ToolMissing("apt-get install gcc")
 
     monkeypatch.setitem(figures.PARTS, "frozen", lacking)
     monkeypatch.setitem(figures.PARTS, "scan", lambda options: {"quick": 0.25})

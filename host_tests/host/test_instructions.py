@@ -1,19 +1,10 @@
 """Instructions, counted by callgrind: of a relayed message, of the start and of trimming."""
 
-import os
-import shutil
-
-import pytest
-
 from tools.bench import figures, instructions, trim
 
 # What a message may take at present, the naive bot's = 1; instructions.TARGET is to be reached.
 CEILING = 6.0
 START_CEILING = 2
-
-pytestmark = pytest.mark.skipif(
-    not shutil.which("valgrind") and not os.environ.get("CI"), reason="valgrind is not installed"
-)
 
 
 def test_a_message_takes_no_more_instructions_than_its_ceiling():

@@ -7,7 +7,7 @@ import time
 import pytest
 from collector_kit import TESTS, project, run
 
-from tools import qemu
+from tools import cli, qemu
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +77,14 @@ def test_a_build_is_made_once_for_each_state_of_the_sources():
 
 def test_without_the_compiler_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(qemu.QemuError) as caught:
+    with pytest.raises(cli.ToolMissing) as caught:
         qemu.build()
     assert "apt-get install gcc-arm-none-eabi" in str(caught.value)
     assert "missing: arm-none-eabi-gcc, qemu-system-arm, make" in str(caught.value)
 
 
 def test_device_tests_on_the_board_fail_hang_and_pass_one_by_one(tmp_path):
+    qemu.need()
     _, said = run(project(tmp_path, "QEMU = True\n" + TESTS), "-k", "qemu", bound=120)
     assert "2 failed, 2 passed, 4 deselected" in said
     assert "AssertionError: as it should" in said and "in test_fails" in said

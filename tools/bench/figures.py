@@ -222,7 +222,7 @@ def main() -> int:
     for name in options.parts or PARTS:
         try:
             result = PARTS[name](options)
-        except runtime.RuntimeMissing as error:
+        except cli.ToolError as error:
             print(f"{name}: {error}", file=sys.stderr)
             code = 1
             continue

@@ -6,16 +6,19 @@ is newer than Debian 12's valgrind.
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
+
+from tools import cli
 
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
 def command(out: Path) -> list[str]:
-    """What stands before the program that is counted; ``out`` is where the counts go."""
-    if not shutil.which("valgrind"):
-        raise SystemExit("valgrind is missing: apt-get install valgrind")
+    """What stands before the program that is counted; ``out`` is where the counts go.
+
+    Raises cli.ToolMissing.
+    """
+    cli.need("instructions are counted by valgrind: apt-get install valgrind", "valgrind")
     return ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={out}"]
 
 
