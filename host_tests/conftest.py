@@ -78,8 +78,8 @@ class DeviceFile(pytest.File):
     """One test file; its tests share one fresh 32-bit runtime with a bounded heap.
 
     ``HEAP = "64k"`` in the file sets the heap, ``TEST_S = 120`` a test's bound in seconds. A file
-    that tests ``thimble.core`` alone, or that says ``QEMU = True``, runs on the emulated board as
-    well; ``QEMU = "why not"`` keeps it away from there.
+    that tests ``thimble.core`` alone, or that says ``QEMU = True``, runs in the 64-bit runtime and
+    on the emulated board as well; ``QEMU = "why not"`` keeps it away from there.
     """
 
     def collect(self):
@@ -91,6 +91,7 @@ class DeviceFile(pytest.File):
         self.bound = settings["TEST_S"]
         self.runtimes = {"": Unix(self.path, settings["HEAP"])}
         if settings["QEMU"] is True:
+            self.runtimes["[64bit]"] = Unix(self.path, settings["HEAP"], "amd64")
             self.runtimes["[qemu]"] = Emulated(self.path, settings["HEAP"])
         for suffix, runtime_ in self.runtimes.items():
             for node in tree.body:
@@ -111,17 +112,19 @@ def _core_alone(tree: ast.Module) -> bool:
 
 
 class Unix:
-    """A test file in the 32-bit Unix runtime."""
+    """A test file in a Unix runtime, the 32-bit one if nothing is said. ``heap`` is what it has
+    there; where words are twice as large, it is as well."""
 
-    def __init__(self, path: Path, heap: str):
+    def __init__(self, path: Path, heap: str, arch: str = "i386"):
         self.path = path
-        self.heap = heap
+        self.arch = arch
+        self.heap = heap if arch == "i386" else str(2 * _bytes(heap))
         self.process = None
 
     def ask(self, test: str, bound: float) -> tuple[str, str]:
         """Runs ``test``: (verdict, output); a dead runtime is replaced at the next test."""
         if self.process is None:
-            self.process = _start(self.path, self.heap)
+            self.process = _start(self.path, self.heap, self.arch)
         self.process.stdin.write(test.encode() + b"\n")
         self.process.stdin.flush()
         output, deadline = b"", time.monotonic() + bound
@@ -226,8 +229,8 @@ def _environment(env: dict[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "THIMBLE_SOURCES": str(build.FIRMWARE), **(env or {})}
 
 
-def _start(test_file: Path, heap: str) -> subprocess.Popen:
-    argv, env = build.command(runtime.find(), str(RUNNER), str(test_file), heap=heap)
+def _start(test_file: Path, heap: str, arch: str) -> subprocess.Popen:
+    argv, env = build.command(runtime.find(arch), str(RUNNER), str(test_file), heap=heap)
     pipe = subprocess.PIPE
     return subprocess.Popen(
         argv,

@@ -88,7 +88,8 @@ def cache_dir() -> Path:
 
 
 def find(arch: str = "i386") -> Runtime:
-    """The runtime to use. Raises RuntimeMissing with what to install."""
+    """The runtime to use. Raises RuntimeMissing with what to install; without a 64-bit one, where
+    that is asked for, cli.ToolMissing."""
     override = os.environ.get("MICROPYTHON")
     if override and arch == "i386":
         return probe((override,), override)
@@ -98,7 +99,7 @@ def find(arch: str = "i386") -> Runtime:
     except RuntimeMissing as error:
         reason = str(error)
     if arch == "amd64":
-        raise RuntimeMissing(f"no 64-bit MicroPython: {reason}")
+        raise cli.ToolMissing(f"no 64-bit MicroPython: {reason}")
     on_path = shutil.which("micropython")
     if on_path:
         runtime = probe((on_path,), on_path)

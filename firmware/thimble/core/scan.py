@@ -67,12 +67,13 @@ _PATHS = const(0x7F)
 _NAME = const(4)
 _ELEMENT = const(0xFE)
 
-# Elements of the state.
+# Elements of the state. None that is read again is ever negative: where a word has 64 bits, viper
+# reads them without a sign.
 _POS = const(0)  # the next byte of the input
 _END = const(1)
 _STATE = const(2)
 _SINK = const(3)  # what becomes of the scalar that is being read
-_NODE = const(4)  # of the value that comes or is read; -1: of a key longer than any wanted one
+_NODE = const(4)  # of the value that comes or is read; 0: it is not wanted
 _SUB = const(5)  # the innermost container's node: of its elements, or of its first member
 _INSIDE = const(6)  # the innermost container: 1 object, 0 array, _TOP none
 _DEPTH = const(7)  # open containers
@@ -236,8 +237,6 @@ class Scanner:
                     if sink & 2:
                         s = _AT_COLON
                         if sink == _KEY:
-                            if node < 0:
-                                node = 0
                             n = o - st[_BEGIN + 1]
                             while node:
                                 if tab[node] == n:
@@ -255,7 +254,7 @@ class Scanner:
                     i -= 1
                     if sink == _KEY:
                         o = st[_BEGIN + 1]
-                        node = -1
+                        node = 0
                     else:
                         event = PIECE
                 elif c < 0x100:
@@ -462,7 +461,7 @@ class Scanner:
                 if c != 0x5C:
                     event = _SURROGATE
             elif s == _FAILED:
-                event = st[_LENGTH]
+                event = 0 - st[_LENGTH]
             else:
                 i -= 1
             if s >= _EMIT and event >= 0:
@@ -472,7 +471,7 @@ class Scanner:
                         p = 1 if code < 0x800 else 2 if code < 0x10000 else 3
                     if o + p >= st[_LIMIT + (sink >> 1)]:
                         if sink == _KEY:
-                            node = -1
+                            node = 0
                             s = _IN_STRING
                         else:
                             event = PIECE
@@ -499,7 +498,7 @@ class Scanner:
         if event < 0:
             s = _FAILED
             i -= 1
-            st[_LENGTH] = event
+            st[_LENGTH] = 0 - event
         elif event >= VALUE:
             st[_LENGTH] = o - st[_BEGIN]
             o = st[_BEGIN]

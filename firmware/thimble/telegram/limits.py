@@ -82,7 +82,7 @@ class Limits:
                 other -= 1
                 if self._ahead(other, now) < self._ahead(slot, now):
                     slot = other
-            copy(self._keys, slot * _KEY, peer.key, 0, _KEY)
+            copy(self._keys, slot * _KEY, peer.key, 0, peer.chat_len)
             self._lens[slot] = peer.chat_len
             self._full_at[slot] = now
         return slot
