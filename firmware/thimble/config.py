@@ -187,9 +187,25 @@ def parse(data):
     while scanner.next() != MORE:
         pass
     scanner.finish()
+    _check_utf8(data)
     values = json.loads(data)
     _join(values)
     return values
+
+
+def _check_utf8(data):
+    # MicroPython's own check has no words, and passes overlong forms and what is beyond Unicode.
+    try:
+        data.decode()
+        last = 0
+        for byte in data:
+            least = 0xA0 if last == 0xE0 else 0x90 if last == 0xF0 else 0
+            most = 0x8F if last == 0xF4 else 0xF4
+            if byte in b"\xc0\xc1" or not least <= byte <= most:
+                raise ValueError
+            last = byte
+    except ValueError:
+        raise ValueError("it is not UTF-8; save it as UTF-8")
 
 
 def _join(values):

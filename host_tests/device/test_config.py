@@ -176,6 +176,21 @@ def test_half_of_a_surrogate_pair_is_no_text():
         assert "surrogate" in str(raises(ConfigError, lambda: config.load(FILE))), half
 
 
+def test_a_file_that_is_not_utf8_is_said_and_all_that_is_utf8_is_taken():
+    stray = b"\xff", b"\xe4", b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\xf5\x80\x80\x80"
+    overlong = b"\xc0\x80", b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf"
+    beyond = (b"\xf4\x90\x80\x80",)
+    for bad in stray + overlong + beyond:
+        with open(FILE, "wb") as file:
+            file.write(b'{"wifi": {"ssid": "caf' + bad + b'"}}')
+        error = str(raises(ConfigError, lambda: config.load(FILE)))
+        assert error.endswith("is not valid JSON: it is not UTF-8; save it as UTF-8"), bad
+    text = "\x7f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff"
+    with open(FILE, "wb") as file:
+        file.write(b'{"model": {"system": "' + text.encode() + b'"}}')
+    assert config.load(FILE).model.system == text
+
+
 def test_saving_replaces_the_file_and_what_is_invalid_never_gets_there():
     config.save({"model": {"name": "a"}}, FILE)
     raises(ConfigError, lambda: config.save({"model": {"name": 5}}, FILE))
