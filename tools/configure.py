@@ -78,7 +78,7 @@ def _filled(value, environment):
 
 def check(values: dict) -> None:
     """Raises ConfigurationError where the firmware itself would refuse it."""
-    argv, env = build.command(runtime.find(), str(CHECK), heap=firmware.HEAP)
+    argv, env = build.command(runtime.find(), str(CHECK), heap=firmware.usual())
     done = subprocess.run(
         argv,
         env={**os.environ, **env},

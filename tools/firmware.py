@@ -30,19 +30,27 @@ class FirmwareError(ToolError):
     """The firmware did not do what was asked within its time, or ended."""
 
 
+def usual(profile: str = PROFILE) -> str:
+    """The heap that fits a profile here: twice a board's, where words are twice as large."""
+    size = HEAPS[profile]
+    return f"{int(size[:-1]) * runtime.find().bits // 32}{size[-1]}"
+
+
 def command(
     config: Path,
     root: Path,
-    heap: str = HEAP,
+    heap: str = "",
     profile: str = PROFILE,
     code: str = "rom",
     cause: str = "",
 ) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment that run the firmware.
 
-    ``code`` is one of build.MODES; ``cause``: what ended the run before, if that was no clean
-    stop; "" is a crash. Raises RuntimeMissing, FirmwareError.
+    ``heap`` is, if it is not said, what fits the profile. ``code`` is one of build.MODES;
+    ``cause``: what ended the run before, if that was no clean stop; "" is a crash. Raises
+    RuntimeMissing, FirmwareError.
     """
+    heap = heap or usual(profile)
     argv, env = build.command(runtime.find(), "thimble", heap=heap, mode=code)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -99,8 +107,8 @@ def starved(code: int | None, said: str) -> bool:
 
 def too_little(heap: str, profile: str) -> FirmwareError:
     """The error that says so."""
-    usual = HEAPS[profile]
-    more = "a larger one" if heap == usual else usual
+    fits = usual(profile)
+    more = "a larger one" if heap == fits else fits
     return FirmwareError(f"--heap: {heap} is too little memory for the relay; try {more}")
 
 

@@ -43,8 +43,8 @@ def find(beside: Runtime) -> Runtime:
 
     Raises RuntimeMissing; cli.ToolMissing with what to install.
     """
-    if beside.bits != 32:
-        raise RuntimeMissing("frozen code has a 32-bit runtime only")
+    if beside.march != "x86":
+        raise RuntimeMissing("frozen code has a 32-bit runtime for x86 only")
     cli.need(INSTALL, COMPILER, "make", "apt-get", "dpkg")
     system = _system()
     folder = port.build(
@@ -101,7 +101,7 @@ def _settings(system: Path) -> tuple[str, ...]:
 
 def main() -> None:
     cli.parser("python -m tools.frozen", __doc__).parse_args()
-    print(*find(Runtime((), 32, "")).argv)
+    print(*find(Runtime((), 32, "", "x86")).argv)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ from pathlib import Path
 
 from tools import cli
 from tools.build import FIRMWARE, compile_file
-from tools.runtime import PROJECT, cache_dir
+from tools.runtime import PLAIN, PROJECT, cache_dir
 
-ARCHITECTURES = ("x86", "x64", "armv6m", "armv7m", "xtensawin")
+ARCHITECTURES = ("x86", "x64", "armv6m", "armv7m", "xtensawin", PLAIN)
 STUBS = PROJECT / "tools" / "stubs"
 SHARED = ("board/base", "board/led", "board/line", "net/wifi", "net/clock", "keepers/watch")
 STRICT = (

@@ -13,6 +13,7 @@ Order of choice: ``MICROPYTHON=path``; the downloaded i386 runtime; a ``micropyt
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -32,6 +33,18 @@ LOADERS = {
     "amd64": ("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu"),
 }
 OLDEST = (1, 24)
+# Machines by the number that .mpy files have for them. The first is for one that MicroPython has
+# no native code for: the firmware is bytecode alone there, see plain.py.
+PLAIN = "plain"
+MACHINES = (
+    *(PLAIN, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp"),
+    *("xtensa", "xtensawin", "rv32imc", "rv64imc"),
+)
+_PROBE = """
+import sys
+bits = 64 if sys.maxsize > 1 << 32 else 32
+print(*sys.implementation[1][:2], bits, getattr(sys.implementation, "_mpy", 0) >> 10 & 15)
+"""
 
 INSTALL = """no MicroPython to run the firmware on. Any one of these helps:
   Debian, Ubuntu   apt-get install apt dpkg debian-archive-keyring   (the 32-bit runtime is then
@@ -49,16 +62,13 @@ class RuntimeMissing(cli.ToolError):
 
 @dataclass(frozen=True)
 class Runtime:
-    """A MicroPython executable: how to start it and what it is."""
+    """A MicroPython executable: how to start it and what it is. ``march`` is the ``mpy-cross
+    -march`` whose native code it executes, or PLAIN."""
 
     argv: tuple[str, ...]
     bits: int
     origin: str
-
-    @property
-    def march(self) -> str:
-        """The ``mpy-cross -march`` whose native code this runtime executes."""
-        return "x86" if self.bits == 32 else "x64"
+    march: str
 
     @property
     def note(self) -> str:
@@ -103,25 +113,31 @@ def find(arch: str = "i386") -> Runtime:
     on_path = shutil.which("micropython")
     if on_path:
         runtime = probe((on_path,), on_path)
-        if runtime.note:
-            print(runtime.note, file=sys.stderr)
+        _say(runtime.note)
         return runtime
     raise RuntimeMissing(f"{INSTALL}\n({reason})")
 
 
+@functools.cache
+def _say(note: str) -> None:
+    """Says it once, if there is something to say."""
+    if note:
+        print(note, file=sys.stderr)
+
+
 def probe(argv: tuple[str, ...], origin: str) -> Runtime:
     """The runtime that ``argv`` starts. Raises RuntimeMissing if it does not run or is too old."""
-    code = "import sys; print(*sys.implementation[1][:2], 64 if sys.maxsize > 1 << 32 else 32)"
     try:
         out = subprocess.run(
-            [*argv, "-c", code], capture_output=True, text=True, timeout=10, check=True
+            [*argv, "-c", _PROBE], capture_output=True, text=True, timeout=10, check=True
         ).stdout
-        major, minor, bits = (int(word) for word in out.split())
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        major, minor, bits, machine = (int(word) for word in out.split())
+        march = MACHINES[machine]
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         raise RuntimeMissing(f"{origin} does not run as MicroPython: {error}") from error
     if (major, minor) < OLDEST:
         raise RuntimeMissing(f"{origin} is MicroPython {major}.{minor}; 1.24 or newer is needed")
-    return Runtime(argv, bits, origin)
+    return Runtime(argv, bits, origin, march)
 
 
 def _unpacked(arch: str) -> Runtime:

@@ -1,0 +1,61 @@
+"""The firmware for a MicroPython without native code, such as that of a 64-bit ARM machine."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tools import build, plain, runtime
+
+KINDS = ast.FunctionDef, ast.ClassDef
+NATIVE = 2  # the byte of an .mpy file that names the machine, above two other bits
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A 64-bit MicroPython that says it has no native code."""
+    real = " ".join(runtime.find("amd64").argv)
+    path = tmp_path / "micropython"
+    path.write_text(
+        f'#!/bin/sh\nif [ "$1" = -c ]; then {real} "$@" | sed "s/ [0-9]*$/ 0/"\n'
+        f'else exec {real} "$@"; fi\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
+def test_no_file_has_machine_code_and_the_lines_keep_their_numbers():
+    files = list(build.build(runtime.PLAIN).tree.rglob("*.mpy"))
+    assert len(files) > 70
+    assert not [file for file in files if file.read_bytes()[NATIVE] >> 2]
+    for path in build.FIRMWARE.rglob("*.py"):
+        text = path.read_text()
+        made = plain.source(text)
+        assert "@micropython" not in made
+        named = [
+            [(node.name, node.lineno) for node in ast.walk(ast.parse(one)) if type(node) in KINDS]
+            for one in (text, made)
+        ]
+        assert named[0] == named[1], path
+
+
+def test_a_relay_without_native_code_answers_and_has_a_heap_for_its_larger_words(bare):
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.run", "--ask"],
+        cwd=build.PROJECT,
+        env={**os.environ, "ASK": "[[mode=echo]] Grüße 🧵", "MICROPYTHON": str(bare)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "Grüße 🧵\n"), done.stderr
+
+
+def test_what_is_named_as_a_machine_is_what_mpy_files_call_it():
+    for arch, march in (("i386", "x86"), ("amd64", "x64")):
+        found = runtime.find(arch)
+        assert found.march == march
+        compiled = build.build(march).tree / "thimble" / "core" / "scan.mpy"
+        assert compiled.read_bytes()[NATIVE] >> 2 == runtime.MACHINES.index(march)
