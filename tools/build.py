@@ -119,15 +119,15 @@ def command(
 ) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment additions that start ``target`` (see boot.py).
 
-    ``mode`` is where the code is, one of MODES; frozen code has a ``runtime`` of its own. Raises
-    RuntimeMissing.
+    ``mode`` is where the code is, one of MODES: frozen code has a ``runtime`` of its own, one
+    without ROMFS takes .mpy files instead. Raises RuntimeMissing.
     """
     image = build(runtime.march)
     env = {"MICROPYPATH": str(image.boot)}
     if mode == "frozen":
         runtime, env = frozen.find(runtime), {"MICROPYPATH": ".frozen"}
     argv = [*runtime.argv, "-X", f"heapsize={heap}", "-m", "boot"]
-    return [*argv, str(image.code(mode)), target, *args], env
+    return [*argv, str(image.code(runtime.mode(mode))), target, *args], env
 
 
 def main() -> None:

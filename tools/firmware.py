@@ -18,9 +18,9 @@ from pathlib import Path
 from tools import build, runtime
 from tools.cli import ToolError
 
-HEAP = "176k"
 PROFILE = "pico_w"
-HEAPS = {PROFILE: HEAP, "esp32_s3": "2m", "unix": "2m"}  # what fits a profile
+HEAPS = {PROFILE: 176, "esp32_s3": 2048, "unix": 2048}  # KB that fit a profile,
+_CODE = 80  # and what code takes as .mpy files
 STOP_S = 5
 RESTART = 75  # as board.unix.RESTART
 UP = "relay up"  # as the relay's log
@@ -30,10 +30,12 @@ class FirmwareError(ToolError):
     """The firmware did not do what was asked within its time, or ended."""
 
 
-def usual(profile: str = PROFILE) -> str:
-    """The heap that fits a profile here: twice a board's, where words are twice as large."""
-    size = HEAPS[profile]
-    return f"{int(size[:-1]) * runtime.find().bits // 32}{size[-1]}"
+def usual(profile: str = PROFILE, code: str = "rom") -> str:
+    """The heap that fits a profile, with the code in this place: twice as much where words are
+    twice as large."""
+    found = runtime.find()
+    size = HEAPS[profile] + _CODE * (found.mode(code) == "mpy")
+    return f"{size * found.bits // 32}k"
 
 
 def command(
@@ -46,11 +48,11 @@ def command(
 ) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment that run the firmware.
 
-    ``heap`` is, if it is not said, what fits the profile. ``code`` is one of build.MODES;
+    ``heap`` is, if it is not said, what fits. ``code`` is one of build.MODES;
     ``cause``: what ended the run before, if that was no clean stop; "" is a crash. Raises
     RuntimeMissing, FirmwareError.
     """
-    heap = heap or usual(profile)
+    heap = heap or usual(profile, code)
     argv, env = build.command(runtime.find(), "thimble", heap=heap, mode=code)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -105,9 +107,9 @@ def starved(code: int | None, said: str) -> bool:
     return code in (1, RESTART) and UP not in said and (silent or "MemoryError" in said)
 
 
-def too_little(heap: str, profile: str) -> FirmwareError:
+def too_little(heap: str, profile: str, code: str) -> FirmwareError:
     """The error that says so."""
-    fits = usual(profile)
+    fits = usual(profile, code)
     more = "a larger one" if heap == fits else fits
     return FirmwareError(f"--heap: {heap} is too little memory for the relay; try {more}")
 

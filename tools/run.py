@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--code", default="rom", choices=build.MODES, help="where the code is")
     parser.add_argument("--setup", nargs="?", const="", help="ask for what is configured")
     options = parser.parse_args()
-    heap = options.heap or firmware.usual(options.profile)
+    heap = options.heap or firmware.usual(options.profile, options.code)
     if not _HEAP.fullmatch(heap):
         parser.error(f"--heap: {heap} is no size; 176k is one")
     sizes = {"heap": heap, "profile": options.profile, "code": options.code}
@@ -86,7 +86,7 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
         code = process.wait()
         again, starved = starved, firmware.starved(code, said)
         if starved and (again or code != firmware.RESTART):
-            raise firmware.too_little(sizes["heap"], sizes["profile"])
+            raise firmware.too_little(**sizes)
         if stopping or code not in (firmware.RESTART, -signal.SIGALRM):
             return code
         env["THIMBLE_CAUSE"] = "watchdog" if code < 0 else ""
@@ -161,7 +161,7 @@ def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int
                 board.status(ANSWER_S)
             except firmware.FirmwareError as error:
                 if firmware.starved(board.process.poll(), "\n".join(board.log)):
-                    raise firmware.too_little(sizes["heap"], sizes["profile"]) from error
+                    raise firmware.too_little(**sizes) from error
                 raise
             if ask:
                 return once(cloud, board, os.environ.get("ASK", ""))

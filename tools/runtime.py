@@ -42,8 +42,14 @@ MACHINES = (
 )
 _PROBE = """
 import sys
+try:
+    import ffi, vfs
+    romfs = hasattr(vfs, "VfsRom")
+except ImportError:
+    romfs = 0
 bits = 64 if sys.maxsize > 1 << 32 else 32
-print(*sys.implementation[1][:2], bits, getattr(sys.implementation, "_mpy", 0) >> 10 & 15)
+machine = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
+print(*sys.implementation[1][:2], bits, machine, int(romfs))
 """
 
 INSTALL = """no MicroPython to run the firmware on. Any one of these helps:
@@ -63,22 +69,33 @@ class RuntimeMissing(cli.ToolError):
 @dataclass(frozen=True)
 class Runtime:
     """A MicroPython executable: how to start it and what it is. ``march`` is the ``mpy-cross
-    -march`` whose native code it executes, or PLAIN."""
+    -march`` whose native code it executes, or PLAIN; ``romfs``, whether it can map a ROMFS image,
+    as MicroPython 1.25 and newer can."""
 
     argv: tuple[str, ...]
     bits: int
     origin: str
     march: str
+    romfs: bool = True
 
     @property
     def note(self) -> str:
-        """One line on the figures that this runtime cannot show; empty for the 32-bit one."""
-        if self.bits == 32:
+        """One line on the figures that this runtime cannot show; empty if it shows them all."""
+        lacks = []
+        if self.bits == 64:
+            lacks.append("its heap blocks are 32 bytes")
+        if not self.romfs:
+            lacks.append("it has no ROMFS, so code is in its heap")
+        if not lacks:
             return ""
         return (
-            f"note: {self.origin} is a 64-bit MicroPython: its heap blocks are 32 bytes, so its "
+            f"note: {self.origin} is a {self.bits}-bit MicroPython: {' and '.join(lacks)}; its "
             "memory figures are not a board's"
         )
+
+    def mode(self, wanted: str) -> str:
+        """Where code is if ``wanted`` is asked for, one of build.MODES."""
+        return "mpy" if wanted == "rom" and not self.romfs else wanted
 
 
 def cache_dir() -> Path:
@@ -131,13 +148,13 @@ def probe(argv: tuple[str, ...], origin: str) -> Runtime:
         out = subprocess.run(
             [*argv, "-c", _PROBE], capture_output=True, text=True, timeout=10, check=True
         ).stdout
-        major, minor, bits, machine = (int(word) for word in out.split())
+        major, minor, bits, machine, romfs = (int(word) for word in out.split())
         march = MACHINES[machine]
     except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         raise RuntimeMissing(f"{origin} does not run as MicroPython: {error}") from error
     if (major, minor) < OLDEST:
         raise RuntimeMissing(f"{origin} is MicroPython {major}.{minor}; 1.24 or newer is needed")
-    return Runtime(argv, bits, origin, march)
+    return Runtime(argv, bits, origin, march, bool(romfs))
 
 
 def _unpacked(arch: str) -> Runtime:

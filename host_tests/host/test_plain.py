@@ -15,11 +15,11 @@ NATIVE = 2  # the byte of an .mpy file that names the machine, above two other b
 
 @pytest.fixture
 def bare(tmp_path):
-    """A 64-bit MicroPython that says it has no native code."""
+    """A 64-bit MicroPython that says it has neither native code nor ROMFS, as 1.24 on ARM."""
     real = " ".join(runtime.find("amd64").argv)
     path = tmp_path / "micropython"
     path.write_text(
-        f'#!/bin/sh\nif [ "$1" = -c ]; then {real} "$@" | sed "s/ [0-9]*$/ 0/"\n'
+        f'#!/bin/sh\nif [ "$1" = -c ]; then {real} "$@" | sed "s/ [0-9]* 1$/ 0 0/"\n'
         f'else exec {real} "$@"; fi\n'
     )
     path.chmod(0o755)
@@ -41,11 +41,15 @@ def test_no_file_has_machine_code_and_the_lines_keep_their_numbers():
         assert named[0] == named[1], path
 
 
-def test_a_relay_without_native_code_answers_and_has_a_heap_for_its_larger_words(bare):
+def test_a_relay_there_has_a_heap_for_its_code_and_its_larger_words_and_answers(bare, monkeypatch):
+    monkeypatch.setenv("MICROPYTHON", str(bare))
+    found = runtime.find()
+    assert (found.march, found.mode("rom")) == (runtime.PLAIN, "mpy")
+    assert "64-bit" in found.note and "no ROMFS" in found.note
     done = subprocess.run(
         [sys.executable, "-m", "tools.run", "--ask"],
         cwd=build.PROJECT,
-        env={**os.environ, "ASK": "[[mode=echo]] Grüße 🧵", "MICROPYTHON": str(bare)},
+        env={**os.environ, "ASK": "[[mode=echo]] Grüße 🧵"},
         capture_output=True,
         text=True,
         timeout=60,

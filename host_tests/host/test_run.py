@@ -90,6 +90,11 @@ def test_ask_prints_the_answer_alone():
     assert done.stdout == "Grüße 🧵\n"
 
 
+def test_with_its_code_in_the_heap_it_has_a_heap_for_that():
+    done = ask("[[mode=echo]] one", "--code", "mpy")
+    assert (done.returncode, done.stdout) == (0, "one\n"), done.stderr
+
+
 def test_ask_without_a_question_says_what_is_missing():
     done = ask(" ")
 
