@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tools import build, plain, runtime
+from tools.bench import harness
 
 KINDS = ast.FunctionDef, ast.ClassDef
 NATIVE = 2  # the byte of an .mpy file that names the machine, above two other bits
@@ -55,6 +56,12 @@ def test_a_relay_there_has_a_heap_for_its_code_and_its_larger_words_and_answers(
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "Grüße 🧵\n"), done.stderr
+
+
+def test_a_boards_memory_is_not_measured_where_words_are_larger(bare, monkeypatch):
+    monkeypatch.setenv("MICROPYTHON", str(bare))
+    with pytest.raises(runtime.RuntimeMissing, match="measured in a 32-bit MicroPython"):
+        harness.Run(None, {}, harness.Setting())
 
 
 def test_what_is_named_as_a_machine_is_what_mpy_files_call_it():

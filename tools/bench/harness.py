@@ -49,6 +49,7 @@ class Setting:
 
 class Run:
     """A MicroPython script; ``rows`` are the lines of JSON that it printed, ``said`` the others.
+    Raises RuntimeMissing.
 
     script    None: the firmware as it is
     before    what stands before the interpreter on the command line, for example a profiler
@@ -59,6 +60,10 @@ class Run:
         self, script: Path | None, env: dict[str, str], setting: Setting, before=(), console=False
     ):
         board = runtime.find(setting.arch)
+        if board.bits == 64 and setting.arch == "i386":
+            raise runtime.RuntimeMissing(
+                f"a board's memory is measured in a 32-bit MicroPython; {board.origin} is none"
+            )
         # Compiled beforehand, so that the script's own share of the heap is small.
         folder = OUT / "code" / board.march
         target = "thimble"
