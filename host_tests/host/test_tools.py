@@ -1,6 +1,7 @@
 """The tools' command lines: their help, and what they say to what cannot be done."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -120,3 +121,19 @@ def test_a_path_that_is_too_long_for_micropython_is_named(tmp_path):
 
     with pytest.raises(cli.ToolError, match="is too long a path for MicroPython"):
         build.compile_file(build.BOOT, folder / "boot.mpy", "x86", "boot.py")
+
+
+@pytest.mark.parametrize(
+    "lacks, said",
+    [("version_info", "Python 3.11 or newer is needed"), ("ensurepip", "install python3-venv")],
+)
+def test_make_says_what_python_lacks(lacks, said, tmp_path):
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(PROJECT / name, tmp_path)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$2" in *{lacks}*) exit 1;; esac\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["make", "run", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode and said in done.stderr
