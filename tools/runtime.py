@@ -150,7 +150,12 @@ def probe(argv: tuple[str, ...], origin: str) -> Runtime:
         ).stdout
         major, minor, bits, machine, romfs = (int(word) for word in out.split())
         march = MACHINES[machine]
-    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().split("\n")[-1] or f"it exits with {error.returncode}"
+        raise RuntimeMissing(f"{origin} does not run as MicroPython: {said}") from error
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeMissing(f"{origin} does not run as MicroPython: it hangs") from error
+    except (OSError, ValueError, IndexError) as error:
         raise RuntimeMissing(f"{origin} does not run as MicroPython: {error}") from error
     if (major, minor) < OLDEST:
         raise RuntimeMissing(f"{origin} is MicroPython {major}.{minor}; 1.24 or newer is needed")

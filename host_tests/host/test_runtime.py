@@ -35,9 +35,18 @@ def test_a_path_in_the_environment_overrides_it(monkeypatch, tmp_path):
     assert runtime.find().argv == (str(mine),)
 
 
-def test_an_override_that_is_no_micropython_is_an_error(monkeypatch):
-    monkeypatch.setenv("MICROPYTHON", "/bin/true")
-    with pytest.raises(runtime.RuntimeMissing, match="does not run as MicroPython"):
+@pytest.mark.parametrize(
+    "program, why",
+    [
+        ("/bin/true", ""),
+        ("/bin/false", "it exits with 1$"),
+        ("/nothing", ".*No such file or directory: '/nothing'$"),
+        ("/bin/ls", "[^\n]+$"),
+    ],
+)
+def test_an_override_that_is_no_micropython_is_an_error_of_one_line(program, why, monkeypatch):
+    monkeypatch.setenv("MICROPYTHON", program)
+    with pytest.raises(runtime.RuntimeMissing, match=f"^{program} does not run as [^\n]*: {why}"):
         runtime.find()
 
 
