@@ -45,7 +45,7 @@ class Board(base.Base):
         data = machine.RTC().memory()
         if len(data) < 2 or data[0] != _MARKED:
             return 0
-        machine.RTC().memory(b"%c\0" % _MARKED + data[2:])
+        machine.RTC().memory(bytes((_MARKED, 0)) + data[2:])
         return data[1]
 
     def _set_mark(self, mark):
@@ -72,7 +72,7 @@ class Board(base.Base):
         # type: (bytes | None) -> bytes
         """The bytes that outlive a reset but no loss of power; ``data`` replaces them."""
         if data is not None:
-            machine.RTC().memory(b"%c\0" % _MARKED + data)
+            machine.RTC().memory(bytes((_MARKED, 0)) + data)
             return data
         kept = machine.RTC().memory()
         return kept[2:] if kept and kept[0] == _MARKED else b""
