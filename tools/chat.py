@@ -225,8 +225,9 @@ def footer(state: dict) -> str:
         f"inbox {state['inbox']}",
         f"pressure {state['pressure']}",
         f"sessions {state['sessions']}",
-        f"RSS {state['rss_kb']} kB",
     ]
+    if state["rss_kb"]:
+        parts.append(f"RSS {state['rss_kb']} kB")
     if state["error"]:
         parts.append(state["error"])
     return " · ".join(parts)

@@ -44,8 +44,9 @@ _PROBE = """
 import sys
 try:
     import ffi, vfs
+    ffi.open("libc.so.6")  # as boot.py, to map it
     romfs = hasattr(vfs, "VfsRom")
-except ImportError:
+except (ImportError, OSError):
     romfs = 0
 bits = 64 if sys.maxsize > 1 << 32 else 32
 machine = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
@@ -70,7 +71,7 @@ class RuntimeMissing(cli.ToolError):
 class Runtime:
     """A MicroPython executable: how to start it and what it is. ``march`` is the ``mpy-cross
     -march`` whose native code it executes, or PLAIN; ``romfs``, whether it can map a ROMFS image,
-    as MicroPython 1.25 and newer can."""
+    as MicroPython 1.25 and newer can on Linux."""
 
     argv: tuple[str, ...]
     bits: int
@@ -85,7 +86,7 @@ class Runtime:
         if self.bits == 64:
             lacks.append("its heap blocks are 32 bytes")
         if not self.romfs:
-            lacks.append("it has no ROMFS, so code is in its heap")
+            lacks.append("it cannot map a ROMFS, so code is in its heap")
         if not lacks:
             return ""
         return (

@@ -107,6 +107,20 @@ def test_memory_outlives_a_deep_sleep(device, tmp_path):
     assert done.stdout == "deep sleep b'charge 71'\n"
 
 
+def test_the_process_size_is_known_on_linux_only(device, tmp_path):
+    source = """
+print(board.rss_kb())
+import thimble.board.unix
+def nothing(path):
+    raise OSError(2)
+thimble.board.unix.open = nothing
+print(board.rss_kb())
+del thimble.board.unix.open
+board.close()"""
+    here, elsewhere = device.run(SETUP + source, env=env(tmp_path)).stdout.split()
+    assert int(here) > 1000 and elsewhere == "None"
+
+
 def test_an_interrupt_comes_where_the_loop_looks_for_it_and_never_within_a_collection(
     device, tmp_path
 ):

@@ -185,12 +185,14 @@ class Board:
         return 0
 
     def rss_kb(self):
-        """VmRSS of this process, in kB."""
-        with open("/proc/self/status") as file:
-            for line in file:
-                if line.startswith("VmRSS:"):
-                    return int(line.split()[1])
-        return None
+        """VmRSS of this process, in kB; None where the system is not Linux."""
+        try:
+            with open("/proc/self/status") as file:
+                for line in file:
+                    if line.startswith("VmRSS:"):
+                        return int(line.split()[1])
+        except OSError:
+            return None
 
     def memory(self, data=None):
         """What outlives a restart, as a board's RTC memory does; ``data`` replaces it."""
