@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from tools.cli import ToolError
 PROFILE = "pico_w"
 HEAPS = {PROFILE: 176, "esp32_s3": 2048, "unix": 2048}  # KB that fit a profile,
 _CODE = 80  # and what code takes as .mpy files
+SEGMENT = 1040  # bytes of heap that a segment of PROFILE takes
 STOP_S = 5
 RESTART = 75  # as board.unix.RESTART
 UP = "relay up"  # as the relay's log
@@ -157,6 +159,10 @@ class Firmware:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def segments(self) -> int:
+        """How many the relay has made for conversations."""
+        return int(re.findall(rf"{UP}: \w+, (\d+)", "\n".join(self.log))[-1])
 
     def tell(self, line: str) -> None:
         """Writes one line to the console."""

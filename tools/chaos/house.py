@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from pathlib import Path
 
@@ -16,7 +15,6 @@ NO_ROOM = "not enough memory for that now; try again"
 _UP = firmware.UP
 _UP_S = 20
 _SEGMENTS = 4  # as segments_min of the profile
-_SEGMENT = 1040  # bytes of heap that one takes
 _LEAST_KB = 120, 164  # too small for a relay, and with as many segments as that
 _MORE_KB = 4  # than at the start, if a relay does not come up again
 
@@ -44,7 +42,7 @@ class House:
             return
         while not self._heap_kb or not self._comes_up(cause):
             self._heap_kb = self._heap_kb + _MORE_KB if self._heap_kb else self._least_kb()
-        self.given = self._segments() * _SEGMENT
+        self.given = self.relay.segments() * firmware.SEGMENT
 
     def status(self) -> dict | None:
         """The console's status; None where there is too little memory for it."""
@@ -72,14 +70,10 @@ class House:
             self._run(f"{kb}", f"{kb}k", "")  # each with a flash of its own
             up = False
             with contextlib.suppress(Broken):
-                up = self._is_up() and self._segments() >= _SEGMENTS
+                up = self._is_up() and self.relay.segments() >= _SEGMENTS
             low, high = (low, kb) if up else (kb, high)
             self.relay.stop()
         return high + self._how["spare"]
-
-    def _segments(self) -> int:
-        """How many the relay has made for conversations."""
-        return int(re.search(rf"{_UP}: \w+, (\d+)", "\n".join(self.relay.log))[1])
 
     def _comes_up(self, cause: str) -> bool:
         self._run("root", f"{self._heap_kb}k", cause)

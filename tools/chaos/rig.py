@@ -185,8 +185,9 @@ class Rig:
         return self.status()["error"]
 
     def heap(self) -> int:
-        """Bytes of live heap, with both connections open."""
-        return self.status()["heap_used"]
+        """Bytes of live heap, with both connections open, but for the segments: a new start may
+        find room for one more."""
+        return self.status()["heap_used"] - self.relay.segments() * firmware.SEGMENT
 
     def wipe(self, says: str) -> None:
         """Makes sure that ``status`` does not name an error of this kind already."""
