@@ -7,7 +7,9 @@ printed.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import sys
 import threading
 import time
@@ -48,18 +50,35 @@ class Chat:
         self.ended = False
         self.starts = 1
 
-    def run(self) -> int:
-        """Until Ctrl-D; 0. Raises FirmwareError if the firmware ended by itself."""
+    def run(self, ends: tuple[int, ...] = ()) -> int:
+        """Until Ctrl-D: 0; or one of the signals ``ends``: 128 and its number. Raises
+        FirmwareError if the firmware ended by itself."""
         if not (sys.stdin.isatty() and sys.stdout.isatty()) or is_dumb_terminal():
             return self._lines()
         threading.Thread(target=self._watch, daemon=True).start()
+        application = self._application()
+        handlers = {number: signal.getsignal(number) for number in ends}
+
+        def leave(number: int) -> None:
+            if application.is_running and not application.is_done:
+                application.exit(result=128 + number)
+
+        def listen() -> None:
+            # What a handler raises is lost where it interrupts a finalizer, say. The loop's own
+            # handlers raise nothing; it takes them with it.
+            for number, handler in handlers.items():
+                if handler is not signal.SIG_IGN:
+                    asyncio.get_running_loop().add_signal_handler(number, leave, number)
+
         try:
-            self._application().run()
+            code = application.run(pre_run=listen)
         finally:
             self.ended = True
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         if self.board.process.poll() is not None:
             raise FirmwareError(self.board.why())  # the footer has gone with the chat
-        return 0
+        return code or 0
 
     def say(self, text: str) -> None:
         """One line from the person."""

@@ -167,7 +167,7 @@ def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int
                 return once(cloud, board, os.environ.get("ASK", ""))
             from tools.chat import Chat
 
-            return Chat(cloud, board, CHAT).run()
+            return Chat(cloud, board, CHAT).run(_ENDS)
 
 
 def _at_the_end(handler) -> None:
