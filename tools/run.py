@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--code", default="rom", choices=build.MODES, help="where the code is")
     parser.add_argument("--setup", nargs="?", const="", help="ask for what is configured")
     options = parser.parse_args()
-    heap = options.heap or firmware.usual(options.profile, options.code)
+    heap = options.heap or firmware.usual(runtime.find(), options.profile, options.code)
     if not _HEAP.fullmatch(heap):
         parser.error(f"--heap: {heap} is no size; 176k is one")
     sizes = {"heap": heap, "profile": options.profile, "code": options.code}
@@ -120,7 +120,8 @@ def wizard(config: Path, section: str) -> int:
     # With a flash of its own: a relay may be running on the other.
     with tempfile.TemporaryDirectory(prefix="thimble-") as root:
         _, env = firmware.command(config, Path(root))
-        argv, extra = build.command(runtime.find(), str(WIZARD), heap=firmware.usual())
+        found = runtime.find()
+        argv, extra = build.command(found, str(WIZARD), heap=firmware.usual(found))
         env = {**env, **extra, "THIMBLE_SECTION": section}
         terminal = termios.tcgetattr(0) if os.isatty(0) else None
         try:

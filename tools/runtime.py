@@ -49,8 +49,7 @@ try:
 except (ImportError, OSError):
     romfs = 0
 bits = 64 if sys.maxsize > 1 << 32 else 32
-machine = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
-print(*sys.implementation[1][:2], bits, machine, int(romfs))
+print(*sys.implementation[1][:2], bits, getattr(sys.implementation, "_mpy", 0), int(romfs))
 """
 
 INSTALL = """no MicroPython to run the firmware on. Any one of these helps:
@@ -136,6 +135,12 @@ def find(arch: str = "i386") -> Runtime:
     raise RuntimeMissing(f"{INSTALL}\n({reason})")
 
 
+def machine(mpy: int) -> str:
+    """The machine whose code runs where ``sys.implementation._mpy`` is that: one of MACHINES."""
+    number = mpy >> 10 & 15
+    return MACHINES[number] if number < len(MACHINES) else PLAIN
+
+
 @functools.cache
 def _say(note: str) -> None:
     """Says it once, if there is something to say."""
@@ -149,18 +154,17 @@ def probe(argv: tuple[str, ...], origin: str) -> Runtime:
         out = subprocess.run(
             [*argv, "-c", _PROBE], capture_output=True, text=True, timeout=10, check=True
         ).stdout
-        major, minor, bits, machine, romfs = (int(word) for word in out.split())
-        march = MACHINES[machine]
+        major, minor, bits, mpy, romfs = (int(word) for word in out.split())
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip().split("\n")[-1] or f"it exits with {error.returncode}"
         raise RuntimeMissing(f"{origin} does not run as MicroPython: {said}") from error
     except subprocess.TimeoutExpired as error:
         raise RuntimeMissing(f"{origin} does not run as MicroPython: it hangs") from error
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError) as error:
         raise RuntimeMissing(f"{origin} does not run as MicroPython: {error}") from error
     if (major, minor) < OLDEST:
         raise RuntimeMissing(f"{origin} is MicroPython {major}.{minor}; 1.24 or newer is needed")
-    return Runtime(argv, bits, origin, march, bool(romfs))
+    return Runtime(argv, bits, origin, machine(mpy), bool(romfs))
 
 
 def _unpacked(arch: str) -> Runtime:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from tools import build, cli
+from tools import build, cli, firmware
 from tools.bench import pictures
 from tools.bench.harness import (
     ANSWER,
@@ -26,12 +26,8 @@ from tools.bench.harness import (
 )
 
 STAGES = ("baseline", "buffers", "configured", "burst", "rest")
-# KB of heap for a profile, by where the code is. In a 64-bit runtime everything takes twice.
-HEAPS = {
-    "pico_w": {"rom": 176, "mpy": 256, "frozen": 176},
-    "esp32_s3": {"rom": 2048, "mpy": 2048, "frozen": 2048},
-    "unix": {"rom": 1024, "mpy": 1024, "frozen": 1024},
-}
+# KB of heap for a profile; the process is to be small, so that of ``unix`` has half its usual one.
+HEAPS = {**firmware.HEAPS, "unix": 1024}
 NAIVE_MOST = 500
 REACH_ANON_KB = 640
 REACH_RSS_KB = 4608
@@ -51,9 +47,8 @@ PEERS = (
 
 
 def setting(profile: str, code: str, bits: int, link: str) -> Setting:
-    size = HEAPS[profile][code] * (bits // 32)
     arch = "i386" if bits == 32 else "amd64"
-    return Setting(f"{size}k", profile, code, arch, link == "tls")
+    return Setting(firmware.fits(HEAPS[profile], code, bits), profile, code, arch, link == "tls")
 
 
 def measure(one: Setting, count: int) -> dict:

@@ -38,7 +38,7 @@ class House:
     def start(self, cause: str) -> None:
         """``cause`` as in firmware.Firmware. Raises Broken if it does not come up."""
         if not self.small:
-            self._run("root", firmware.usual(self._how["profile"]), cause)
+            self._run("root", "", cause)  # in a heap that fits
             return
         while not self._heap_kb or not self._comes_up(cause):
             self._heap_kb = self._heap_kb + _MORE_KB if self._heap_kb else self._least_kb()

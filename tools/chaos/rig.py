@@ -36,7 +36,7 @@ class Relay(firmware.Firmware):
             # Compiled beforehand, so that its own share of the heap is small.
             compiled = config.parent / "hurried.mpy"
             build.compile_file(_HURRIED, compiled, board.march, _HURRIED.name)
-            heap = options.get("heap") or firmware.usual()
+            heap = options.get("heap") or firmware.usual(board)
             argv, more = build.command(board, str(compiled), heap=heap)
             env = {**env, **more, "CHAOS_HURRY": str(hurry)}
         self._command = argv, env
