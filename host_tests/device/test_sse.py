@@ -7,7 +7,7 @@ from thimble.core.sse import DATA, DONE, EVENT, MORE, Sse
 
 
 def _run(stream, chunk=1000, sse=None):
-    """The events of a stream: pairs of name and data, or DONE."""
+    """The data of a stream's events, or DONE."""
     sse = sse or Sse()
     sse.start()
     events = []
@@ -25,7 +25,7 @@ def _run(stream, chunk=1000, sse=None):
                 assert sse.end > sse.pos
                 data += bytes(sse.buf[sse.pos : sse.end])
             elif what == EVENT:
-                events.append((bytes(sse.name[: sse.name_len]), data))
+                events.append(data)
                 data = b""
             else:
                 assert data == b""
@@ -43,20 +43,20 @@ def _in_any_division(stream):
 
 def test_an_event_is_its_data_up_to_a_blank_line():
     assert _in_any_division(b"data: hello\n\ndata: world\n\n") == [
-        (b"", b"hello"),
-        (b"", b"world"),
+        b"hello",
+        b"world",
     ]
 
 
 def test_lines_end_with_lf_cr_or_crlf():
     for end in (b"\n", b"\r", b"\r\n"):
         stream = end.join((b"data: a", b"data: b", b"", b": c", b"data: d", b"", b""))
-        assert _in_any_division(stream) == [(b"", b"a\nb"), (b"", b"d")], end
+        assert _in_any_division(stream) == [b"a\nb", b"d"], end
 
 
 def test_the_line_ends_of_one_stream_may_differ():
     stream = b"data: a\rdata: b\r\ndata: c\n\r\ndata: d\n\rdata: e\r\r"
-    assert _in_any_division(stream) == [(b"", b"a\nb\nc"), (b"", b"d"), (b"", b"e")]
+    assert _in_any_division(stream) == [b"a\nb\nc", b"d", b"e"]
 
 
 def test_cr_and_lf_in_two_pieces_are_one_line_end():
@@ -65,7 +65,7 @@ def test_cr_and_lf_in_two_pieces_are_one_line_end():
     assert sse.next() == DATA and sse.next() == MORE
     sse.feed(b"\ndata: b\r", 0, 9)
     assert sse.next() == DATA and (sse.pos, sse.end) == (6, 7)
-    assert sse.buf == b"[DONE]\ndata\0event\0\xef\xbb\xbf", "the line feed between two lines"
+    assert sse.buf == b"[DONE]\ndata\0\xef\xbb\xbf", "the line feed between two lines"
     assert sse.next() == DATA and sse.buf[sse.pos : sse.end] == b"b"
     assert sse.next() == MORE
     sse.feed(b"\n", 0, 1)
@@ -83,12 +83,12 @@ def test_an_event_ends_with_the_cr_of_its_blank_line():
 
 
 def test_a_byte_order_mark_at_the_start_is_skipped():
-    assert _in_any_division(b"\xef\xbb\xbfdata: a\n\n") == [(b"", b"a")]
-    assert _in_any_division(b"\xef\xbb\xbf\ndata: a\n\n") == [(b"", b"a")]
-    assert _in_any_division(b"\xef\xbbdata: a\n\ndata: b\n\n") == [(b"", b"b")]
-    assert _in_any_division(b"\xef\ndata: b\n\n") == [(b"", b"b")]
+    assert _in_any_division(b"\xef\xbb\xbfdata: a\n\n") == [b"a"]
+    assert _in_any_division(b"\xef\xbb\xbf\ndata: a\n\n") == [b"a"]
+    assert _in_any_division(b"\xef\xbbdata: a\n\ndata: b\n\n") == [b"b"]
+    assert _in_any_division(b"\xef\ndata: b\n\n") == [b"b"]
     assert _in_any_division(b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n") == []
-    assert _in_any_division(b"data: \xef\xbb\xbfa\n\n") == [(b"", b"\xef\xbb\xbfa")]
+    assert _in_any_division(b"data: \xef\xbb\xbfa\n\n") == [b"\xef\xbb\xbfa"]
 
 
 def test_comments_and_other_fields_are_skipped():
@@ -97,46 +97,38 @@ def test_comments_and_other_fields_are_skipped():
         b"fata: x\ndata\0event: x\n"
         b"DATA: x\n data: x\nd\nev\nid\nx\n: data: x\n\nevent: e\n\n"
     )
-    assert _in_any_division(stream) == [(b"", b"a")]
+    assert _in_any_division(stream) == [b"a"]
 
 
 def test_one_space_after_the_colon_belongs_to_the_field():
     stream = b"data:a\n\ndata: b\n\ndata:  c\n\ndata:\td\n\ndata: e: f \n\n"
-    assert [data for _, data in _in_any_division(stream)] == [b"a", b"b", b" c", b"\td", b"e: f "]
+    assert _in_any_division(stream) == [b"a", b"b", b" c", b"\td", b"e: f "]
 
 
 def test_lines_of_data_are_joined_by_a_line_feed():
-    assert _in_any_division(b"data: a\ndata:\ndata: b\ndata\ndata\n\n") == [(b"", b"a\n\nb\n\n")]
+    assert _in_any_division(b"data: a\ndata:\ndata: b\ndata\ndata\n\n") == [b"a\n\nb\n\n"]
 
 
 def test_data_may_be_empty_but_without_data_there_is_no_event():
-    assert _in_any_division(b"data\n\n") == [(b"", b"")]
-    assert _in_any_division(b"data:\n\n") == [(b"", b"")]
-    assert _in_any_division(b"data: \n\n") == [(b"", b"")]
-    assert _in_any_division(b"data\ndata\n\n") == [(b"", b"\n")]
-    assert _in_any_division(b"event: x\n\n\n\ndata: a\n\n") == [(b"", b"a")]
+    assert _in_any_division(b"data\n\n") == [b""]
+    assert _in_any_division(b"data:\n\n") == [b""]
+    assert _in_any_division(b"data: \n\n") == [b""]
+    assert _in_any_division(b"data\ndata\n\n") == [b"\n"]
+    assert _in_any_division(b"event: x\n\n\n\ndata: a\n\n") == [b"a"]
 
 
-def test_the_event_field_names_the_event_and_only_this_one():
-    stream = b"event: first\ndata: a\n\ndata: b\n\nevent: x\nevent:second\ndata: c\n\n"
-    assert _in_any_division(stream) == [(b"first", b"a"), (b"", b"b"), (b"second", b"c")]
-    assert _in_any_division(b"data: a\nevent: late\n\n") == [(b"late", b"a")]
-    for empty in (b"event", b"event:", b"event: "):
-        assert _in_any_division(b"event: x\n" + empty + b"\ndata: a\n\n") == [(b"", b"a")]
-
-
-def test_a_name_is_cut_at_32_bytes():
-    name = b"0123456789abcdefghijklmnopqrstuvwxyz"
-    assert _in_any_division(b"event: " + name + b"\ndata: a\n\n") == [(name[:32], b"a")]
+def test_an_events_name_changes_nothing():
+    for name in (b"event: x\n", b"event\n", b"event:\n", b"e\n"):
+        assert _in_any_division(name + b"data: a\n" + name + b"\n" + name + b"\n") == [b"a"]
 
 
 def test_done_is_told_apart_from_data():
     assert _in_any_division(b"data: [DONE]\n\n") == [DONE]
     assert _in_any_division(b"data:[DONE]\r\n\r\n") == [DONE]
     assert _in_any_division(b"data: a\n\ndata: [DONE]\n\ndata: b\n\n") == [
-        (b"", b"a"),
+        b"a",
         DONE,
-        (b"", b"b"),
+        b"b",
     ]
 
 
@@ -155,10 +147,10 @@ def test_what_only_begins_like_done_is_data():
         b"[done]",
         b'[{"a":1}]',
     ):
-        assert _in_any_division(b"data: " + data + b"\n\n") == [(b"", data)], data
+        assert _in_any_division(b"data: " + data + b"\n\n") == [data], data
     for data in (b"[DONE]\n", b"\n[DONE]", b"[DONE]\n[DONE]", b"[D\nONE]", b"a\n[DONE]", b"[\n["):
         stream = b"".join(b"data: " + line + b"\n" for line in data.split(b"\n")) + b"\n"
-        assert _in_any_division(stream) == [(b"", data)], data
+        assert _in_any_division(stream) == [data], data
 
 
 def test_an_event_that_the_end_of_the_stream_cuts_off_is_none():
@@ -181,7 +173,7 @@ def test_start_forgets_the_stream_before():
         sse.feed(cut, 0, len(cut))
         while sse.next():
             pass
-        assert _run(b"\xef\xbb\xbfdata: b\n\n", 1000, sse) == [(b"", b"b")], cut
+        assert _run(b"\xef\xbb\xbfdata: b\n\n", 1000, sse) == [b"b"], cut
 
 
 def test_data_is_a_view_into_what_was_fed():
@@ -243,21 +235,18 @@ def _reference(stream):
     lines = stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     events = []
     data = b""
-    name = b""
     for line in lines[:-1]:
         if not line:
             if data:
                 data = data[:-1]
-                events.append(DONE if data == b"[DONE]" else (name[:32], data))
-            data = name = b""
+                events.append(DONE if data == b"[DONE]" else data)
+            data = b""
             continue
         field, _, value = line.partition(b":")
         if value[:1] == b" ":
             value = value[1:]
         if field == b"data":
             data += value + b"\n"
-        elif field == b"event":
-            name = value
     return events
 
 

@@ -107,23 +107,21 @@ def plain_utf8(text: str) -> bytes:
         raise Refused from error
 
 
-def server_sent(data: bytes) -> list[tuple[bytes, bytes]]:
-    """(name, data) of every event of a stream (WHATWG HTML, section 9.2)."""
+def server_sent(data: bytes) -> list[bytes]:
+    """The data of every event of a stream (WHATWG HTML, section 9.2)."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     # What stands behind the last line end is cut off, and no line.
     lines = re.split(rb"\r\n|\n|\r", data)[:-1]
-    found, parts, name = [], [], b""
+    found, parts = [], []
     for line in lines:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if not line:
             if parts:
-                found.append((name, b"\n".join(parts)))
-            parts, name = [], b""
+                found.append(b"\n".join(parts))
+            parts = []
         elif field == b"data":
             parts.append(value)
-        elif field == b"event":
-            name = value[:32]
     return found
 
 
@@ -287,7 +285,7 @@ def shown(dialect: int, body: bytes) -> list[str]:
     """The texts that may be shown of a model's answer: all of it, or what came before an error."""
     documents = [body]
     if body.startswith((b"data", b"event", b":")):
-        documents = [data for _, data in server_sent(body) if data != b"[DONE]"]
+        documents = [data for data in server_sent(body) if data != b"[DONE]"]
     text = ""
     for one in map(json.loads, documents):
         if dialect == 0:

@@ -1,8 +1,8 @@
 """A text/event-stream that arrives in pieces of any size.
 
 WHATWG HTML, section 9.2, "Server-sent events": lines end with CR, LF or CRLF; a field is
-"name: value"; a blank line ends an event. Of the fields only `data` and `event` matter here. Data
-is passed on as views into what was fed; nothing but the event's name is copied.
+"name: value"; a blank line ends an event. Only the field `data` matters here: in both dialects it
+says what kind of event it is, too. It is passed on as views into what was fed; nothing is copied.
 """
 
 from array import array
@@ -15,49 +15,41 @@ DATA = const(1)  # a part of the current event's data is at buf[pos:end]
 EVENT = const(2)  # the event is complete
 DONE = const(3)  # … and its data was "[DONE]"
 
-_NAME_SIZE = const(32)
-
-# What is passed on as data without being in the input, and the fields' names, each ended by 0.
-_MARKS = b"[DONE]\ndata\0event\0\xef\xbb\xbf"
+# What is passed on as data without being in the input; the field's name, ended by 0.
+_MARKS = b"[DONE]\ndata\0\xef\xbb\xbf"
 _JOINT = const(6)
-_DATA_NAME = const(7)
-_EVENT_NAME = const(12)
-_BOM = const(18)
-_BOM_END = const(21)
+_NAME = const(7)
+_BOM = const(12)
+_BOM_END = const(15)
 
 # Elements of the state.
 _POS = const(0)  # the next byte of the input
 _END = const(1)
 _STATE = const(2)
-_N = const(3)  # the place in a field's name or in the byte order mark
+_N = const(3)  # the place in the field's name or in the byte order mark
 _AFTER_CR = const(4)  # 1: a line feed that comes now belongs to the line's end
 _LINES = const(5)  # 1: the event has data
 _HELD = const(6)  # bytes of "[DONE]" that are all of the data so far and were not passed on yet
-_NAME_LEN = const(7)
-_FROM = const(8)  # the view
-_TO = const(9)
-_OWN = const(10)  # 1: it is into _MARKS
-_SIZE = const(11)
+_FROM = const(7)  # the view
+_TO = const(8)
+_OWN = const(9)  # 1: it is into _MARKS
+_SIZE = const(10)
 
 _AT_BOM = const(0)
 _AT_LINE = const(1)
 _IN_FIELD = const(2)
 _AT_VALUE = const(3)
-_IN_NAME = const(4)
-_AT_DATA = const(5)
-_IN_MARK = const(6)  # in data that may become "[DONE]"
-_IN_DATA = const(7)
-_IN_SKIPPED = const(8)
+_AT_DATA = const(4)
+_IN_MARK = const(5)  # in data that may become "[DONE]"
+_IN_DATA = const(6)
+_IN_SKIPPED = const(7)
 
 
 class Sse:
-    """After DATA: buf, pos, end, a view of the event's data. After EVENT and DONE: name and
-    name_len, the event's type, name[:name_len] (at most 32 bytes of it, 0 if it has none).
-    """
+    """After DATA: buf, pos, end, a view of the event's data."""
 
     def __init__(self):
         self._state = array("i", bytes(4 * _SIZE))
-        self.name = bytearray(_NAME_SIZE)
         self.start()
 
     def start(self):
@@ -67,7 +59,7 @@ class Sse:
             st[i] = 0
         st[_N] = _BOM
         self._in = self.buf = b""
-        self.pos = self.end = self.name_len = 0
+        self.pos = self.end = 0
 
     def feed(self, buf, off, end):
         """The next bytes of the stream, allowed after start() and after MORE."""
@@ -138,19 +130,12 @@ class Sse:
                 held = 0
             elif line_end:
                 if s == _AT_VALUE or s == _IN_FIELD and own[n] == 0:
-                    # An empty value. No byte is used up here.
-                    s = _AT_DATA
-                    if n > _EVENT_NAME:
-                        s = _IN_NAME
-                        st[_NAME_LEN] = 0
+                    s = _AT_DATA  # an empty value; no byte is used up here
                     continue
-                if s == _AT_LINE:
-                    if st[_LINES]:
-                        event = DONE if held else EVENT
-                        st[_LINES] = 0
-                        held = 0
-                    else:
-                        st[_NAME_LEN] = 0
+                if s == _AT_LINE and st[_LINES]:
+                    event = DONE if held else EVENT
+                    st[_LINES] = 0
+                    held = 0
                 s = _AT_LINE
                 st[_AFTER_CR] = 1 if c == 13 else 0
                 i += 1
@@ -165,12 +150,8 @@ class Sse:
             else:
                 i += 1
                 if s == _AT_LINE:
-                    s = _IN_FIELD
-                    n = _DATA_NAME + 1
-                    if c == 0x65:
-                        n = _EVENT_NAME + 1
-                    elif c != 0x64:
-                        s = _IN_SKIPPED
+                    s = _IN_FIELD if c == 0x64 else _IN_SKIPPED
+                    n = _NAME + 1
                 elif s == _IN_FIELD:
                     if own[n] == 0 and c == 0x3A:
                         s = _AT_VALUE
@@ -181,15 +162,7 @@ class Sse:
                 elif s == _AT_VALUE:
                     if c != 0x20:
                         i -= 1
-                    if n < _EVENT_NAME:
-                        s = _AT_DATA
-                    else:
-                        s = _IN_NAME
-                        st[_NAME_LEN] = 0
-                elif s == _IN_NAME and st[_NAME_LEN] < _NAME_SIZE:
-                    title = ptr8(self.name)
-                    title[st[_NAME_LEN]] = c
-                    st[_NAME_LEN] += 1
+                    s = _AT_DATA
         st[_POS] = i
         st[_STATE] = s
         st[_N] = n
@@ -198,7 +171,4 @@ class Sse:
             self.buf = _MARKS if st[_OWN] else self._in
             self.pos = st[_FROM]
             self.end = st[_TO]
-        elif event:
-            self.name_len = st[_NAME_LEN]
-            st[_NAME_LEN] = 0
         return event

@@ -24,8 +24,7 @@ def run(case):
                 if kind == DONE:
                     assert not data
                     data = b"[DONE]"
-                name = bytes(stream.name[: stream.name_len])
-                said.append("%s:%s" % (hexlify(name).decode(), hexlify(data).decode()))
+                said.append(hexlify(data).decode() + ".")
                 data = b""
             kind = stream.next()
     return " ".join(said)
