@@ -324,10 +324,11 @@ def test_commands_that_act_at_once_pass_the_queue_and_the_others_keep_their_plac
 
 def test_words_behind_a_command_that_acts_at_once_do_not_make_it_wait():
     many = " please" * 40
-    it, _ = make(answer(message(1, "/stop" + many), message(2, "/model " + many)))
+    said = ["/stop" + many, "/model " + many, "/reboot" + many]
+    it, _ = make(answer(*[message(1 + n, text) for n, text in enumerate(said)]))
     it.poll(0)
-    assert texts(it.asides) == [("/stop" + many)[:96]]
-    assert texts(it.inbox) == ["/model " + many], "its words have a meaning"
+    assert texts(it.asides) == [said[0][:96], said[2][:96]]
+    assert texts(it.inbox) == [said[1]], "its words have a meaning"
 
 
 def test_every_command_has_its_number():

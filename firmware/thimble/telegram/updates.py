@@ -352,7 +352,7 @@ class Updates:
 
     def _place(self, command):
         size = TEXT + self._text_len
-        if STOP <= command <= START:
+        if STOP <= command <= START or command == REBOOT:
             size = min(size, TEXT + ASIDE_TEXT)  # what stands behind the word has no meaning
             self._buf[self._off] &= GROUP | OWNER
         elif self._confirming and self._stopped(command):
