@@ -149,6 +149,20 @@ def test_a_message_that_crashes_the_relay_each_time_is_closed_and_the_rest_goes_
         assert house.texts(chat) == [POISON, "harmless"]
 
 
+def test_a_command_that_crashes_the_relay_takes_none_of_the_others_with_it(build):
+    with build("thimble.responder Responder _act", "once") as house:
+        house.quiet()
+        house.arm()
+        house.cloud.telegram.say_many(["/start", "/help", "/status"], OWNER)
+        house.wait(lambda: len(house.texts(OWNER)) == 3)
+        house.quiet()
+
+        assert not house.armed() and house.board.starts == 1
+        said = " ".join(house.texts(OWNER))
+        assert "Hello!" not in said and "/new begins" in said and "KB free" in said
+        assert TOLD + "ValueError: boom once" in said
+
+
 def test_an_update_whose_reading_crashes_is_dropped_at_last(build):
     with build("thimble.telegram.updates Updates _place", "odd", always=True) as house:
         house.quiet()

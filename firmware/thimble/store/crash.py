@@ -69,10 +69,6 @@ def crash(relay, error):
         relay.fault_at = now
         relay.tell = reason
     relay.faults += 1
-    if relay.asides.count:
-        relay.asides.drop(
-            relay.asides.first()
-        )  # it may have been the cause, and is not tried anew
     if relay.faults >= _MOST_CRASHES:
         relay.journal.commit()
         relay.board.restart(_CRASHED if relay.tell else _TOLD)
