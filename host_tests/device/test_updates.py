@@ -395,6 +395,13 @@ def test_an_error_is_raised_with_its_code_text_and_wait():
     assert error.text == "Too Many Requests: retry after 7"
 
 
+def test_what_an_error_says_is_cut_between_two_characters():
+    said = "a" * 127 + "ü"
+    body = {"ok": False, "error_code": 400, "description": said}
+    it, _ = make((400, json.dumps(body).encode()))
+    assert raises(ApiError, lambda: it.poll(0)).text == said[:127]
+
+
 def test_an_update_that_breaks_the_scanner_is_dropped_the_third_time_and_the_rest_goes_on():
     bad = b'{"ok":true,"result":[{"update_id":8,"message":{"text":"\xff"}}]}'
     it, http = make(bad, bad, answer(message(9)))

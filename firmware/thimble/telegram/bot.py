@@ -14,6 +14,7 @@ from time import ticks_diff, ticks_ms
 from thimble.core.errors import ApiError, NetError
 from thimble.core.octets import copy, get_int, same
 from thimble.core.scan import INTEGER, MORE, PIECE, TRUE, VALUE, Scanner
+from thimble.core.text import boundary
 
 # The paths that every answer may have come first.
 _OK = const(0)
@@ -195,7 +196,7 @@ class Bot:
         n = self.scanner.length
         if path == _DESCRIPTION:
             if not self._described:
-                self._described = min(n, _SAID)
+                self._described = boundary(self._scratch, 0, min(n, _SAID))
                 # What follows must not overwrite it.
                 self.scanner.out(self._scratch, _SAID, _SCRATCH - _SAID)
         elif event == PIECE:
