@@ -127,6 +127,19 @@ def test_two_tests_in_a_row_do_not_run_into_each_other(house):
     relays_on(house)
 
 
+def test_test_waits_for_a_slow_model_whatever_became_of_the_answer_before(house):
+    chat = house.say("[[length=4000 deltas=400 delay=0.1]]")
+    house.wait(lambda: house.texts(chat))
+    house.say("/stop", chat)
+    house.wait(lambda: house.texts(chat)[0].endswith("(Stopped.)"))
+    house.quiet()
+    for _ in range(2):  # in the middle of a long poll, which is not to be disturbed
+        house.cloud.fault("models", "chat", "late", seconds=1.0)
+        _, model = house.board.lines("test", "model")
+        assert "works" in model
+    relays_on(house)
+
+
 def test_reboot_restarts_with_nothing_lost(house, tmp_path):
     chat = house.say("before [[delay=0.01]]")
     house.wait(lambda: house.board.status()["answered"] == 1)

@@ -120,6 +120,7 @@ def word(asked):
     """The beginning of what the Model ``asked`` says when it is asked for one word."""
     said = ""
     try:
+        asked.waiting = None  # the last exchange's
         asked.ask(None, _QUESTION, 0, len(_QUESTION))
         while True:
             event = asked.poll(250)
@@ -140,7 +141,7 @@ def test(relay):
     if chats.busy is not None:
         print(_BUSY)
         return
-    chats.busy = http  # nobody else uses the connection, and no second test begins
+    chats.busy = chats.all[0]  # nobody else uses the connection, and no second test begins
     secure, host, port, _ = config.model.endpoint
     try:
         relay.model.close()
