@@ -162,7 +162,7 @@ class Relay:
             exchange.retry_at = None  # nobody waits for it any more
             self.show()
         if self.model_link.is_open:
-            if time.ticks_diff(now, self.responder.done_at) < _MODEL_IDLE_MS:
+            if 0 <= time.ticks_diff(now, self.responder.done_at) < _MODEL_IDLE_MS:
                 return _IDLE_POLL_S
             self.model.close()
         self.memory.collect()
