@@ -73,7 +73,7 @@ def cut(buf, start, end, max_units):
     pos = buf.rfind(b"\n", start, limit + 1)
     if _enough(buf, start, pos, max_units):
         return pos
-    stop = min(limit + 1, end)
+    stop = limit + 1
     pos = max(
         buf.rfind(b". ", start, stop), buf.rfind(b"! ", start, stop), buf.rfind(b"? ", start, stop)
     )
