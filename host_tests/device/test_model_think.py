@@ -54,6 +54,13 @@ def test_in_every_division_into_two_or_three_pieces():
                 assert got == visible and think.seen == seen, (text, i, j, got)
 
 
+def test_white_space_beyond_ascii_is_hidden_too():
+    think = Think()
+    text = "\u3000\u00a0<think>a</think>\u200b\ufeff"
+    assert feed(think, [char.encode() for char in text]) == b"" and think.seen
+    assert feed(think, ["\u3000\u201c".encode()]) == "\u201c".encode()
+
+
 def test_byte_by_byte():
     think = Think()
     for text, visible, seen in CASES:

@@ -203,6 +203,21 @@ def test_white_space_at_the_beginning_is_not_a_message():
     assert bot.shown == [] and not reply.length
 
 
+def test_what_is_blank_to_telegram_ends_no_answer():
+    reply, bot = make()
+    write(reply, "x" * 4096)
+    for piece in "\n\t\t", "\u3000":
+        write(reply, piece)
+        reply.tick(time.ticks_ms() + 2000)
+    assert bot.calls == ["send"]
+    bot.errors = [ApiError(400, "Bad Request: text must be non-empty")]
+    write(reply, "\u2800")  # a blank that is not known here
+    reply.tick(time.ticks_ms() + 2000)
+    write(reply, "end")
+    reply.finish(b"")
+    assert bot.shown == ["x" * 4096, "\u2800end"]
+
+
 def test_a_text_of_4096_units_is_one_message_and_one_more_makes_two():
     reply, bot = make()
     write(reply, "😀" * 2048)

@@ -138,6 +138,14 @@ def test_skip_space_stops_at_the_end():
     assert text.skip_space(b"x", 0, 1) == 0
 
 
+def test_white_space_is_that_of_ascii_and_what_telegram_takes_for_nothing():
+    for space in " \t\n\x0b\x0c\r\u00a0\u2000\u200b\u200f\u3000\ufeff":
+        data = (space * 2).encode()
+        assert text.skip_space(data + b"x", 0, len(data) + 1) == len(data), repr(space)
+    for character in "\x08\x1f!\u00a1\u00e0\u1fff\u2010\u2014\u2fff\u3001\ufefe\U0002003e":
+        assert text.skip_space(character.encode(), 0, 1) == 0, repr(character)
+
+
 def test_plain_bytecode_gives_the_same_answers():
     walk = text._walk
     same = plain("thimble/core/text.py")["_walk"]

@@ -358,8 +358,9 @@ def test_help_and_start_and_status_are_answered_without_the_model(house):
 # What the model's service does wrong.
 
 
-def test_an_empty_answer_says_so_and_leaves_no_turn(house):
-    house.cloud.models.script(text="")
+@pytest.mark.parametrize("text", ["", "\n\u3000\u200b"])
+def test_an_empty_answer_says_so_and_leaves_no_turn(house, text):
+    house.cloud.models.script(text=text)
     chat = house.say("nothing?")
     house.last(chat, "The model gave an empty answer. /retry asks again.")
     house.ask("well", chat)

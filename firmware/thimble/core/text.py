@@ -90,7 +90,22 @@ def _enough(buf, start, pos, max_units):
 
 
 def skip_space(buf, pos, end):
-    """The first offset from pos on where neither a space nor a line break stands, at most end."""
-    while pos < end and (buf[pos] == 0x20 or buf[pos] == 0x0A):
-        pos += 1
+    """The first offset from pos on where no white space stands, at most end.
+
+    That is ASCII's, and of Unicode's what models begin with and Telegram takes for nothing: U+00A0,
+    U+2000 to U+200F, U+3000, U+FEFF.
+    """
+    while pos < end:
+        c = buf[pos]
+        if c == 0x20 or 9 <= c <= 13:
+            pos += 1
+        elif c == 0xC2 and buf[pos + 1] == 0xA0:
+            pos += 2
+        elif c < 0xE2:
+            break
+        else:
+            c = (c << 8 | buf[pos + 1]) << 8 | buf[pos + 2]
+            if not (0xE28080 <= c <= 0xE2808F or c == 0xE38080 or c == 0xEFBBBF):
+                break
+            pos += 3
     return pos

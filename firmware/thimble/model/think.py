@@ -1,11 +1,13 @@
 """Hides the reasoning that some models put into their text: a leading <think>…</think>.
 
-The text comes in pieces that may be cut anywhere. White space before and behind the reasoning is
+The text comes in pieces that may be cut between any two characters. White space before and behind the reasoning is
 hidden with it. What merely begins like the tag is held until it is decided, and shown then: its
 bytes are written in front of the piece, so a piece needs ROOM bytes before it in its buffer.
 """
 
 from micropython import const
+
+from thimble.core.text import skip_space
 
 ROOM = const(8)
 
@@ -35,13 +37,16 @@ class Think:
             if self._state == _INSIDE:
                 pos = self._skip(buf, pos, end)
                 continue
-            c = buf[pos]
-            if self._state == _BEFORE and c == _OPEN[self._held]:
+            if not self._held:
+                pos = skip_space(buf, pos, end)
+                if pos == end:
+                    break
+            if self._state == _BEFORE and buf[pos] == _OPEN[self._held]:
                 self._held += 1
                 if self._held == len(_OPEN):
                     self.seen = True
                     self._turn(_INSIDE)
-            elif self._held or not (c == 0x20 or 9 <= c <= 13):
+            else:
                 self.passing = True
                 return self._show(buf, pos)
             pos += 1

@@ -274,8 +274,8 @@ class Reply:
             if self.log:
                 self.log.fail(error)
             self._refused()
-        elif error.status == 400 and "not modified" in said:
-            return True
+        elif error.status == 400 and ("not modified" in said or "empty" in said):
+            return True  # with what follows it will be a text
         elif error.status == 400 and self._id_len and ("edit" in said or "MESSAGE_ID" in said):
             self._id_len = 0  # the person deleted it
         elif 400 <= error.status < 500 and error.status not in (401, 404, 408, 409):
