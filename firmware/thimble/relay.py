@@ -153,8 +153,8 @@ class Relay:
         exchange = self.exchange
         if self._compact == _NOW or self.poller.away:
             return 0
-        if self.tell:
-            return _SHORT_POLL_MS // 1000  # the owner is to know soon
+        if self.tell or self.asides.count:
+            return _SHORT_POLL_MS // 1000  # somebody is to know soon
         if exchange.retry_at is not None:
             left = time.ticks_diff(exchange.retry_at, now) // 1000
             if left > 0 or self.inbox.count:

@@ -213,28 +213,38 @@ class Responder:
     # Commands that act at once.
 
     def answer_asides(self):
-        """Carries out the commands among the asides."""
+        """Carries out the commands among the asides. One whose chat may get no answer just now is
+        left for later, but for /stop."""
         relay = self._relay
         ring, reply = relay.asides, relay.aside
-        while ring.count:
-            record = ring.first()
+        record = ring.first()
+        while record >= 0:
             _load(reply.peer, ring.buf, record)
-            reply.begin()
-            try:
-                self._act(ring, record)
-            except MemoryError:  # first: to look for several at once makes a tuple
-                if relay.memory.chats.busy is not None:
-                    record = -1  # it is tried again when that answer is given up
-                    raise
-                relay.starved()
-                _apologize(relay, reply)
-            except (Gone, NetError) as error:
-                relay.log.fail(error)
-            finally:
-                if record >= 0:
-                    ring.drop(record)
-                    relay.answered += 1
+            behind = ring.after(record)
+            if ring.buf[record + 3] == updates.STOP or not reply.limits.wait_ms(
+                reply.peer, ticks_ms(), 0
+            ):
+                self._carry_out_aside(ring, record)
+            record = behind
         relay.journal.commit()  # a command that was carried out does not come again
+
+    def _carry_out_aside(self, ring, record):
+        relay, reply = self._relay, self._relay.aside
+        reply.begin()
+        try:
+            self._act(ring, record)
+        except MemoryError:  # first: to look for several at once makes a tuple
+            if relay.memory.chats.busy is not None:
+                record = -1  # it is tried again when that answer is given up
+                raise
+            relay.starved()
+            _apologize(relay, reply)
+        except (Gone, NetError) as error:
+            relay.log.fail(error)
+        finally:
+            if record >= 0:
+                ring.drop(record)
+                relay.answered += 1
 
     def _act(self, ring, record):
         here = ring.buf[record + 3] == updates.STOPPED  # nothing is said

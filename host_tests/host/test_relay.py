@@ -33,6 +33,14 @@ class Slow:
             house.say("go", OWNER)
             house.wait(lambda house=house: house.texts(OWNER))
         self.stopped.say("/stop", OWNER)
+        self.crowded = {OWNER: start(limits=True), GROUPS[0]: start(limits=True)}
+        for chat, house in self.crowded.items():
+            house.cloud.models.script(length=3000, unit="word ", delay=0.1, deltas=80)
+            house.say("go", OWNER)
+            house.wait(lambda house=house: house.texts(OWNER))
+            for _ in range(12):
+                house.say("/status@thimble_test_bot", chat, user=OWNER)
+        self.crowded[OWNER].say("/stop", OWNER)
         # More than one answer to getUpdates brings, and more than the inbox takes.
         others = [self.full.chat() for _ in range(4)]
         for number in range(24):
@@ -623,6 +631,24 @@ def test_stop_keeps_what_arrived_and_says_so(slow):
     house.ask("next", OWNER)
     assert [role for role, _ in house.prompts()[-1]] == ["user", "assistant", "user"]
     assert house.prompts()[-1][-2][1].strip() == kept.strip()
+
+
+def test_stop_overtakes_commands_whose_answers_have_to_wait(slow):
+    house = slow.crowded[OWNER]
+    house.wait(lambda: any(text.endswith(STOPPED) for text in house.texts(OWNER)))
+    stop = next(one for one in house.changes(OWNER) if one["text"].endswith(STOPPED))
+    assert stop["time"] - house.changes(OWNER)[0]["time"] < 9
+    house.wait(
+        lambda: len([one for one in house.texts(OWNER) if "free, pressure" in one]) == 12, 20
+    )
+
+
+def test_commands_of_a_group_hold_up_no_answer_in_another_chat(slow):
+    house = slow.crowded[GROUPS[0]]
+    house.wait(lambda: len(house.texts(OWNER)[0]) > 2990, 30)
+    times = [one["time"] for one in house.changes(OWNER)]
+    assert times[-1] - times[0] < 12
+    house.wait(lambda: len(house.texts(GROUPS[0])) == 12, 50)
 
 
 def test_stop_works_while_more_waits_than_the_inbox_takes(slow):

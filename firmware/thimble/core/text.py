@@ -92,8 +92,8 @@ def _enough(buf, start, pos, max_units):
 def skip_space(buf, pos, end):
     """The first offset from pos on where no white space stands, at most end.
 
-    That is ASCII's, and of Unicode's what models begin with and Telegram takes for nothing: U+00A0,
-    U+2000 to U+200F, U+3000, U+FEFF.
+    That is ASCII's, and of Unicode's what models begin with and Telegram takes for nothing:
+    U+00A0, U+2000 to U+200F, U+3000, U+FEFF.
     """
     while pos < end:
         c = buf[pos]

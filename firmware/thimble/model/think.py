@@ -1,8 +1,9 @@
 """Hides the reasoning that some models put into their text: a leading <think>…</think>.
 
-The text comes in pieces that may be cut between any two characters. White space before and behind the reasoning is
-hidden with it. What merely begins like the tag is held until it is decided, and shown then: its
-bytes are written in front of the piece, so a piece needs ROOM bytes before it in its buffer.
+The text comes in pieces that may be cut between any two characters. White space before and behind
+the reasoning is hidden with it. What merely begins like the tag is held until it is decided, and
+shown then: its bytes are written in front of the piece, so a piece needs ROOM bytes before it in
+its buffer.
 """
 
 from micropython import const

@@ -361,7 +361,7 @@ class Updates:
         now = STOP <= command <= MODEL or command >= SLOWER
         now = now or (command == REBOOT and self._confirming)
         if now and size <= TEXT + ASIDE_TEXT:
-            if not self._put_aside(size):
+            if not self._put_aside(command, size):
                 self._confirming = False
                 return
         elif command != REBOOT and self._confirming and self.journal.received(self._off, size):
@@ -415,7 +415,10 @@ class Updates:
         n = behind(self._ids, _ID * _DIGITS, self._lens[_ID], self._stops, at + _STOP_ID, n)
         return 0 < n <= _NEAR
 
-    def _put_aside(self, size):
+    def _put_aside(self, command, size):
+        # Beside others that wait there is always room for a /stop.
+        if command != STOP and self.asides.room() < 2 * ASIDE:
+            return False
         at = self.asides.pend(ASIDE)
         if at < 0:
             return False
