@@ -3,6 +3,7 @@
 from kit import turns_of
 from turns_desk import (
     NOW,
+    ROOM,
     exchange,
     files,
     fresh,
@@ -390,14 +391,29 @@ def test_a_summary_takes_its_part_of_the_room_and_is_left_out_where_there_is_too
 def test_history_reads_like_a_conversation():
     sessions = fresh()
     say(sessions, b"k", [(USER, b"q" * 900), (ASSISTANT, b"a" * 900)])
-    assert archive.history(sessions, b"k", 0, 1, 1) == 1
+    assert archive.history(sessions, b"k", 0, 1, 1, ROOM) == 1
     assert sessions.next_turn() == ASSISTANT and sessions.next_turn() == -1
     assert not sessions.next_piece()
-    assert archive.history(sessions, b"k", 0, 1, 9) == 2
+    assert archive.history(sessions, b"k", 0, 1, 9, ROOM) == 2
     assert sessions.next_turn() == USER and sessions.next_piece()
     assert sessions.next_turn() == ASSISTANT and sessions.next_piece()
     assert sessions.buf[sessions.pos] == ord("a")
     assert turns_of(sessions) == history(sessions, b"k") != []
+
+
+def test_history_begins_where_the_newest_turns_fit_the_room_and_has_the_last_in_any_case():
+    sessions = fresh()
+    said = [
+        (USER, b"q" * 100),
+        (ASSISTANT, b"a" * 900),
+        (USER, b"r" * 50),
+        (ASSISTANT, b"b" * 450),
+    ]
+    say(sessions, b"k", said)
+    for room, turns in ((1500, 4), (1499, 3), (1400, 3), (1399, 2), (500, 2), (499, 1), (0, 1)):
+        assert history(sessions, b"k", 40, room) == said[-turns:], room
+    assert history(sessions, b"k", 2, 1500) == said[-2:]
+    assert history(sessions, b"other", 40, 0) == []
 
 
 def test_reading_while_a_turn_is_written_and_writing_while_one_is_read_mixes_nothing_up():
@@ -407,7 +423,7 @@ def test_reading_while_a_turn_is_written_and_writing_while_one_is_read_mixes_not
     sessions.write(b"first ", 0, 6)
     assert loaded(sessions, b"k") == pairs(30)[-40:]
     sessions.write(b"second", 0, 6)
-    assert archive.history(sessions, b"k", 0, 1, 40) == 40
+    assert archive.history(sessions, b"k", 0, 1, 40, ROOM) == 40
     seen = []
     sessions.rewind()
     for i in range(40):
@@ -427,7 +443,7 @@ def test_writing_between_two_pieces_of_a_turn_that_is_read_spoils_neither():
     said = [(USER, b"q" * 200 + b"r" * 200), (ASSISTANT, b"a")]
     say(sessions, b"k", said)
     sessions.begin(b"other", 0, 5, USER)
-    assert archive.history(sessions, b"k", 0, 1, 2) == 2 and sessions.next_turn() == USER
+    assert archive.history(sessions, b"k", 0, 1, 2, ROOM) == 2 and sessions.next_turn() == USER
     text = b""
     for _ in range(2):
         sessions.write(b"w" * 120, 0, 120)

@@ -95,6 +95,28 @@ def test_history_sends_the_last_turns_of_whatever_characters(tmp_path):
         assert shown == f"> {text}\n\n{text}\n\n> short\n\nshort"
 
 
+def test_history_sends_of_much_the_newest_and_says_where_max_parts_ends_it(tmp_path):
+    with Pressed(tmp_path, settings={"telegram": {"max_parts": 2}}) as house:
+        house.do("fast")
+        chat = house.ask("old" * 1200)
+        house.ask("new" * 1300, chat)
+        before = len(house.texts(chat))
+        house.say("/history", chat)
+        house.wait(lambda: len(house.texts(chat)) == before + 1)
+        house.quiet(2)
+        assert house.texts(chat)[before:] == ["new" * 1300]
+        house.cloud.models.script(length=8000)
+        house.say("/more", chat)
+        house.wait(lambda: len(house.texts(chat)) == before + 3)
+        house.quiet(2)
+        house.config["telegram"]["max_parts"] = 1
+        house.restart()
+        house.say("/history", chat)
+        house.wait(lambda: len(house.texts(chat)) == before + 4)
+        house.quiet(2)
+        assert house.texts(chat)[-1].endswith("\n\n(telegram.max_parts ends it here.)")
+
+
 def test_history_shows_more_as_it_was_said(tmp_path):
     with Pressed(tmp_path) as house:
         house.do("fast")

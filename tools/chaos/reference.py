@@ -26,6 +26,7 @@ from .answers import (
 )
 
 MORE = "\n\n(/more goes on.)"
+REST = "\n\n(telegram.max_parts ends it here.)"
 STOPPED = "(Stopped.)"
 NOTHING = "Nothing is being written here."
 WAITING = "The model cannot be reached just now. I will answer when it is back."
@@ -50,6 +51,7 @@ WORDS = {
 ASIDES = ("start", "help", "status", "model", "stop", "reboot")
 ERRORS = {400: "refused the request (400)", 401: "refused the key (401)"}
 TURNS = 10  # of /history
+PART = 3000  # bytes of text that it sends for each part
 _CONTEXT = 1000  # tokens that only a script refuses
 _CASES = 500  # of what nobody can know from outside, tried at the most
 _HEAD = 40  # characters with which a turn begins, whatever of it is kept
@@ -242,6 +244,8 @@ class Session:
 
     def _history(self, item):
         last = self.archive[-TURNS:]
+        while len(last) > 1 and sum(len(text.encode()) for _, text in last) > self.parts * PART:
+            last.pop(0)
         loose = any(isinstance(text, Begun) for _, text in last)
         if self.loose or self.full or loose or item.unheard:
             if any(int(number) != self.number for number in MARK.findall("".join(self.texts))):
@@ -406,12 +410,12 @@ class Session:
                 self.texts.pop(0)
                 self.loose = True
                 return Begun(text) if self._either() else ""
-            for end in (MORE, "\n\n" + STOPPED, CUT if self.rough else MORE):
+            for end in (MORE, "\n\n" + STOPPED, CUT if self.rough else MORE, REST):
                 shown = joined.removesuffix(end)
                 if shown != joined and goal.startswith(squeeze(shown)):
                     self.texts.pop(0)
-                    if end == MORE and count != self.parts:
-                        raise Broken(f"{count} parts, then {MORE!r}")
+                    if end in (MORE, REST) and (count != self.parts or most != (end == REST)):
+                        raise Broken(f"{count} parts, then {end!r}")
                     if STOPPED in end and not item.stopped:
                         raise Broken("stopped without /stop")
                     return shown

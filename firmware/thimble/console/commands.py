@@ -24,6 +24,8 @@ _MENU = const(
     b'{"command":"help","description":"What the commands do"}]'
 )
 _TURNS = const(10)  # of /history
+_PART = const(3000)  # bytes of text that a message of it surely takes, more or less
+_REST = const(b"\n\n(telegram.max_parts ends it here.)")
 _WORDS = {
     updates.START: (
         b"Hello! Write something, and a language model answers. /help shows the commands."
@@ -90,10 +92,11 @@ def answer(relay, ring, off):
 
 
 def _history(relay, buf, off):
-    """Sends what the archive has of the chat; whether there was anything."""
+    """Sends the last turns that the archive has of the chat; whether there were any."""
     sessions, reply = relay.sessions, relay.reply
+    key, room = off + updates.KEY, reply.max_parts * _PART
     count = overlay.call(
-        "store.archive", "history", sessions, buf, off + updates.KEY, buf[off + 1], _TURNS
+        "store.archive", "history", sessions, buf, key, buf[off + 1], _TURNS, room
     )
     for _ in range(count):
         role = sessions.next_turn()
@@ -104,6 +107,8 @@ def _history(relay, buf, off):
             if role == USER and buf[pos:stop] == GO_ON:  # what the model got for it
                 buf, pos, stop = b"/more", 0, 5
             reply.append(buf, pos, stop)
+    if reply.full:
+        reply.finish(_REST)
     return count > 0
 
 

@@ -19,19 +19,28 @@ _FILE = const(221)  # of the index's last entry, as in store.turns
 _AT = const(222)
 _SIZE = const(223)
 
+_SLOTS = const(41)
+
 _MINE = const(1)  # what a file holds
 _OTHERS = const(2)
 
 
-def history(sessions, buf, off, n, count):
-    """Finds the last ``count`` turns, at most 40, of the key ``buf[off:off + n]``; how many there
-    are.
+def history(sessions, buf, off, n, count, room):
+    """Finds the last turns of the key ``buf[off:off + n]``: at most ``count`` (40 at most), and
+    but for the last one at most ``room`` bytes of text. How many there are.
 
     They are read from ``sessions`` as from a Conversation: rewind, next_turn, next_piece. What is
     written in between may end the turn that is being read.
     """
     turns.find(sessions, buf, off, n, True)
-    sessions.low = max(sessions.low, sessions.high - count)
+    last = sessions.high
+    first = max(sessions.low, last - count)
+    while first < last:
+        last -= 1
+        room -= sessions.turns[last % _SLOTS * 3 + 2]
+        if room < 0:
+            first = min(last + 1, sessions.high - 1)
+    sessions.low = first
     sessions.rewind()
     return sessions.high - sessions.low
 

@@ -82,8 +82,11 @@ def loaded(sessions, key, limit=60_000):
     return turns
 
 
-def history(sessions, key, count=40):
-    n = archive.history(sessions, key, 0, len(key), count)
+ROOM = 1 << 20
+
+
+def history(sessions, key, count=40, room=ROOM):
+    n = archive.history(sessions, key, 0, len(key), count, room)
     turns = turns_of(sessions)
     assert n == len(turns) <= count
     return turns
