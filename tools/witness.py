@@ -44,7 +44,6 @@ class Witness:
 
     def __init__(self):
         self.bytes = 0
-        self.firmwares = 0
         self.leaks: list[str] = []
         self._parts: dict[str, set[bytes]] = {}
 
@@ -52,7 +51,6 @@ class Witness:
         """``env``: the environment of the process that wrote ``data``."""
         path = env.get("THIMBLE_CONFIG", "")
         if path not in self._parts:
-            self.firmwares += 1
             self._parts[path] = parts([TOKEN, KEY, *configured(Path(path))])
         self._look(self._parts[path], data)
 
