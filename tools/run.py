@@ -69,19 +69,22 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
     argv, env = firmware.command(config, root, **sizes)
     configure.read(config)  # which names causes that the firmware has only numbers for
     held = firmware.hold(root)
-    stopping = starved = False
+    process, stopping, starved = None, False, False
 
     def stop(*_) -> None:
         nonlocal stopping
         stopping = True
-        process.send_signal(signal.SIGINT)
+        if process:
+            process.send_signal(signal.SIGINT)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child as well
+    _at_the_end(stop)
     while True:
         process = subprocess.Popen(
             argv, env=env, stderr=subprocess.PIPE, preexec_fn=_child, pass_fds=[held]
         )
-        _at_the_end(stop)
+        if stopping:  # while it was started: stop() knew only the one before
+            process.send_signal(signal.SIGINT)
         said = _passed_on(process.stderr)
         code = process.wait()
         again, starved = starved, firmware.starved(code, said)
@@ -115,7 +118,6 @@ def wizard(config: Path, section: str) -> int:
         raise cli.ToolError(f"{config} cannot be written: {error.strerror}") from error
     pressed = []
     signal.signal(signal.SIGINT, lambda *_: pressed.append(True))  # what to do is the wizard's
-    os.umask(0o077)  # the file holds secrets
     before = _file(config)
     # With a flash of its own: a relay may be running on the other.
     with tempfile.TemporaryDirectory(prefix="thimble-") as root:
@@ -139,6 +141,7 @@ def _file(path: Path) -> int:
 
 
 def _child() -> None:
+    os.umask(0o077)  # the configuration, which it writes anew, holds secrets; so does its flash
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # They may be sent to the whole group; the runtime would die of it, and not stop cleanly.
     for number in _ENDS:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tools import chat as chat_
+from tools import firmware, run
 from tools.cloud.cloud import Cloud
 
 ROOT = Path(__file__).parents[2]
@@ -196,6 +198,16 @@ def test_the_foreground_relays_over_tls_with_the_certificate_beside_the_file(clo
     assert status["answered"] == 1 and status["reset_cause"] == "power-on"
 
 
+def test_a_configuration_that_the_relay_writes_anew_is_its_owners_alone(start, config):
+    config.chmod(0o600)
+    process = start()
+    process.stdin.write("config memory.keep_days 3\n")
+    process.stdin.flush()
+    process.stdout.readline()
+    assert json.loads(config.read_text())["memory"] == {"keep_days": 3}
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+
+
 def test_the_foreground_goes_on_when_its_standard_input_is_closed(cloud, start):
     process = start()
     answered(cloud, "with a console")
@@ -257,6 +269,32 @@ def test_a_signal_stops_cleanly_and_the_next_start_is_no_crash(cloud, start, con
     process.stdin.write("status\n")
     process.stdin.flush()
     assert json.loads(process.stdout.readline())["reset_cause"] == "power-on"
+
+
+@pytest.fixture
+def handlers():
+    """Puts the signals' handlers back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("start", [1, 2])
+def test_a_signal_in_the_middle_of_a_start_stops_that_too(config, monkeypatch, handlers, start):
+    runs = ["exit 75", "exec sleep 5"][-start:]
+
+    class Popen(subprocess.Popen):
+        def __init__(self, argv, **options):
+            super().__init__(["sh", "-c", runs.pop(0)], **options)
+            if not runs:
+                signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(firmware, "command", lambda *words, **sizes: ([], {**os.environ}))
+    monkeypatch.setattr(run.subprocess, "Popen", Popen)
+    sizes = {"heap": "176k", "profile": "pico_w", "code": "rom"}
+    assert run.foreground(config, config.parent, sizes) == -signal.SIGINT
 
 
 @pytest.mark.parametrize(
