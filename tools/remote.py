@@ -125,17 +125,26 @@ def choose(port: str) -> str:
 
 class Remote:
     """A connected board. A context manager; raises BoardError wherever the board does not do what
-    it is asked."""
+    it is asked. Where the context ends with an error, the board is reset and starts as usual."""
 
     def __init__(self, port: str):
         self.port = port
         self.link: SerialTransport | None = None
+        self.marked = False
 
     def __enter__(self) -> Remote:
         self.connect()
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, kind, *exc) -> None:
+        # Ctrl-C has ended what ran there; no refusal and no failure leaves it so.
+        if kind and self.link:
+            with contextlib.suppress(BoardError):
+                self.close()
+                self.connect(within=1)
+                if self.marked:
+                    self.remove(MARKER)
+                self.restart()
         self.close()
 
     def connect(self, within: float = ANSWER_S) -> None:
@@ -240,18 +249,21 @@ class Remote:
         self.run(f"import os\ntry:\n os.remove({path!r})\nexcept OSError:\n pass")
 
     def reset(self) -> None:
-        """Resets the board and leaves the line."""
+        """Resets the board and leaves the line. A reset by hand is no crash: see
+        firmware/thimble/safe.py."""
+        self.remove("/boots")
+        self.restart()
+
+    def restart(self) -> None:
+        """Resets the board, whatever it is, and leaves the line."""
         with self._asking():
-            # A reset by hand is no crash: see firmware/thimble/safe.py.
-            self.link.exec_raw_no_follow(
-                "import machine, os\ntry:\n os.remove('/boots')\nexcept OSError:\n pass\n"
-                "machine.reset()"
-            )
+            self.link.exec_raw_no_follow("import machine\nmachine.reset()")
         self.link.in_raw_repl = False
         self.close()
 
     def maintain(self) -> None:
         """Resets the board into a boot that starts neither relay nor watchdog."""
+        self.marked = True
         self.write(MARKER, b"")
         self.run("_before = 1")  # gone after the reset
         self.reset()

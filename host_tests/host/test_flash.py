@@ -194,6 +194,7 @@ def test_a_full_file_system_is_refused_before_anything_is_written(flashed):
     before = files(flashed)
     with pytest.raises(BoardError, match=r"full: \d+ KB are needed, \d+ KB are free; nothing was"):
         flash.flash("qemu", flashed.port)
+    assert "starts in" in Remote(flashed.port).first_line("thimble ")
     assert files(flashed) == before and flash.MAIN in before
     with Remote(flashed.port) as link:
         link.remove("/big")
@@ -305,6 +306,14 @@ def test_a_maintenance_boot_starts_nothing_and_counts_once(flashed):
         assert remote.MARKER not in link.sizes("/")
         link.reset()
         assert "starts in" in link.first_line("thimble ")
+
+
+def test_whatever_goes_wrong_in_it_the_board_starts_again(flashed):
+    with pytest.raises(KeyboardInterrupt), Remote(flashed.port) as link:
+        link.maintain()
+        link.link.exec_raw_no_follow("while True: pass")
+        raise KeyboardInterrupt
+    assert "starts in" in Remote(flashed.port).first_line("thimble ")
 
 
 def test_ctrl_c_in_the_seconds_after_boot_gives_the_prompt(flashed):
