@@ -20,7 +20,7 @@ from tools.flash import KEPT, MAIN, OWN
 from tools.remote import MARKER, BoardError, Remote, choose
 
 CODE = ("/lib/", "/rom/", *(f"{folder}/" for folder in OWN))
-CODE_FILES = (MAIN, KEPT, "/boot.py", MARKER)
+CODE_FILES = (MAIN, KEPT.format(""), "/boot.py", MARKER)
 # What the firmware and these tools write, and besides each what it is written anew in.
 WRITTEN = (CONFIG, TRIAL, "/journal", "/crash.txt", "/memory.txt")
 FOLDERS = ("/turns/", "/journal.tail/")

