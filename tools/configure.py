@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tools import build, cli, firmware, runtime
-from tools.remote import Remote, choose
+from tools.remote import BoardError, Remote, choose
 
 CHECK = build.PROJECT / "tools" / "check_config.py"
 CONFIG = "/thimble.json"
@@ -141,7 +141,10 @@ def configure(file: Path, port: str, force: bool = False, say=print) -> bool:
             for path in (TRIAL, *unused):
                 board.remove(path)
         board.reset()
-        say(board.first_line("thimble "))
+        try:
+            say(board.first_line("thimble "))
+        except BoardError as error:
+            say(f"note: {error}")  # a main.py of the user's own may say what it likes
     return good or force
 
 

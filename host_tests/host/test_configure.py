@@ -9,7 +9,7 @@ import pytest
 from tools import configure, flash, qemu
 from tools.cloud.cloud import Cloud
 from tools.configure import ConfigurationError
-from tools.remote import Remote
+from tools.remote import BoardError, Remote
 
 TOKEN = "123456789:from-the-environment-of-a-test"
 KEY = "sk-a-key-from-the-environment"
@@ -193,6 +193,18 @@ def test_a_wrong_token_and_a_model_that_refuses_are_both_reported(stand_in, tmp_
     assert "model     FAILS: " in text and "403" in text
     assert cloud.key not in text and TOKEN not in text
     assert not (stand_in / "thimble.json").exists()
+
+
+def test_a_main_py_of_the_users_own_that_starts_in_its_way_is_noted(
+    stand_in, refused, monkeypatch
+):
+    def first_line(link, start):
+        raise BoardError("it said: mine")
+
+    monkeypatch.setattr(configure.Remote, "first_line", first_line)
+    said = []
+    assert configure.configure(refused, "a port", force=True, say=said.append)
+    assert said[-1] == "note: it said: mine"
 
 
 # The certificates.
