@@ -3,24 +3,27 @@
     python -m tools.backup save|restore|erase [--file FILE] [--port PORT]
 
 With the configuration goes the certificate that it names. All other files on the board are the
-firmware's or the user's own, and stay as they are. A backup is a zip archive; it holds the secrets
-of the configuration, so that only its owner may read it.
+firmware's or the user's own, and stay as they are; no archive that holds others is restored. A
+backup is a zip archive; it holds the secrets of the configuration, so that only its owner may read
+it. While files are put there or removed main.py is away: a board starts nothing on half of them.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import zipfile
+import zlib
 from pathlib import Path
 
 from tools import cli
-from tools.configure import CERTIFICATE, CONFIG, TRIAL, named
-from tools.flash import KEPT, MAIN, OWN
-from tools.remote import MARKER, BoardError, Remote, choose
+from tools.configure import CERTIFICATE, CONFIG, TRIAL, given, named
+from tools.flash import AWAY, MAIN, OWN, room
+from tools.remote import BoardError, Remote, choose
 
 CODE = ("/lib/", "/rom/", *(f"{folder}/" for folder in OWN))
-CODE_FILES = (MAIN, KEPT.format(""), "/boot.py", MARKER)
+SOURCES = (".py", ".mpy")
 # What the firmware and these tools write, and besides each what it is written anew in.
 WRITTEN = (CONFIG, TRIAL, "/journal", "/crash.txt", "/memory.txt")
 FOLDERS = ("/turns/", "/journal.tail/")
@@ -29,20 +32,17 @@ ASIDE = ".new"
 
 def _data(board: Remote) -> dict[str, int]:
     """Sizes of the files that the board has written, and of the certificate that it was given."""
-    given = named(board)
-
-    def ours(path: str) -> bool:
-        if _is_code(path):
-            return False
-        path = path.removesuffix(ASIDE)
-        known = path == given or path in WRITTEN or CERTIFICATE.fullmatch(path)
-        return bool(known) or path.startswith(FOLDERS)
-
-    return {path: size for path, size in board.sizes("/").items() if ours(path)}
+    ca = given(board)
+    return {path: size for path, size in board.sizes("/").items() if _ours(path, ca)}
 
 
-def _is_code(path: str) -> bool:
-    return path.startswith(CODE) or path in CODE_FILES
+def _ours(path: str, ca: str) -> bool:
+    """Whether a board writes this file; or was given it as ``ca``, its certificate."""
+    if path.startswith(CODE) or path.endswith(SOURCES) or path != posixpath.normpath(path):
+        return False
+    path = path.removesuffix(ASIDE)
+    known = path == ca or path in WRITTEN or CERTIFICATE.fullmatch(path)
+    return bool(known) or path.startswith(FOLDERS)
 
 
 def save(port: str, file: Path, say=print) -> int:
@@ -70,38 +70,65 @@ def save(port: str, file: Path, say=print) -> int:
 
 def restore(port: str, file: Path, say=print) -> int:
     """Makes what the board has written that of the backup; how many files these are."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            saved = {f"/{name}": archive.read(name) for name in archive.namelist()}
-    except OSError as error:
-        raise BoardError(f"{file} cannot be read: {error.strerror}") from error
-    except zipfile.BadZipFile as error:
-        raise BoardError(f"{file} is not a backup: {error}") from error
-    if bad := [p for p in saved if _is_code(p) or ".." in p]:
-        raise BoardError(f"{file} is not a backup: it holds {bad[0]}")
-    with Remote(choose(port)) as board:
-        board.maintain()
-        found = _data(board)
-        for path, data in saved.items():
-            board.write(path, data)
-        # What the backup does not know goes last: a board is never without its configuration.
-        for path in found.keys() - saved.keys():
-            board.remove(path)
-        board.reset()
+    saved = _read(file)
+    _bring(port, saved)
     say(f"{len(saved)} files restored from {file}")
     return len(saved)
 
 
-def erase(port: str, say=print) -> int:
-    """Removes what the board has written; how many files these were."""
+def _read(file: Path) -> dict[str, bytes]:
+    """What a backup holds. Raises BoardError for any other archive."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            files = [one for one in archive.infolist() if not one.is_dir()]
+            found = {f"/{one.filename}": archive.read(one) for one in files}
+    except OSError as error:
+        raise BoardError(f"{file} cannot be read: {error.strerror}") from error
+    # RuntimeError: it is encrypted, or packed in a way that zipfile does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise BoardError(f"{file} is not a backup: {error}") from error
+    ca = named(found.get(CONFIG, b""))
+    if bad := [path for path in found if not _ours(path, ca)]:
+        raise BoardError(f"{file} is not a backup: it holds {bad[0]}")
+    if not found:
+        raise BoardError(f"{file} is not a backup: it holds nothing")
+    return found
+
+
+def _bring(port: str, saved: dict[str, bytes]) -> int:
+    """Makes what the board has written this alone; how many files it was before."""
     with Remote(choose(port)) as board:
         board.maintain()
         found = _data(board)
-        for path in found:
-            board.remove(path)
+        stale = [path for path in found if path not in saved]
+        room(board.facts(), found, {path: len(data) for path, data in saved.items()}, stale)
+        try:
+            there = board.sizes(MAIN, AWAY)  # AWAY: this was interrupted before
+            if MAIN in there:
+                _rename(board, MAIN, AWAY)
+            # What else may start Thimble there finds no configuration until all is done.
+            for path in [CONFIG, *stale]:
+                board.remove(path)
+            # What is written anew beside a file goes behind it, which passes through there.
+            for path in sorted(saved, key=lambda path: (path.startswith(CONFIG), path)):
+                board.write(path, saved[path])
+            if there:
+                _rename(board, AWAY, MAIN)
+        except BoardError as error:
+            raise BoardError(f"{error}; the board starts nothing until this is done") from error
         board.reset()
-    say(f"{len(found)} files erased")
     return len(found)
+
+
+def _rename(board: Remote, old: str, new: str) -> None:
+    board.run(f"import os; os.rename({old!r}, {new!r})")
+
+
+def erase(port: str, say=print) -> int:
+    """Removes what the board has written; how many files these were."""
+    count = _bring(port, {})
+    say(f"{count} files erased")
+    return count
 
 
 def main() -> None:

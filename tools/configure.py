@@ -107,13 +107,17 @@ def certificate(values: dict, file: Path) -> dict[str, bytes]:
     return {values["tls"]["ca"]: data}
 
 
-def named(board: Remote) -> str:
-    """The certificate that the board's configuration names, "" if it names none."""
-    if CONFIG in board.sizes(CONFIG):
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            name = json.loads(board.read(CONFIG))["tls"]["ca"]
-            return "/" + name.removeprefix("/") if name and isinstance(name, str) else ""
+def named(config: bytes) -> str:
+    """The certificate that a board's configuration names, "" if it names none."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        name = json.loads(config)["tls"]["ca"]
+        return "/" + name.removeprefix("/") if name and isinstance(name, str) else ""
     return ""
+
+
+def given(board: Remote) -> str:
+    """The certificate that the configuration on the board names, "" if there is none."""
+    return named(board.read(CONFIG)) if CONFIG in board.sizes(CONFIG) else ""
 
 
 def configure(file: Path, port: str, force: bool = False, say=print) -> bool:
@@ -131,7 +135,7 @@ def configure(file: Path, port: str, force: bool = False, say=print) -> bool:
             board.write(TRIAL, json.dumps(values).encode())
             good = _prove(board, say)
             if good or force:
-                old = named(board)
+                old = given(board)
                 board.run(f"import os; os.rename({TRIAL!r}, {CONFIG!r})")
                 unused = {old} - files.keys() if CERTIFICATE.fullmatch(old) else set()
                 say(f"written to {CONFIG}" + ("" if good else ", though not all of it works"))

@@ -24,6 +24,7 @@ OWN = ("/thimble", "/roots", "/lib/umqtt")
 CODE = "/thimble/"  # all of it is ours; elsewhere there may be files of the user's, too
 MAIN = "/main.py"
 OURS = b'"""Starts Thimble on a board'  # with this every version of our main.py begins
+AWAY = "/main.away.py"  # main.py, while make restore changes what it would start on
 KEPT = "/main.old{}.py"  # the user's, with "" or a number from 2 on
 FOLDER_BLOCKS = 2
 
@@ -97,6 +98,10 @@ def flash(name: str, port: str, say=print) -> tuple[int, int]:
     with Remote(choose(port)) as board:
         facts = board.facts()
         check(name, facts)
+        if AWAY in board.sizes(AWAY):
+            raise BoardError(
+                "a restore was interrupted on this board: run it again, or make erase"
+            )
         if facts.frozen:
             say("Thimble is frozen in this image: only main.py and the certificates are copied")
         elif not TARGETS[name].roomy:
@@ -119,7 +124,7 @@ def _bring(board: Remote, files: dict[str, bytes], facts: Facts, say) -> tuple[i
     stale = [path for path in sizes if path.startswith(CODE) and path not in wanted]
     copied = [path for path in wanted if have.get(path) != wanted[path]]
     if copied or stale:
-        _room(facts, sizes, {path: len(files[path]) for path in copied}, stale)
+        room(facts, sizes, {path: len(files[path]) for path in copied}, stale)
         if MAIN in sizes:
             _take_main(board, say)
         for path in stale:
@@ -161,7 +166,7 @@ def _take_main(board: Remote, say) -> None:
         board.run(f"import os; os.rename({MAIN!r}, {kept!r})")
 
 
-def _room(facts: Facts, sizes: dict[str, int], new: dict[str, int], stale: list[str]) -> None:
+def room(facts: Facts, sizes: dict[str, int], new: dict[str, int], stale: list[str]) -> None:
     """Raises BoardError if the ``new`` files, all of these paths and sizes, do not fit beside
     ``sizes``, of which ``stale`` goes first; nothing has been written by then."""
 

@@ -433,12 +433,92 @@ def test_a_configuration_that_names_no_certificate_of_its_own_is_erased_alone(fl
     assert before.keys() - files(flashed).keys() == {"/thimble.json"}
 
 
-def test_a_backup_never_overwrites_a_file_and_no_other_archive_is_restored(flashed, tmp_path):
+def test_a_full_board_can_be_erased_and_takes_no_backup_that_does_not_fit(flashed, tmp_path):
+    put(flashed, "/journal", b"now")
+    with Remote(flashed.port) as link:
+        fill(link, 3)
+    before = files(flashed)
+    large = zipped(tmp_path, {"journal": bytes(20 * 1024)})
+    with pytest.raises(BoardError, match=r"full: 40 KB are needed, .*; nothing was changed"):
+        backup.restore(flashed.port, large)
+    assert files(flashed) == before
+    assert backup.erase(flashed.port) == 1
+    assert "starts in" in Remote(flashed.port).first_line("thimble ")
+    with Remote(flashed.port) as link:
+        link.remove("/big")
+
+
+def test_with_half_of_a_backup_a_board_starts_nothing_and_the_next_restore_completes_it(
+    lived_in, tmp_path, monkeypatch
+):
+    archive = tmp_path / "board.zip"
+    backup.save(lived_in.port, archive)
+    put(lived_in, flash.MAIN, b"print('mine')")
+    write = Remote.write
+
+    def interrupted(link, path, data):
+        if path == "/turns/7":
+            raise BoardError("unplugged")
+        write(link, path, data)
+
+    monkeypatch.setattr(Remote, "write", interrupted)
+    with pytest.raises(BoardError, match="unplugged; the board starts nothing until this is done"):
+        backup.restore(lived_in.port, archive)
+    monkeypatch.undo()
+    assert not {flash.MAIN, "/thimble.json"} & files(lived_in).keys()
+    with pytest.raises(BoardError, match="a restore was interrupted on this board"):
+        flash.flash("qemu", lived_in.port)
+    backup.restore(lived_in.port, archive)
+    with Remote(lived_in.port) as link:
+        assert {path: link.read(path) for path in WRITTEN} == WRITTEN
+        assert link.read(flash.MAIN) == b"print('mine')"
+        link.remove(flash.MAIN)
+    assert flash.AWAY not in files(lived_in)
+
+
+def zipped(folder, files):
+    path = folder / "some.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def encrypted(path):
+    """Marks the only file in an archive as encrypted, in both its headers."""
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "files, holds",
+    [
+        ({}, "nothing"),
+        ({"turns/": b""}, "nothing"),
+        ({"holiday/a.txt": b"a"}, "/holiday/a.txt"),
+        ({"board/thimble.json": b"{}"}, "/board/thimble.json"),
+        ({"thimble.json": b"{}", "home.pem": b""}, "/home.pem"),
+        ({"thimble.json": b'{"tls": {"ca": "main.py"}}', "main.py": b""}, "/main.py"),
+        ({"thimble.json": b"{}", "thimble/relay.mpy": b""}, "/thimble/relay.mpy"),
+        ({"turns/../main": b""}, "/turns/../main"),
+    ],
+)
+def test_no_other_archive_is_restored(tmp_path, files, holds):
+    with pytest.raises(BoardError, match=f"zip is not a backup: it holds {holds}$"):
+        backup.restore("no board is asked", zipped(tmp_path, files))
+
+
+def test_an_archive_that_is_encrypted_is_refused_with_a_sentence(tmp_path):
+    path = encrypted(zipped(tmp_path, {"thimble.json": b"{}"}))
+    with pytest.raises(BoardError, match=r"zip is not a backup: .* is encrypted"):
+        backup.restore("no board is asked", path)
+
+
+def test_a_backup_never_overwrites_a_file(flashed, tmp_path):
     put(flashed, "/thimble.json", b"{}")
-    there = tmp_path / "there.zip"
-    with zipfile.ZipFile(there, "w") as archive:
-        archive.writestr("thimble/relay.mpy", b"")
+    there = zipped(tmp_path, {})
     done = make("backup", f"FILE={there}", f"PORT={flashed.port}")
     assert done.returncode and "cannot be written: File exists" in done.stderr
-    done = make("restore", f"FILE={there}", f"PORT={flashed.port}")
-    assert done.returncode and "it holds /thimble/relay.mpy" in done.stderr
