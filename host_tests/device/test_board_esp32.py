@@ -160,6 +160,7 @@ def test_a_pin_that_is_none_is_refused_by_the_settings_name():
     board = power_on()
     for key, settings in (
         ("board.led", pins(led="LED")),
+        ("board.led", pins(led="10000000000")),
         ("board.button", pins(button="22")),
         ("board.battery_adc", pins(battery_adc="21")),
     ):
@@ -169,10 +170,12 @@ def test_a_pin_that_is_none_is_refused_by_the_settings_name():
 
 def test_a_pin_that_measures_nothing_while_the_radio_is_on_is_refused():
     board = power_on()
-    for pin in ("11", "18"):
-        error = raises(ValueError, lambda: board.configure(pins(battery_adc=pin)))  # noqa: B023
-        assert "board.battery_adc: pin %s measures no volts" % pin in str(error)
-    board.configure(pins(battery_adc="10"))
+    for chip.modes_shown in (False, True):
+        for pin in ("11", "18"):
+            error = raises(ValueError, lambda: board.configure(pins(battery_adc=pin)))  # noqa: B023
+            assert "board.battery_adc: pin %s measures no volts" % pin in str(error)
+        for pin in ("5", "10"):
+            board.configure(pins(battery_adc=pin))
 
 
 def test_the_idf_heap_is_strained_when_no_connection_finds_a_block_there():

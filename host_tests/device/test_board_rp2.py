@@ -182,6 +182,7 @@ def test_a_pin_that_is_none_is_refused_by_the_settings_name():
     board = power_on()
     for key, settings in (
         ("board.led", pins(led="99")),
+        ("board.led", pins(led="10000000000")),
         ("board.button", pins(button="no such")),
         ("board.battery_adc", pins(battery_adc="15")),
         ("board.battery_adc", pins(battery_adc="LED")),
@@ -190,6 +191,9 @@ def test_a_pin_that_is_none_is_refused_by_the_settings_name():
         ("board.led", pins(led="25")),
         ("board.button", pins(button="23")),
         ("board.battery_adc", pins(battery_adc="29")),
+        ("board.led", pins(led="GPIO23")),
+        ("board.button", pins(button="GPIO24")),
+        ("board.battery_adc", pins(battery_adc="GPIO29")),
     ):
         error = raises(ValueError, lambda: board.configure(settings))  # noqa: B023
         assert key in str(error), error
@@ -254,6 +258,19 @@ def test_an_led_to_the_plus_is_lit_by_a_low_pin():
     board.led.show(led.STARTING)
     board.led.serve(0)
     assert chip.written[15] == 0
+
+
+def test_a_pin_has_its_number_or_its_name():
+    board = power_on()
+    for name in ("0", "20", "GPIO20"):
+        board.configure(pins(led=name))
+        board.led.serve(0)
+    assert chip.written == {0: 1, 20: 1}
+
+
+def test_a_ws2812_is_refused_in_words():
+    error = raises(ValueError, lambda: power_on().configure(pins(led="15", led_kind="rgb")))
+    assert str(error) == "board.led_kind: rgb is for an ESP32-S3 alone"
 
 
 def test_the_chip_tells_its_temperature_and_its_number():

@@ -40,7 +40,7 @@ class Base:
     config_path = "/thimble.json"
     roots = "/roots"
     rejoins = False  # whether the chip joins its network again by itself
-    taken = ()  # type: tuple[int, ...]  # pins that the port hands out, though the radio needs them
+    taken = ()  # type: tuple[str, ...]  # pins that the port hands out, though the radio needs them
     # Timers that must outlive the Board: collected, they would stop, and the dog would bite.
     timers = []  # type: list[machine.Timer]
 
@@ -88,11 +88,10 @@ class Base:
         if text == "none":
             return None
         try:
-            pin = int(text) if text.isdigit() else text  # type: int | str
-            if pin in self.taken:
+            if text.lstrip("GPIO0") in self.taken:  # 23 is GPIO23 too
                 raise ValueError
-            return machine.Pin(pin, *mode)
-        except (ValueError, TypeError):
+            return machine.Pin(int(text) if text.isdigit() else text, *mode)
+        except (ValueError, TypeError, OverflowError):
             raise ValueError("%s: this board has no pin %s" % (key, text))
 
     def _light(self, pin, kind):

@@ -139,7 +139,7 @@ class Board(base.Base):
 
     def _open_adc(self, pin):
         # type: (machine.Pin) -> machine.ADC
-        if int(str(pin)[4:-1]) > _ADC1:  # it says "Pin(11)"
+        if int(str(pin)[4:-1].split(",")[0]) > _ADC1:  # "Pin(11)"; from 1.29 on "Pin(11, mode=IN)"
             raise ValueError
         return machine.ADC(pin, atten=machine.ADC.ATTN_11DB)
 

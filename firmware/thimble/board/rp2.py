@@ -26,6 +26,7 @@ _TYPED = const(0)
 if _TYPED:
     from collections.abc import Callable  # noqa: F401
     from _mpy_shed.time_mp import _TicksMs  # noqa: F401
+    from thimble.board.led import Led  # noqa: F401
     from typing import NoReturn  # noqa: F401
 
 
@@ -34,7 +35,7 @@ class Board(base.Base):
 
     name = "pico_w"
     memory_size = 12
-    taken = (23, 24, 25, 29)
+    taken = ("23", "24", "25", "29")
 
     def __init__(self):
         # type: () -> None
@@ -70,6 +71,12 @@ class Board(base.Base):
             for i in range(_WORDS):
                 machine.mem32[_SCRATCH + 4 + 4 * i] = words[i]
         return struct.pack("<3I", *[machine.mem32[_SCRATCH + 4 + 4 * i] for i in range(_WORDS)])
+
+    def _light(self, pin, kind):
+        # type: (machine.Pin, str) -> Led
+        if kind == "rgb":
+            raise ValueError("board.led_kind: rgb is for an ESP32-S3 alone")
+        return super()._light(pin, kind)
 
     def button(self):
         # type: () -> bool

@@ -39,6 +39,7 @@ class Chip:
         self.date = None
         self.slept = []
         self.led_fails = False
+        self.modes_shown = False  # as MicroPython 1.29 shows a pin on an ESP32
         # Of ESP32's IDF: (total, free, largest block, lowest free) of each heap.
         self.heaps = [(16_000, 9_000, 8_000, 8_000), (220_000, 90_000, 60_000, 70_000)]
         self._silent()
@@ -142,6 +143,10 @@ class Pin:
     IN, OUT, PULL_UP = 0, 1, 1
 
     def __init__(self, name, mode=-1, pull=-1):
+        if isinstance(name, int) and not -(1 << 31) <= name < 1 << 31:
+            raise OverflowError("overflow converting long int to machine word")
+        if chip.port == "rp2" and str(name).startswith("GPIO"):
+            name = int(name[4:])
         if chip.port == "esp32":
             if name not in S3:
                 raise ValueError("invalid pin")
@@ -155,7 +160,7 @@ class Pin:
             chip.written[name] = 0
 
     def __str__(self):
-        return "Pin(%s)" % self.name
+        return "Pin(%s%s)" % (self.name, ", mode=Pin.IN" if chip.modes_shown else "")
 
     def value(self, level=None):
         if level is None:
