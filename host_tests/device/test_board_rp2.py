@@ -102,6 +102,41 @@ def test_every_reset_cause_is_told_from_the_others():
         assert Board().reset_cause == cause
 
 
+def started():
+    """The Board of an interpreter that has just begun: nothing of ours is loaded."""
+    del sys.modules["thimble.board.rp2"]
+    from thimble.board.rp2 import Board
+
+    return Board()
+
+
+def test_a_soft_reset_is_told_from_the_reset_before_it():
+    power_on()
+    for reset, cause in (
+        (chip.power_on, "power-on"),
+        (lambda: chip.reset(3, 2), "reset"),
+        (lambda: chip.reset(3, 1), "watchdog"),
+    ):
+        reset()
+        assert started().reset_cause == cause
+        for _ in range(3):
+            chip.soft_reset()
+            board = started()
+            assert board.reset_cause == "soft reset"
+    raises(Reset, board.restart)
+    assert started().reset_cause == "restart"
+    chip.soft_reset()
+    assert started().reset_cause == "soft reset"
+
+
+def test_the_cause_stays_the_same_until_the_next_reset():
+    chip.reset(3, 1)
+    assert started().reset_cause == "watchdog"
+    from thimble.board.rp2 import Board
+
+    assert Board().reset_cause == "watchdog"
+
+
 def test_a_restart_that_was_asked_for_hands_over_its_mark_once():
     for mark in (base.ASKED, base.MAINTENANCE, base.SAFE_MODE, base.DEAF + 7, 255):
         board = power_on()

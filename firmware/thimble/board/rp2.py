@@ -3,6 +3,11 @@
 What outlives a reset: the watchdog's scratch registers 0 to 3, of 32 bits each; 4 to 7 belong to
 the boot ROM (RP2040 data sheet, 4.7). Scratch 0 holds the mark; 1 to 3 are 12 bytes for whoever
 keeps the battery. A reset by power or by the pin RUN clears them.
+
+What a soft reset leaves alone and every other reset clears: the counter of a PWM slice that stands
+still (4.5.3). MicroPython's soft reset only stops the slices; the watchdog, by which a reset that
+is asked for comes too, resets all but the oscillators (SDK, watchdog_enable), and whatever starts
+the program all peripherals (SDK, runtime_init_early_resets). It is 1 once this module was loaded.
 """
 
 import machine
@@ -21,6 +26,7 @@ _NAP_MS = const(5000)  # less than the dog's time
 _REASON = const(0x40058008)  # bit 0: the dog bit; bit 1: a reset was asked for
 _SCRATCH = const(0x4005800C)
 _MARKED = const(0x2C7D5100)
+_LOADED = const(0x40050094)  # CH7_CTR
 _WORDS = const(3)
 _TYPED = const(0)
 if _TYPED:
@@ -36,6 +42,7 @@ class Board(base.Base):
     name = "pico_w"
     memory_size = 12
     taken = ("23", "24", "25", "29")
+    soft = machine.mem32[_LOADED]  # whether a soft reset came before, and nothing else
 
     def __init__(self):
         # type: () -> None
@@ -59,6 +66,8 @@ class Board(base.Base):
         reason = machine.mem32[_REASON]
         if self.mark:
             return "deep sleep" if self.mark == base.SLEPT else "restart"
+        if self.soft:
+            return "soft reset"
         if reason & 1:
             return "watchdog"
         return "reset" if reason & 2 else "power-on"
@@ -161,3 +170,6 @@ class Board(base.Base):
     def _sample(self, adc):
         # type: (machine.ADC) -> int
         return adc.read_u16() * 8_250 >> 14
+
+
+machine.mem32[_LOADED] = 1

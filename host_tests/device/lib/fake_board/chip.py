@@ -6,6 +6,7 @@ import random
 
 PWRON, HARD, WDT_RESET, DEEPSLEEP, SOFT = 1, 2, 3, 4, 5
 REASON, SCRATCH = 0x40058008, 0x4005800C
+CTR = 0x40050094  # the counter of PWM slice 7: any reset of the chip clears it, a soft reset not
 
 
 class Reset(Exception):
@@ -52,6 +53,7 @@ class Chip:
         """A reset that keeps the power."""
         self.cause = cause
         self.registers[REASON] = reason
+        self.registers[CTR] = 0
         self._silent()
 
     def soft_reset(self):
@@ -220,11 +222,12 @@ class RTC:
 
 class Mem32:
     def __getitem__(self, address):
-        assert address == REASON or SCRATCH <= address < SCRATCH + 16
+        assert address in (REASON, CTR) or SCRATCH <= address < SCRATCH + 16
         return chip.registers.get(address, 0)
 
     def __setitem__(self, address, word):
-        assert SCRATCH <= address < SCRATCH + 16 and 0 <= word < 1 << 32
+        assert address == CTR or SCRATCH <= address < SCRATCH + 16
+        assert 0 <= word < 1 << 32
         chip.registers[address] = word
 
 
