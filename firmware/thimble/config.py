@@ -210,12 +210,12 @@ def _check_utf8(data):
 
 def _join(values):
     """Joins surrogate pairs in all texts: MicroPython's json leaves them apart."""
-    if isinstance(values, dict):
-        for key, value in values.items():
-            if isinstance(value, str):
-                values[key] = _joined(value.encode())
-            else:
-                _join(value)
+    pairs = enumerate(values) if isinstance(values, list) else ()
+    for key, value in values.items() if isinstance(values, dict) else pairs:
+        if isinstance(value, str):
+            values[key] = _joined(value.encode())
+        else:
+            _join(value)
 
 
 def _joined(data):

@@ -167,6 +167,9 @@ def test_emoji_written_as_surrogate_escapes_arrive_whole():
             '{"model": {"system": "한 \\ud83d\\ude00 \\udbff\\udfff\\ud55c \\ud800\\udc01"}}'
         )
     assert config.load(FILE).model.system == "한 😀 \U0010ffff한 \U00010001"
+    with open(FILE, "w") as file:
+        file.write('{"wifi": {"networks": [{"ssid": "home"}, {"ssid": "\\ud83d\\ude00"}]}}')
+    assert config.load(FILE).wifi.networks[1]["ssid"] == "😀"
 
 
 def test_half_of_a_surrogate_pair_is_no_text():
