@@ -70,7 +70,7 @@ _RANGES = {
     "battery_low_mv": (0, 20_000),
     "patience_min": (1, 100_000),
     "budget_kb": (0, 1_000_000),
-    "elevated": (1, 99),
+    "elevated": (61, 99),  # more than core.pressure.RELIEVED, where compaction ends
     "critical": (2, 100),
     "max_messages": (10, 100_000),  # fewer, and each exchange would end in a compaction
     "keep_days": (1, 3650),

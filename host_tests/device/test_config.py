@@ -39,7 +39,7 @@ def test_a_wrong_type_is_refused_by_name():
 
 
 def test_numbers_out_of_range_are_refused_with_the_range():
-    assert "between 1 and 99" in refused(memory={"elevated": 0})
+    assert "between 61 and 99" in refused(memory={"elevated": 60})  # compaction ends below 60 %
     assert "memory.max_messages must be between 10" in refused(memory={"max_messages": 9})
     assert config.settings({"memory": {"max_messages": 10}}).memory.max_messages == 10
     assert "less than memory.critical" in refused(memory={"elevated": 90, "critical": 90})

@@ -326,7 +326,7 @@ class Config(Target):
         made = {
             "telegram": {"token": "1:fuzz", "allow": [42, -100], "url": "https://t.example"},
             "model": {"name": _text(rng), "system": _text(rng), "url": "http://10.0.0.2:80/v1"},
-            "memory": {"elevated": rng.randrange(120), "critical": rng.randrange(120)},
+            "memory": {"elevated": rng.randrange(55, 95), "critical": rng.randrange(65, 105)},
             "wifi": {"ssid": _text(rng)[:8], "password": "8 or more" + _text(rng)[:12]},
         }
         for _ in range(rng.randrange(3)):
