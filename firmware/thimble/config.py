@@ -296,7 +296,7 @@ def _wanted(default, key, value):
         return "have at most 32 bytes"
     if key == "password" and not (8 <= size <= 63 or (size == 64 and not value.strip(_HEX))):
         return "have 8 to 63 bytes, or 64 hex digits"  # WPA: a passphrase, or the key itself
-    if key in _ADDRESSES and not _address(value):
+    if key in _ADDRESSES and not url.is_address(value):
         return "be an IPv4 address such as 192.168.1.7"
     if key == "country" and not (len(value) == 2 and value.isalpha()):
         return "be two letters such as DE"
@@ -314,8 +314,3 @@ def _check_network(network):
             raise ConfigError("wifi.networks: %s must %s" % (key, wanted))
     if not network.get("ssid"):
         raise ConfigError("wifi.networks: a network has no ssid")
-
-
-def _address(text):
-    parts = text.split(".")
-    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)

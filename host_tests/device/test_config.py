@@ -52,9 +52,19 @@ def test_plain_http_is_only_for_the_local_network():
         "http://ollama:11434/v1",
         "http://box.local",
         "http://10.0.0.2",
+        "http://home.arpa",
+        "http://nas.home.arpa:11434",
     ):
         url.parse(good, "model.url")
-    for bad in ("http://api.openai.com/v1", "http://8.8.8.8", "http://172.32.0.1", "ftp://x", "x"):
+    for bad in (
+        "http://api.openai.com/v1",
+        "http://8.8.8.8",
+        "http://172.32.0.1",
+        "http://192.168.1.300",
+        "http://nothome.arpa",
+        "ftp://x",
+        "x",
+    ):
         raises(ConfigError, lambda bad=bad: url.parse(bad, "model.url"))
     assert url.parse("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
 
