@@ -91,7 +91,7 @@ _HEX = const("0123456789abcdefABCDEF")
 # What a list holds; a network of wifi.networks is an object of its own:
 _ITEMS = {
     "allow": (int, "whole numbers"),
-    "servers": (str, "texts"),
+    "servers": (str, "hosts or host:port"),
     "networks": (dict, "objects with ssid, password, priority"),
 }
 _NETWORK = {"ssid": "", "password": "", "priority": 0}
@@ -267,6 +267,9 @@ def check(values):
     memory.update(values.get("memory", {}))
     if memory["elevated"] >= memory["critical"]:
         raise ConfigError("memory.elevated must be less than memory.critical")
+    wifi = values.get("wifi", {})
+    if wifi.get("address") and not wifi.get("gateway"):
+        raise ConfigError("wifi.address needs wifi.gateway")
 
 
 def _wanted(default, key, value):
@@ -280,7 +283,10 @@ def _wanted(default, key, value):
         return "" if low <= value <= high else "be between %d and %d" % (low, high)
     if kind is list:
         item, names = _ITEMS[key]
-        return "" if all(type(one) is item for one in value) else "be a list of " + names
+        for one in value:
+            if type(one) is not item or (item is str and not all(url.end(one, 1))):
+                return "be a list of " + names
+        return ""
     if key in _CHOICES:
         return "" if value in _CHOICES[key] else "be one of: " + ", ".join(_CHOICES[key])
     size = len(value.encode())  # as the radio's drivers count

@@ -110,7 +110,22 @@ def test_an_address_is_four_numbers_up_to_255():
     for bad in ("1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.x", "1.2.3.", "box.local"):
         for key in ("address", "netmask", "gateway", "dns"):
             assert refused(wifi={key: bad}).startswith("wifi.%s must be an IPv4" % key), bad
-    config.settings({"wifi": {"address": "0.10.200.255", "gateway": ""}})
+    config.settings({"wifi": {"address": "0.10.200.255", "gateway": "0.10.200.1", "dns": ""}})
+
+
+def test_an_address_without_a_gateway_is_refused_by_name():
+    for gateway in ({}, {"gateway": ""}):
+        wifi = {"address": "10.0.0.7", "dns": "10.0.0.1"}
+        wifi.update(gateway)
+        assert refused(wifi=wifi) == "wifi.address needs wifi.gateway"
+    config.settings({"wifi": {"address": "", "dns": "10.0.0.1"}})
+
+
+def test_a_time_server_is_a_name_or_an_ipv4_address_with_or_without_a_port():
+    for bad in ("", "::1", ":1", "a.example:ntp", "ntp://a.example", "a.example:0", "a:65536"):
+        said = refused(clock={"servers": ["pool.ntp.org", bad]})
+        assert said == "clock.servers must be a list of hosts or host:port", bad
+    config.settings({"clock": {"servers": ["a.example", "10.0.0.1", "a.example:1", "x:65535"]}})
 
 
 def test_what_is_none_of_the_choices_is_refused_with_them():

@@ -99,6 +99,13 @@ def test_a_silent_server_leaves_time_for_the_next_and_ticks_go_on(device):
     assert gap <= 350
 
 
+def test_a_port_that_is_none_is_a_failure_like_another(device):
+    with UdpServer(good) as server:
+        said = run(device, "sync()", "time.example.org:ntp", "::1", server.name)[0]
+    assert abs(int(said) - time.time()) < 30
+    assert run(device, "sync()", "127.0.0.1:ntp")[0].startswith("clock | ")
+
+
 def test_a_lost_answer_is_asked_for_again(device):
     def second(query, count):
         return [answer(query)] if count == 2 else []

@@ -51,11 +51,13 @@ def test_config_sets_one_thing_saves_it_and_says_that_it_needs_a_restart(house):
     before = stored(house)
     for command, section, key, value in (
         ("config model.name a new name", "model", "name", "a new name"),
+        ("config wifi.gateway 10.0.0.1", "wifi", "gateway", "10.0.0.1"),
+        ("config wifi.address 10.0.0.7", "wifi", "address", "10.0.0.7"),
         ("config model.max_tokens 2048", "model", "max_tokens", 2048),
         ("config telegram.allow [42, 7]", "telegram", "allow", [42, 7]),
     ):
         assert house.board.ask(command) == "saved; it counts from the next start (reboot)"
-        before[section][key] = value
+        before.setdefault(section, {})[key] = value
         assert stored(house) == before
     relays_on(house)
 
@@ -75,6 +77,8 @@ def test_config_sets_one_thing_saves_it_and_says_that_it_needs_a_restart(house):
         ("config model.key sk-typed-where-it-shows", "model.key is secret"),
         ("config wifi.networks []", "wifi.networks is secret"),
         ("config memory.elevated 95", "memory.elevated must be less than memory.critical"),
+        ('config clock.servers ["::1"]', "clock.servers must be a list of hosts or host:port"),
+        ("config wifi.address 10.0.0.7", "wifi.address needs wifi.gateway"),
     ],
 )
 def test_config_refuses_by_name_and_changes_nothing(house, command, said):
