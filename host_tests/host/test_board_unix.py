@@ -189,6 +189,12 @@ def test_a_line_that_is_too_long_is_dropped_whole(device):
     assert last == f"[b'{'y' * 256}', b'end']"
 
 
+def test_a_line_that_was_too_long_stays_so_when_some_is_taken_back(device):
+    first, *_, last, _ = typed(device, "x" * 300 + "\x7f" * 100 + "\nend\n", 1)
+    assert first == "that line is too long"
+    assert last == "[b'end']"
+
+
 def test_a_line_without_its_end_does_not_count(device):
     *_, last, _ = typed(device, "status\nrebo", 2)
     assert last == "[b'status']"

@@ -256,6 +256,7 @@ def test_strange_bytes_are_refused_with_a_sentence_and_change_nothing(cloud, who
         ("﻿".encode() + cloud.token.encode(), "telegram.token must have only characters of ASCII"),
         ("123456:\u200bABC".encode(), "telegram.token must have only characters of ASCII"),
         (b"1:" + b"A" * 5000, "too long"),
+        (b"1:" + b"A" * 600 + b"\x7f" * 200, "too long"),
     ):
         child.ptyproc.write(data + b"\r")
         child.expect_exact(said)

@@ -45,12 +45,11 @@ class Line:
         # type: (int) -> bool
         """Adds one byte; whether it ended a line."""
         end = char == 10 or char == 13
-        if char == 8 or char == 127:
-            if not self._len:
-                return False
-            self._len -= 1
-            if self._echo:
-                sys.stdout.write("\b \b")
+        if (char == 8 or char == 127) and self._len <= _LINE:
+            if self._len:
+                self._len -= 1
+                if self._echo:
+                    sys.stdout.write("\b \b")
             return False
         if not end:
             if self._len < _LINE:

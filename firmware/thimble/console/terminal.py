@@ -90,8 +90,8 @@ class Terminal:
                     escape = 0
             elif char == 27:
                 escape = 1
-            elif char == 8 or char == 127:
-                while 0 < size <= _LINE and line[size - 1] & 0xC0 == 0x80:
+            elif (char == 8 or char == 127) and size <= _LINE:
+                while size and line[size - 1] & 0xC0 == 0x80:
                     size -= 1
                 if size:
                     size -= 1
