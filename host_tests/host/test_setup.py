@@ -281,6 +281,17 @@ def test_pairing_takes_only_who_sends_the_code_and_keeps_what_waits(cloud, whole
     assert cloud.telegram.pending() == 7
 
 
+def test_pairing_says_when_more_waits_than_can_be_looked_through(cloud, whole, wizard):
+    for number in range(100):
+        cloud.telegram.say(chat=OWNER, text=f"for the relay {number}")
+    child = wizard("pair")
+    code(child)
+    child.expect_exact("100 messages wait. Let the relay answer them, then pair.")
+    child.expect_exact("Nobody was paired.")
+    assert ended(child) == 0
+    assert cloud.telegram.pending() == 100
+
+
 def test_enter_goes_on_without_pairing(cloud, whole, wizard):
     child = wizard("pair")
     code(child)

@@ -15,6 +15,7 @@ _UPDATE = FIRST + 1
 _FROM = FIRST + 2
 _TEXT = FIRST + 3
 _OUT = const(64)
+_MOST = const(100)  # updates that Telegram gives at once, and no others until it may forget them
 _POLL_S = const(5)
 _LINK_MS = const(15_000)
 _APART_MS = const(600)  # sooner, Telegram would give only one update
@@ -40,11 +41,17 @@ class Pairing:
         self._good = self._long = False
 
     def poll(self):
-        """Looks for the code for some seconds: the id of its sender, or 0. Raises ThimbleError."""
+        """Looks for the code for some seconds: the id of its sender, or 0. Raises ThimbleError.
+
+        -1 where so much waits that it cannot be seen, which is said.
+        """
         start = time.ticks_ms()
-        found, first, last = self._ask()
-        if last and (not self._keep or found and first):
+        found, count, last = self._ask()
+        if last and (not self._keep or found and count == 1):
             self._offset = last + 1
+        elif count == _MOST and not found:
+            print("100 messages wait. Let the relay answer them, then pair.")
+            return -1
         if found:
             self._timeout = 0
             self._ask()  # confirms it, so that the relay does not answer it
@@ -62,7 +69,7 @@ class Pairing:
         w.raw(b',"allowed_updates":["message"]')
 
     def _ask(self):
-        """(sender of the code or 0, whether it is the first that waits, the last update's id)."""
+        """(sender of the code or 0, how many updates there are up to it, the last one's id)."""
         bot = self._bot
         scanner = bot.scanner
         bot.get_updates(self, self._timeout * 1000 + _LINK_MS)
@@ -84,7 +91,7 @@ class Pairing:
             else:
                 scanner.out(self._buf, 0, _OUT)
             event = bot.next()
-        return sender, count == 1, last
+        return sender, count, last
 
     def _field(self, path, event, size):
         if path != _TEXT:

@@ -148,7 +148,7 @@ class _Wizard:
                     self._say(error)
                 time.sleep_ms(1000)
         bot.http.close()
-        if not found:
+        if found < 1:
             print("Nobody was paired." + ("" if allow else " Nobody is answered until then."))
         elif found in allow:
             print("%d is on the list already." % found)
