@@ -5,7 +5,7 @@ import json
 
 import pexpect
 import pytest
-from net_kit import UdpServer
+from net_kit import READ, Server, UdpServer
 from test_clock import good
 
 from tools.cloud.cloud import Cloud
@@ -15,7 +15,7 @@ from tools.witness import WITNESS
 PASSWORD = "correct horse battery"
 WRONG = "wrong horse of the neighbour"
 SOURCE = """
-import micropython, sys
+import io, micropython, sys
 micropython.kbd_intr(3)
 import fake_board
 radio = fake_board.install("{port}")
@@ -25,9 +25,10 @@ chip.power_on(); radio.power_on()
 radio.air["home"] = Net("{password}", -50)
 radio.air["guests"] = Net(None, -70)
 radio.air["far"] = Net("{password}", -90)
+setattr(radio, "{fault}", True)
 
 class Answer:
-    text = "{portal}"
+    raw = io.BytesIO(b"{portal}")
     def close(self): pass
 
 asked = []
@@ -50,11 +51,11 @@ def wizard(device, tmp_path):
     path = tmp_path / "thimble.json"
     started = []
 
-    def start(port="rp2", portal="success\\n", section="wifi", others=None, **wifi):
+    def start(port="rp2", portal="success\\n", section="wifi", others=None, fault="", **wifi):
         with_clock = {"clock": {"servers": [server.name]}, "wifi": wifi}
         path.write_text(json.dumps(with_clock | (others or {})))
         values = {"port": port, "portal": portal, "password": PASSWORD, "path": path}
-        values["section"] = section
+        values |= {"section": section, "fault": fault}
         argv, env = device.command(SOURCE.format(**values))
         child = pexpect.spawn(argv[0], argv[1:], env=env, timeout=20, encoding="utf-8")
         child.logfile_read = io.StringIO()
@@ -137,6 +138,48 @@ def test_a_captive_portal_is_told_from_the_internet(wizard):
     answer(child, "Country")
 
 
+PORTAL = "network failure (wifi): a captive portal stands"
+
+
+@pytest.mark.parametrize(
+    "page, said",
+    [
+        (b"200 OK\r\n\r\nsuccess\n", "None"),
+        (b"200 OK\r\n\r\n" + b"<p>Room number, please</p>" * 20_000, PORTAL),
+        (b"302 Found\r\nLocation: /login\r\n\r\n", PORTAL),
+        (b"511 Network Authentication Required\r\n\r\n", PORTAL),
+        (b"", "None"),
+    ],
+    ids=["none", "a large page", "a relative redirect", "an empty page", "silence"],
+)
+def test_whatever_answers_instead_of_the_internet_is_a_portal(device, page, said):
+    source = """
+import sys
+sys.path.append(".frozen")
+import requests
+from thimble.console import prove
+get = requests.get
+requests.get = lambda url, **options: get("http://127.0.0.1:{}/success.txt", **options)
+try:
+    print(prove.portal())
+except prove.NetError as error:
+    print(error)
+"""
+    with Server([READ, b"HTTP/1.0 " * bool(page) + page]) as server:
+        done = device.run(source.format(server.port))
+    assert done.stdout.startswith(said), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("port, fault", [("rp2", "stuck"), ("esp32", "nameless")])
+def test_a_radio_that_does_not_list_the_networks_is_said_and_one_can_be_typed(wizard, port, fault):
+    child = wizard(port, fault=fault)
+    answer(child, "Country")
+    child.expect_exact("No list of networks (")
+    answer(child, "Network", "home")
+    answer(child, "Password", PASSWORD)
+    child.expect_exact("Joined home;" if fault == "stuck" else "the radio does not obey")
+
+
 def test_a_country_that_is_none_is_refused_by_name(wizard):
     child = wizard()
     answer(child, "Country", "Germany")
@@ -176,7 +219,8 @@ for port in range(2):
 """
     path = tmp_path / "thimble.json"
     with UdpServer(good) as server, Cloud() as cloud:
-        values = {"port": "rp2", "portal": "", "password": PASSWORD, "path": path, "section": "-"}
+        values = {"port": "rp2", "portal": "", "password": PASSWORD, "path": path}
+        values |= {"section": "-", "fault": ""}
         settings = {"wifi": {"ssid": "home", "password": PASSWORD}}
         settings["clock"] = {"servers": [server.name]}
         path.write_text(json.dumps(settings | cloud.config(secure=False)))

@@ -79,14 +79,22 @@ class _Wizard:
         done = None
         while not done:
             self._ask("wifi.country", "Country, two letters")
-            found = Wifi(board, self._settings().wifi, prove.Quiet()).scan()
-            for number, (dbm, name, is_open) in enumerate(found):
-                print("%3d  %-32s %d dBm%s" % (number + 1, name, dbm, " open" * is_open))
+            try:
+                found = Wifi(board, self._settings().wifi, prove.Quiet()).scan()
+            except (OSError, RuntimeError, MemoryError) as error:  # see net.wifi
+                board.radio_off()
+                found = ()
+                print("No list of networks (%s)." % error)
+            names, free = [], []
+            for dbm, name, is_open in found:
+                names.append(name)
+                free += [name] * is_open
+                print("%3d  %-32s %d dBm%s" % (len(names), name, dbm, " open" * is_open))
             before = self._now("wifi.ssid")
-            ssid = self._ask("wifi.ssid", "Network, its number or name", [n for _, n, _ in found])
+            ssid = self._ask("wifi.ssid", "Network, its number or name", names)
             if ssid != before:
                 self._values["wifi"].pop("password", None)
-            if not [True for _, name, is_open in found if is_open and name == ssid]:
+            if ssid not in free:
                 self._ask("wifi.password", "Password, - for none")
             done = ssid and self._proved(self._join)
         print("Joined %s; the clock is %04d-%02d-%02d %02d:%02d UTC." % ((done,) + _now()))
