@@ -121,9 +121,12 @@ def settings(values, path=""):
         setattr(made, name, section)
     if made.tls.ca and "/" in path and not made.tls.ca.startswith("/"):
         made.tls.ca = path.rsplit("/", 1)[0] + "/" + made.tls.ca
-    pairs = [secret.split(".") for secret in SECRETS]
-    found = [getattr(getattr(made, a), b) for a, b in pairs]
-    found += [entry.get("password") for entry in made.wifi.networks]
+    found = []
+    for secret in SECRETS:
+        name, key = secret.split(".")
+        found.append(getattr(getattr(made, name), key))
+    for entry in made.wifi.networks:
+        found.append(entry.get("password"))
     made.secrets = [value for value in found if value]
     return made
 
@@ -302,7 +305,7 @@ def _wanted(default, key, value):
         return "have at most 32 bytes"
     if key == "password" and not (8 <= size <= 63 or (size == 64 and not value.strip(_HEX))):
         return "have 8 to 63 bytes, or 64 hex digits"  # WPA: a passphrase, or the key itself
-    if key in _ADDRESSES and not url.is_address(value):
+    if key in _ADDRESSES and not url.address(value):
         return "be an IPv4 address such as 192.168.1.7"
     if key == "country" and not (len(value) == 2 and value.isalpha()):
         return "be two letters such as DE"

@@ -46,7 +46,6 @@ def _section(values, name):
         if "%s.%s" % (name, key) in config.SECRETS:
             found[key] = masked(found[key])
     if name == "wifi":
-        found["networks"] = [dict(entry) for entry in found["networks"]]
         for entry in found["networks"]:
             entry["password"] = masked(entry.get("password", ""))
     return found

@@ -132,7 +132,7 @@ class _Wizard:
     def pair(self):
         """Who is answered: whoever sends a code to the bot."""
         allow = self._now("telegram.allow")
-        print("Answered are: %s." % (", ".join([str(one) for one in allow]) or "nobody"))
+        print("Answered are: %s." % (str(allow)[1:-1] or "nobody"))
         bot = self._proved(self._bot)
         if bot is None:
             return

@@ -23,7 +23,7 @@ def run():
         path = settings.place()
         rows.append(("settings", path))
         telegram, model = settings.get("telegram"), settings.get("model")
-        people = ", ".join([str(one) for one in telegram["allow"]])
+        people = str(telegram["allow"])[1:-1]
         rows.append(("telegram", "token %s, answers %s" % (telegram["token"], people or "nobody")))
         rows.append(("model", "%s (%s), key %s" % (model["name"], model["api"], model["key"])))
         config.ready(path)

@@ -30,7 +30,7 @@ def end(text, port):
     return host, port if port < 65536 else 0
 
 
-def is_address(text):
+def address(text):
     """Whether ``text`` is an IPv4 address."""
     parts = text.split(".")
     return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
@@ -39,7 +39,7 @@ def is_address(text):
 def _local(host):
     """Whether a host is of the local network: private or loopback (RFC 1918), or a local name."""
     parts = host.split(".")
-    if is_address(host):
+    if address(host):
         first, second = int(parts[0]), int(parts[1])
         return (
             first in (10, 127)
