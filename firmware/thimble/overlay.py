@@ -10,7 +10,7 @@ import sys
 
 from micropython import const
 
-# Those that the relay calls.
+# Those that the relay calls behind its start, but for the console, where one can try again.
 _OVERLAYS = const(
     (
         "start",
@@ -40,7 +40,7 @@ def call(module, function, *args):
 
 
 def warm_up():
-    """Loads every overlay once: names are never collected, and the table that holds them grows by
+    """Loads each of these once: names are never collected, and the table that holds them grows by
     9 KB at a time, which must not come out of the reserve while the relay runs.
 
     Returns what the largest took while it was loaded: little from ROM, more from a file.

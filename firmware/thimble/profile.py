@@ -28,15 +28,15 @@ class Profile:
     asides = 640
     words = 768
     log = 768
-    # Conversations: equal segments, as many as leave ``reserve`` bytes free in one piece
-    # for what comes and goes, but not fewer than ``segments_min``.
+    # Conversations: equal segments, as many as leave ``reserve`` bytes free, in
+    # pieces where it must be, for what comes and goes, but not fewer than ``segments_min``.
     segment = 1024
     segments_max = 96
     segments_min = 4
     reserve = 8192
     slots = 6
-    # The blocks that TLS makes for one connection (mbedTLS: in, out, the rest), and how many
-    # connections there are. On a board they are heap.
+    # The blocks that TLS makes for one connection (mbedTLS: in, out, the rest). On a board they
+    # are heap.
     room = (16717, 4429, 2300)
     flash_blocks = 212
     # What is wired to the board, see board.base; a Pico W's button is BOOTSEL.

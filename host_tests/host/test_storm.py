@@ -52,7 +52,10 @@ def test_a_part_of_an_answer_is_no_refusal_but_a_sentence_is_one(tmp_path):
         ("17", ""),
         ("The model's service refused the request (302).", "refused"),
         ("7,m17\n\n(The answer was cut off here; /retry asks again.)", "cut"),
-        ("m17\n\n(Memory ran out here; /retry asks again.)", "starved"),
+        (
+            "m17\n\n(Memory ran out here. /retry asks again; a command is to be sent again.)",
+            "starved",
+        ),
         ("m17,m17,m17,", "answered"),
     ):
         street.shown[17] = {(101, 1): text}

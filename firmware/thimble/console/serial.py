@@ -13,7 +13,7 @@ log     the last lines of the log
 config  shows all settings; config model.name NAME sets one
 test    asks Telegram and the model, and says what works
 reboot  restarts
-safe    restarts into safe mode, or out of it
+safe    restarts into safe mode
 setup   how to get to the wizard
 help    this""")
 
@@ -63,9 +63,8 @@ def _config(line):
 
 
 def _restart(relay, safe):
-    """Restarts, into safe mode or out of it. What was received is on flash before."""
+    """Restarts, into safe mode if wished. What was received is on flash before."""
     if not relay.journal.commit():
         print("flash cannot be written; restarting all the same")
-    board = relay.board
     print("restarting")
-    board.restart(_SAFE_MODE if safe and board.mark != _SAFE_MODE else _ASKED)
+    relay.board.restart(_SAFE_MODE if safe else _ASKED)

@@ -25,7 +25,8 @@ class NetError(ThimbleError):
     """A connection failed.
 
     stage: "wifi", "clock", "resolve", "connect", "handshake", "certificate", "send", "first byte",
-    "silence", "deadline", "closed", "http" or "body". detail: what happened there.
+    "silence", "deadline", "closed", "http" or "body"; "telegram": an answer could not be brought;
+    "journal": the flash failed, no network. detail: what happened there.
     """
 
     def __init__(self, stage, detail):

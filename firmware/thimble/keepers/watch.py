@@ -1,6 +1,6 @@
 """Liveness: whether the dog is fed, and what is done about a relay that has gone deaf.
 
-Two things are watched. That code runs: every slice of a wait, every byte moved ends in ``mark``,
+Two things are watched. That code runs: between two slices of every wait stands a ``mark``,
 and where none came for 30 s the dog is fed no more. That it gets somewhere: a poll of Telegram
 that was completed, whatever the answer. A loop that turns and polls nothing climbs the ladder:
 
@@ -49,7 +49,7 @@ class Watch:
 
     def mark(self, now):
         # type: (_TicksMs) -> None
-        """A slice has ended, or a byte has moved."""
+        """A slice of a wait has ended."""
         self._at = now
         if ticks_diff(now, self._fed) >= _FEED_MS:
             self._fed = now

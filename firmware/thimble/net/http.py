@@ -93,8 +93,8 @@ class Http:
         write_body(w), called twice; repeatable, whether it may be sent again when a kept
         connection turns out to have been closed. first_ms: how long the answer may take to
         begin. waiting: is called now and then until it begins; once it returns True the answer is
-        given up, and the status is 0. Raises NetError, and the connection is then closed;
-        ConfigError if the roots cannot be loaded. A redirect is an answer like others.
+        given up, and the status is 0. Raises NetError, and the connection is then closed.
+        A redirect is an answer like others.
         """
         if self._state:
             self.drain()

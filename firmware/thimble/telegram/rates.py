@@ -65,7 +65,7 @@ class Rates:
         self._chats = Tally()  # those that were told that the day's calls are made
 
     def serve(self, now, calls):
-        """Begins a new window when it is time. Called every minute or so."""
+        """Begins a new window when it is time. Called every half minute or so."""
         if ticks_diff(now, self._hour_at) >= _HOUR_MS:
             self._hour_at = now
             self._people.clear()
