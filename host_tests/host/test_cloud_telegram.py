@@ -158,6 +158,37 @@ def test_a_message_that_cannot_be_sent_is_refused(api, params, description):
         assert found.startswith("Bad Request: can't parse entities: Can't find end tag")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b",
+        "\ufeff",
+        "\u2800 \n",
+        "\u180e",
+        "\u200d\u200d",
+        "\xa0",
+        "\u202e\u3000",
+        "\U000e0041",
+    ],
+)
+def test_a_text_of_which_nothing_is_seen_is_empty(api, text):
+    assert api.error("sendMessage", chat_id=42, text=text) == (
+        "Bad Request: text must be non-empty"
+    )
+    assert send(api, "." + text)["text"].startswith(".")
+
+
+def test_a_run_of_marks_of_a_direction_keeps_only_its_last(api):
+    assert send(api, "a\u200f\u200e\u200fb")["text"] == "a\u200c\u200c\u200fb"
+
+
+@pytest.mark.parametrize("mode", ["Markdown", "MarkdownV2", "markdownv2"])
+def test_markdown_is_not_taken_for_plain_text(api, mode):
+    found = api.error("sendMessage", chat_id=42, text="plain", parse_mode=mode)
+
+    assert api.status == 501 and "the simulated Telegram knows no Markdown" in found
+
+
 def test_utf8_is_checked_in_raw_bytes(api):
     body = b'{"chat_id":42,"text":"\xed\xa0\xbd\xed\xb8\x80"}'
     answer = api.send("POST", f"/bot{TOKEN}/sendMessage", body, "application/json")
@@ -184,6 +215,29 @@ def test_entities_are_taken_from_their_parameter(api):
     given = [{"offset": 0, "length": 2, "type": "bold"}]
 
     assert send(api, "ab", entities=given)["entities"] == given
+
+
+@pytest.mark.parametrize(
+    ("offset", "length", "description"),
+    [
+        (4, 1, "begins after the end of the text at UTF-16 offset 4"),
+        (3, 1, "beginning at UTF-16 offset 3 ends after the end of the text at UTF-16 offset 4"),
+        (0, 9, "beginning at UTF-16 offset 0 ends after the end of the text at UTF-16 offset 9"),
+        (-1, 1, "with incorrect offset -1"),
+        (0, 1000001, "with incorrect length 1000001"),
+        (9, 0, None),
+        (0, 3, None),
+    ],
+)
+def test_an_entity_lies_within_the_text(api, offset, length, description):
+    given = [{"offset": offset, "length": length, "type": "bold"}]
+    params = {"chat_id": 42, "text": "a😀", "entities": given}
+
+    if description:
+        found = api.error("sendMessage", **params)
+        assert found.startswith("Bad Request: ") and found.endswith("entity " + description)
+    else:
+        assert api("sendMessage", **params)["ok"]
 
 
 def test_an_edit_changes_the_text_and_is_remembered(api, cloud):
