@@ -275,9 +275,13 @@ def test_reasons():
         ("stop", STOP),
         ("length", LENGTH),
         ("content_filter", OTHER),
-        ("tool_calls", OTHER),
+        ("sensitive", OTHER),
+        ("tool_calls", STOP),
         ("eos_token", STOP),
-        ("error", OTHER),
+        ("model_length", LENGTH),
+        ("error", CUT),
+        ("abort", CUT),
+        ("insufficient_system_resource", CUT),
     )
     for said, reason in cases:
         model = model_of(Http((200, HELLO + finish(said) + END)))
@@ -286,6 +290,7 @@ def test_reasons():
     cases = (
         ("end_turn", STOP),
         ("stop_sequence", STOP),
+        ("tool_use", STOP),
         ("max_tokens", LENGTH),
         ("model_context_window_exceeded", LENGTH),
         ("refusal", OTHER),

@@ -22,7 +22,7 @@ DONE = const(2)
 # Why an answer ended.
 STOP = const(0)
 LENGTH = const(1)  # max_tokens, or the model's own limit
-CUT = const(2)  # the connection ended before the answer
+CUT = const(2)  # the connection ended before the answer, or the service broke it off
 OTHER = const(3)  # a refusal, a content filter
 
 # What the values mean that the dialects want, see thimble.model.
@@ -35,16 +35,19 @@ _CODE = const(7)
 _SAID = const(8)
 
 _LAST_EVENT = b"message_stop"
-# How services say why an answer ended, or how that begins: those of STOP, then those of LENGTH.
+# What begins the words in which services say why an answer ended: three of LENGTH, of CUT and of
+# OTHER. All others are of STOP.
 _REASONS = (
-    b"stop",
-    b"end_turn",
-    b"eos",
     b"length",
     b"max_tokens",
-    b"model_context_window_exceeded",
+    b"model_",  # …context_window_exceeded, …length
+    b"error",
+    b"abort",
+    b"insufficient_",
+    b"content_filter",
+    b"refusal",
+    b"sensitive",
 )
-_STOPS = const(3)
 
 _ON = const(-1)  # there is something to scan
 _FED = const(-2)  # there is, fresh from the connection
@@ -381,8 +384,8 @@ def _reason(buf, pos, end):
     """Why the answer ended, in either dialect's words."""
     for i in range(len(_REASONS)):
         if _begins(_REASONS[i], buf, pos, end):
-            return STOP if i < _STOPS else LENGTH
-    return OTHER
+            return LENGTH + i // 3
+    return STOP
 
 
 def _begins(word, buf, pos, end):
