@@ -345,11 +345,17 @@ def test_an_answer_in_one_piece():
     }
     for api, body in (("openai", whole), ("anthropic", other)):
         for step in (1, 9, 4096):
-            text = json.dumps(body).encode() + b"\r\n"
-            model = model_of(Http((200, text), step=step, is_json=True), api=api)
+            text = b"\r\n  " + json.dumps(body).encode() + b"\r\n"
+            model = model_of(Http((200, text), step=step, is_json=step > 1), api=api)
             assert ask(model) == OPENAI_TEXT
             assert model.reason == LENGTH and model.thought
             assert (model.tokens_in, model.tokens_out) == (12, 7)
+
+
+def test_events_are_read_whatever_their_type_is_said_to_be():
+    for before in (b"", b"\n", b": ping\n\n"):
+        model = model_of(Http((200, before + OPENAI), step=1, is_json=True))
+        assert ask(model) == OPENAI_TEXT and model.reason == STOP
 
 
 def test_an_answer_in_one_piece_may_leave_out_why_it_ended():

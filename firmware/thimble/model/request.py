@@ -1,7 +1,8 @@
 """One answer of a language model: the request, written in two passes, and the stream that follows.
 
 The answer is text/event-stream, each event a JSON document; a server that ignores ``stream`` sends
-one document, which is read in the same way. Of both only the wanted values leave the scanner.
+one document, which is read in the same way. Which of them it is its first byte says, for its type
+is not always right. Of both only the wanted values leave the scanner.
 """
 
 from micropython import const
@@ -110,7 +111,6 @@ class Model:
         self.scanner = Scanner(paths)
         self._sse = sse.Sse()
         self._think = Think()
-        self._json = False
         self._begin()
         self.done = True
 
@@ -124,6 +124,7 @@ class Model:
         self._last = False  # the event that ends the answer was seen
         self.done = False
         self._flushed = False
+        self._json = False
         self._heard = -1  # -1: no byte yet; 0: none of a stream of events
         self._began = self._moved = ticks_ms()
         self._think.start()
@@ -160,7 +161,6 @@ class Model:
             if not n:
                 return False
             if 200 <= n < 300:
-                self._json = self.http.is_json
                 return True
             self._refused(n, newer)
 
@@ -264,12 +264,14 @@ class Model:
             return NOTHING
         if n == 0:
             return self._ended()
-        if self._json:
-            self.scanner.feed(http.inbuf, http.pos, http.pos + n)
-        else:
-            if self._heard < 0:
-                self._heard = http.inbuf[http.pos] == 0x3A  # a comment
-            self._sse.feed(http.inbuf, http.pos, http.pos + n)
+        pos = http.pos
+        n += pos
+        while self._heard < 0 and pos < n:
+            if http.inbuf[pos] > 0x20:
+                self._heard = http.inbuf[pos] == 0x3A  # a comment
+                self._json = http.inbuf[pos] | 0x20 == 0x7B  # "{" or "["
+            pos += 1
+        (self.scanner if self._json else self._sse).feed(http.inbuf, http.pos, n)
         return _FED
 
     def _value(self, meaning):
