@@ -116,7 +116,10 @@ class Exchange:
             wait = max(wait, self.wait_ms)
             if self.wait_ms > self.patience_ms:
                 self.tries = 0
-        elif isinstance(error, NetError) and error.stage == "certificate":
+        elif isinstance(error, ParseError) or error.stage == "http":
+            if self.tries <= 1:  # each answer was like that, which is no outage
+                kind = FINAL
+        elif error.stage == "certificate":
             kind = FINAL
         if kind == TOO_LONG and not self._halved and self.calls_left() and self._halve():
             return None

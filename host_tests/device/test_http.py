@@ -399,6 +399,11 @@ def test_codings_that_were_not_asked_for_are_refused():
         assert fetch(client((same,))) == (200, b"hello world")
 
 
+def test_a_list_of_codings_may_begin_with_empty_elements():
+    same = CHUNKED.replace(b"chunked", b", ,\tchunked", 1)
+    assert fetch(client((same,))) == (200, b"hello world")
+
+
 def test_bytes_behind_an_answer_end_the_connection():
     http = client((PLAIN + b"more",))
     assert fetch(http) == (200, b"hello world")

@@ -113,6 +113,18 @@ def test_messages_wait_for_a_model_that_refuses_connections_and_all_else_goes_on
     assert [words for _, words in house.prompts()[-1]] == spoken
 
 
+@pytest.mark.parametrize("fault", ["endless_headers", "garbage_body"])
+def test_answers_that_are_none_each_time_are_told_as_that_and_not_as_an_outage(house, fault):
+    armed = house.cloud.fault("models", "chat", fault, times=4)
+    chat = house.say("one")
+    house.wait(lambda: house.texts(chat))
+
+    assert armed.applied == 4
+    (said,) = house.texts(chat)
+    assert said.startswith("The model cannot be reached: ") and said != WAITING
+    house.ask("two", chat)
+
+
 def test_what_needs_no_model_is_answered_in_an_outage_in_its_place(house):
     waits, chat = house.ask("before"), house.ask("something")
     house.cloud.models.default(status=503)

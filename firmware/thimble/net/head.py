@@ -13,7 +13,7 @@ _LINE = const(64)
 _MAX = const(8192)
 _CHUNK_MAX = const(0xFFFFFF)  # bytes of one chunk
 _MAGIC = b"HTTP/1."
-_BLANK = b" \t\r"
+_BLANK = b" \t\r,"  # before a value; a list may begin with empty elements
 
 _KNOWN = b"cCtTrR"  # what the known fields begin with
 # Their names, in the order of the numbers below, and the bytes of each.
