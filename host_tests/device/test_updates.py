@@ -161,6 +161,14 @@ def test_updates_without_text_are_confirmed_and_those_of_a_person_kept_to_be_ans
     assert http.last["offset"] == 4
 
 
+def test_what_a_person_sends_without_words_is_kept_to_be_answered():
+    kinds = ("poll", "dice", "story", "checklist", "paid_media", "game")
+    items = [message(2 + i, None, **{kinds[i]: {"text": "/new"}}) for i in range(len(kinds))]
+    it, _ = make(answer(*items), size=100000)
+    it.poll(0)
+    assert it.inbox.count == len(kinds)
+
+
 def test_ids_of_52_bits_keep_every_digit():
     big = 4503599627370495
     listed = (b"%d" % big,)

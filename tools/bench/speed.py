@@ -83,7 +83,8 @@ def sse_all(sse, scanner, out, data):
 def main():
     out = bytearray(2048)
     data = getupdates()
-    scanner = Scanner([b"ok", b"error_code"] + updates.PATHS.split())
+    paths = updates.PATHS.replace(b" .", b" result[].message.")
+    scanner = Scanner([b"ok", b"error_code"] + paths.split())
     ratio = least(lambda: scan_all(scanner, out, data)) / least(lambda: json.loads(data))
     events = deltas()
     data = b"".join([b"data: " + event + b"\n\n" for event in events])

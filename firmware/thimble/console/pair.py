@@ -8,7 +8,7 @@ from micropython import const
 from thimble.core.scan import CLOSE, OPEN, PIECE
 from thimble.telegram.bot import FIRST
 
-PATHS = b"result[] result[].update_id result[].message.from.id result[].message.text"
+PATHS = b"result[] result[].update_id .from.id .text"
 
 _ELEMENT = FIRST
 _UPDATE = FIRST + 1

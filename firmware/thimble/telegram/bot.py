@@ -60,7 +60,8 @@ class Peer:
 class Bot:
     """Calls methods. An answer that is not "ok" raises ApiError; a broken link NetError.
 
-    update_paths: the paths of the updates that get_updates() will bring, separated by spaces.
+    update_paths: the paths of the updates that get_updates() will bring, separated by spaces;
+    one that begins with a dot lies within result[].message.
     answer_ms: bound on an answer from its header to its end, however its bytes drip in.
     """
 
@@ -75,7 +76,8 @@ class Bot:
         self._method = self._buf = self._extra = b""
         self._peer = self._updates = None
         self._off = self._end = 0
-        self.scanner = Scanner((_PATHS + update_paths).split())
+        paths = _PATHS + update_paths.replace(b" .", b" result[].message.")
+        self.scanner = Scanner(paths.split())
         self._scratch = bytearray(_SCRATCH)
         # The id of the message that the last call sent, in decimal, and the bot's own name.
         self.message_id = bytearray(20)

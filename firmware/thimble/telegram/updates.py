@@ -89,15 +89,10 @@ _REPLIED = const(1)
 _TO_ROOT = const(2)  # of a topic: every message in it replies to that, unless to another
 _NAMED = const(4)
 PATHS = (
-    b"result[] result[].message.from.id result[].update_id result[].message.chat.id "
-    b"result[].message.message_thread_id result[].message.reply_to_message.from.id "
-    b"result[].message.chat.type result[].message.is_topic_message "
-    b"result[].message.text result[].message.caption "
-    b"result[].message.reply_to_message.forum_topic_created "
-    b"result[].message.photo result[].message.voice result[].message.sticker "
-    b"result[].message.document result[].message.video result[].message.audio "
-    b"result[].message.video_note result[].message.animation result[].message.location "
-    b"result[].message.contact result[].message.poll"
+    b"result[] .from.id result[].update_id .chat.id .message_thread_id .reply_to_message.from.id "
+    b".chat.type .is_topic_message .text .caption .reply_to_message.forum_topic_created "
+    b".photo .voice .sticker .document .video .audio .video_note .animation .location .contact "
+    b".poll .dice .story .checklist .paid_media .game"
 )
 
 _LIMIT = const(10)
