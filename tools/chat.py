@@ -82,9 +82,6 @@ class Chat:
 
     def say(self, text: str) -> None:
         """One line from the person."""
-        if text == "/raw":
-            self.raw = not self.raw
-            return
         text = cli.text(text)
         self.said.append((len(self._messages()), text))
         self.cloud.telegram.say(chat=self.chat, text=text)
@@ -116,7 +113,9 @@ class Chat:
             text = line.text.strip()
             line.reset()
             history.cursor_position = len(history.text)
-            if text:
+            if text == "/raw":
+                self.raw = not self.raw
+            elif text:
                 self.say(text)
 
         @keys.add("c-d")
@@ -208,23 +207,25 @@ class Chat:
             text = line.strip()
             if text == "/raw":
                 print(cli.plain(self._calls()), flush=True)
-            elif text and not self._asked(text):
-                print(f"no answer within {ANSWER_S} s to: {text}", file=sys.stderr)
-                code = 1
+            elif text:
+                said = self.ask(text)
+                for message in said:
+                    print(cli.plain(message), flush=True)
+                if not said:
+                    print(f"no answer within {ANSWER_S} s to: {text}", file=sys.stderr)
+                    code = 1
         return code
 
-    def _asked(self, text: str) -> bool:
-        """Says a text and prints what the bot says to it; False if it says nothing."""
+    def ask(self, text: str) -> list[str]:
+        """Says a text; what the bot has said when it is answered, nothing if it is not."""
         before = self._status()["answered"], self.starts
         shown = len(self._messages())
         self.say(text)
         try:
             self.cloud.wait_for(lambda: self._answered(shown, *before), ANSWER_S)
         except TimeoutError:
-            return False
-        for message in self._messages()[shown:]:
-            print(cli.plain(message.text), flush=True)
-        return True
+            return []
+        return [message.text for message in self._messages()[shown:]]
 
     def _answered(self, shown: int, answered: int, starts: int) -> bool:
         time.sleep(REFRESH_S)

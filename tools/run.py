@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import termios
-import time
 from pathlib import Path
 
 from tools import build, cli, configure, firmware, runtime
@@ -49,6 +48,10 @@ def main() -> int:
     if not _HEAP.fullmatch(heap):
         parser.error(f"--heap: {heap} is no size; 176k is one")
     sizes = {"heap": heap, "profile": options.profile, "code": options.code}
+    if options.ask and not os.environ.get("ASK", "").strip():
+        raise cli.ToolError('nothing to ask: make run ASK="text"')
+    if options.ask and options.config:
+        raise cli.ToolError("ASK= asks the simulated cloud, CONFIG= runs a relay: not both")
     if options.setup is not None:
         return wizard(options.config or Path("thimble.json"), options.setup)
     if options.config:
@@ -167,11 +170,10 @@ def simulated(folder: Path, root: Path, sizes: dict[str, str], ask: bool) -> int
                 if firmware.starved(board.process.poll(), "\n".join(board.log)):
                     raise firmware.too_little(**sizes) from error
                 raise
-            if ask:
-                return once(cloud, board, os.environ.get("ASK", ""))
             from tools.chat import Chat
 
-            return Chat(cloud, board, CHAT).run(_ENDS)
+            chat = Chat(cloud, board, CHAT)
+            return once(chat, os.environ["ASK"]) if ask else chat.run(_ENDS)
 
 
 def _at_the_end(handler) -> None:
@@ -186,24 +188,17 @@ def _end(number: int, _) -> None:
     raise SystemExit(128 + number)
 
 
-def once(cloud, board: firmware.Firmware, question: str) -> int:
-    """Asks one question; prints the answer alone. 0, or 1 with the reason on standard error."""
-    if not question.strip():
-        print('nothing to ask: make run ASK="text"', file=sys.stderr)
-        return 1
-    cloud.telegram.say(chat=CHAT, text=cli.text(question))
-    deadline = time.monotonic() + ANSWER_S
-    while time.monotonic() < deadline:
-        status = board.status()
-        if status["answered"]:
-            texts = cloud.telegram.texts(CHAT)
-            if not texts:
-                break
-            print(cli.plain("\n".join(texts)))
-            return 0
-        time.sleep(0.1)
-    print(board.status()["error"] or f"no answer within {ANSWER_S} s", file=sys.stderr)
-    return 1
+def once(chat, question: str) -> int:
+    """Asks one question; prints the answer alone. Raises ToolError, with the reason, if the model
+    was asked and gave none."""
+    said = cli.plain("\n".join(chat.ask(question)))
+    models = chat.cloud.models
+    if not said:
+        raise cli.ToolError(chat.board.status()["error"] or f"no answer within {ANSWER_S} s")
+    if models.calls() and not models.words:
+        raise cli.ToolError(said)
+    print(said)
+    return 0
 
 
 if __name__ == "__main__":

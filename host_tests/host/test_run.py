@@ -111,6 +111,30 @@ def test_make_run_with_an_empty_question_says_what_is_missing():
     assert done.returncode and "nothing to ask" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("[[status=401]] hi", "The model refused the key (401)"),
+        ("[[error_after=0 error=invalid_api_key]] hi", "The model refused the key (401)"),
+        ("[[mode=text]] hi", "The model gave an empty answer"),
+    ],
+)
+def test_ask_fails_with_the_reason_where_the_model_gives_no_answer(question, reason):
+    done = ask(question)
+    assert done.returncode == 1 and not done.stdout and reason in done.stderr
+
+
+def test_ask_takes_commands_and_starts_again_what_wishes_to_be():
+    done = ask("/reboot")
+    assert (done.returncode, done.stdout) == (0, "Restarting.\n"), done.stderr
+
+
+def test_a_question_and_a_configuration_are_refused_together(config):
+    done = ask("hello", "--config", config)
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr == "ASK= asks the simulated cloud, CONFIG= runs a relay: not both\n"
+
+
 def test_what_is_not_utf_8_is_asked_all_the_same():
     done = ask(b"[[mode=echo]] a\xffb")
     assert (done.returncode, done.stdout) == (0, "a\ufffdb\n"), done.stderr

@@ -42,7 +42,7 @@ class Answer:
 class Models:
     """Both services. The script of an answer is the next of those given to `script`, else the
     default; directives in the question change it (see script.py) unless `directives` is False.
-    `names` is the set of models that exist."""
+    `names` is the set of models that exist, `words` how many pieces of answers went out."""
 
     def __init__(self, thread, clock, recorder, key):
         self._clock = clock
@@ -53,6 +53,7 @@ class Models:
         self.directives = True
         self.key = key
         self.names = set(NAMES)
+        self.words = 0
         self.thread = thread
 
     # What a test sets and asks
@@ -186,6 +187,7 @@ class Models:
         if pause:
             await self._clock.sleep(pause)
         response = Response(200, _dump(dialect.whole(answer), script.ascii))
+        self.words += len(answer.pieces)
         if script.cut_after is not None:
             data = response.bytes()
             request.connection.write(data[: len(data) - len(response.body) // 2])
@@ -212,6 +214,7 @@ class Models:
             if script.frills:
                 await _keep_alive(writer, events, script)
             await _send(writer, script, make_events(piece))
+            self.words += make_events == events.delta
         if await self._break_off(request, writer, events, script, len(deltas)):
             return None
         await _send(writer, script, events.finish())
