@@ -6,6 +6,8 @@ import argparse
 import os
 import re
 import shutil
+import signal
+import sys
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -63,6 +65,11 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     os.close(handle)
     try:
         code = main()
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads it any more; Python would try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 128 + signal.SIGPIPE
     except ToolError as error:
         code = plain(str(error))  # which goes to standard error, with the code 1
     except KeyboardInterrupt:

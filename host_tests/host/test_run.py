@@ -135,6 +135,17 @@ def test_a_question_and_a_configuration_are_refused_together(config):
     assert done.stderr == "ASK= asks the simulated cloud, CONFIG= runs a relay: not both\n"
 
 
+def test_what_nobody_reads_ends_quietly():
+    source = "from tools import cli; cli.run(lambda: print('x' * 5000, flush={flush}))"
+    for flush in (False, True):
+        argv = [sys.executable, "-c", source.format(flush=flush)]
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(argv, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+        os.close(writer)
+        assert done.returncode == 128 + signal.SIGPIPE and not done.stderr
+
+
 def test_what_is_not_utf_8_is_asked_all_the_same():
     done = ask(b"[[mode=echo]] a\xffb")
     assert (done.returncode, done.stdout) == (0, "a\ufffdb\n"), done.stderr
