@@ -69,6 +69,7 @@ def foreground(config: Path, root: Path, sizes: dict[str, str]) -> int:
     memory is too little for a start; of one that asks for another the second says so, since the
     first may be the end of safe mode.
     """
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in a terminal's background it goes on
     argv, env = firmware.command(config, root, **sizes)
     configure.read(config)  # which names causes that the firmware has only numbers for
     held = firmware.hold(root)

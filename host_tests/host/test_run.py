@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import stat
@@ -11,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tools import chat as chat_
@@ -257,6 +259,30 @@ def test_the_foreground_runs_without_a_standard_input(cloud, start):
     process = start(stdin=subprocess.DEVNULL)
     answered(cloud, "never had one")
     assert process.poll() is None
+
+
+def test_in_the_background_of_a_terminal_it_relays_and_reads_nothing(cloud, config):
+    """What is typed is the shell's, until the relay is brought to the foreground."""
+    shell = pexpect.spawn("bash", ["--norc", "-i"], cwd=ROOT, encoding="utf-8", timeout=30)
+    root = config.parent / "root"
+    shell.sendline(f"{shlex.join(command('--config', config, '--root', root))} &")
+    shell.logfile_read = said = io.StringIO()
+    shell.expect("relay up")
+    shell.sendline("echo aw'ay'; sleep 2")
+    shell.expect_exact("away")
+    shell.sendline("echo ba'ck'")
+    shell.expect("back")
+    answered(cloud, "behind what was typed")
+    shell.sendline("jobs")
+    shell.expect("Running")
+    shell.sendline("fg")
+    shell.sendline("status")
+    shell.expect_exact('"version"')
+    shell.sendintr()
+    shell.sendline("echo it gave $?")
+    shell.expect("it gave 0")
+    shell.close(force=True)
+    assert "Traceback" not in said.getvalue()
 
 
 @pytest.mark.parametrize("asks", [False, True])

@@ -237,7 +237,10 @@ class Board:
                 self._mask(0)
             finally:
                 self._mask(_SIGINT)
-        return self._line()
+        try:
+            return self._line()
+        except OSError:
+            return b""  # in a terminal's background, where nothing can be read
 
     def feed(self):
         """Called by the loop."""
