@@ -1,7 +1,7 @@
 """Compaction: the older half of a conversation becomes a summary that the model writes.
 
 An overlay. It runs while nobody waits for an answer, and is given up when a message comes. Where
-the model cannot, whole oldest turns go.
+the model cannot, whole oldest turns go, and the last summary stays.
 """
 
 from micropython import const
@@ -44,53 +44,42 @@ def run(relay):
             chat = memory.chats.largest(0)
         if chat is None:
             break
-        able = able and relay.exchange.calls_left() > 0
-        if not (able and summarize(relay, chat)):
-            if relay.inbox.count:
+        older = _older(chat)
+        size = 0
+        if able and older and relay.exchange.calls_left() > 0:
+            size = able = _ask(relay, chat, older)
+            if relay.inbox.count and not size:
                 return True
-            able = able and not _older(chat)  # it is not the model's fault if it was not asked
-            goal = chat.turns // 2
-            while chat.turns > goal and chat.drop_oldest():
-                pass
-            if chat.turns > goal:
-                memory.chats.forget(chat)
+        _shorten(relay, chat, chat.turns - older if size else chat.turns // 2, size)
         memory.compactions += 1
     memory.look()
     relay.log.info("compacted: %d %% of the segments used" % memory.fill())
     return False
 
 
-def summarize(relay, chat):
-    """Whether the older half of ``chat`` is a summary now. If not, nothing has changed."""
-    older = _older(chat)
-    if not older:
-        return False
-    memory, buf = relay.memory, relay.reply.buf
-    memory.chats.busy = chat
-    try:
-        size = _ask(relay, chat, older, buf)
-    except ThimbleError as error:
-        relay.log.fail(error)
-        size = 0
-    finally:
-        relay.model.stop()
-        relay.model.turns = model.ALL
-        relay.model.waiting = None
-        memory.chats.busy = None
-    if not size:
-        return False
-    keep = chat.turns - older
+def _shorten(relay, chat, keep, size):
+    """Leaves the last ``keep`` turns, and of what was before them the summary: ``size`` bytes in
+    the reply's buffer, or if that is 0 the one that was there. Few turns leave RAM instead."""
+    if chat.turns < _TURNS_LEAST:
+        relay.memory.chats.forget(chat)
+        return
+    buf = relay.reply.buf
+    chat.rewind()
+    if not size and chat.next_turn() == SUMMARY:
+        while chat.next_piece():
+            n = chat.stop - chat.pos
+            copy(buf, size, chat.buf, chat.pos, n)
+            size += n
     while chat.turns > keep and chat.drop_oldest():
         pass
-    size = text.boundary(buf, 0, min(size, memory.segments.size - 16))
-    if not chat.prepend(SUMMARY, buf, 0, size):
-        return True
-    sessions = relay.sessions
-    sessions.begin(chat.key, 0, chat.key_len, SUMMARY, keep)
-    sessions.write(buf, 0, size)
-    sessions.end()
-    sessions.commit()
-    return True
+    keep = chat.turns
+    size = text.boundary(buf, 0, min(size, relay.memory.segments.size - 16))
+    if size and keep and chat.prepend(SUMMARY, buf, 0, size):
+        sessions = relay.sessions
+        sessions.begin(chat.key, 0, chat.key_len, SUMMARY, keep)
+        sessions.write(buf, 0, size)
+        sessions.end()
+        sessions.commit()
 
 
 def _older(chat):
@@ -105,28 +94,39 @@ def _older(chat):
     return older if chat.turns >= _TURNS_LEAST else 0
 
 
-def _ask(relay, chat, older, buf):
-    """Bytes of the summary in ``buf``, 0 if it was given up because a message came."""
-    answer = relay.model
+def _ask(relay, chat, older):
+    """Bytes of a summary of the ``older`` oldest turns, in the reply's buffer, where a character
+    may be cut off; 0 if there is none, or if it was given up because a message came."""
+    answer, chats, buf = relay.model, relay.memory.chats, relay.reply.buf
     size = 0
-    relay.exchange.calls += 1
-    answer.turns = older
 
     def waiting():
         relay.look_in()
         return relay.inbox.count
 
+    relay.exchange.calls += 1
+    chats.busy = chat
+    answer.turns = older
     answer.waiting = waiting
-    if not answer.ask(chat, _PROMPT, 0, len(_PROMPT)):
-        return 0
-    while size < _MOST:
-        event = answer.poll(_SLICE_MS)
-        if event == model.TEXT:
-            n = min(answer.end - answer.pos, _MOST - size)
-            copy(buf, size, answer.out, answer.pos, n)
-            size += n
-        elif event == model.DONE:
-            break
-        if waiting():
+    try:
+        if not answer.ask(chat, _PROMPT, 0, len(_PROMPT)):
             return 0
-    return text.boundary(buf, 0, size)
+        while size < _MOST:
+            event = answer.poll(_SLICE_MS)
+            if event == model.TEXT:
+                n = min(answer.end - answer.pos, _MOST - size)
+                copy(buf, size, answer.out, answer.pos, n)
+                size += n
+            elif event == model.DONE:
+                # What was cut off, refused or filtered is none.
+                return size if answer.reason <= model.LENGTH else 0
+            if waiting():
+                return 0
+        return size
+    except ThimbleError as error:
+        relay.log.fail(error)
+        return 0
+    finally:
+        answer.stop()
+        answer.turns = model.ALL
+        answer.waiting = chats.busy = None

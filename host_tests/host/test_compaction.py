@@ -151,6 +151,41 @@ def test_where_the_model_cannot_whole_oldest_turns_go(build):
     assert len(summaries(house)) == 1
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {"status": 503},
+        {"text": "I can't help with that.", "finish": "refusal"},
+        {"text": "Ada", "finish": "content_filter"},
+        {"length": 700, "deltas": 60, "cut_after": 1},
+    ],
+    ids=["refused", "unwilling", "filtered", "cut"],
+)
+def test_where_the_model_cannot_the_summary_before_stays(build, failure):
+    house = build(heap="224k")
+    chat = house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(text=SAID)
+    house.ask(f"{MOST // 2}", chat)
+    compacted(house)
+    fill(house, chat, 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(**failure)
+    house.ask("last", chat)
+    compacted(house, 2)
+    house.ask("and now?", chat)
+
+    told = [*"8", *"0011", "last", "last", "and now?"]
+    assert len(summaries(house)) == 2
+    assert house.prompts()[-1][1] == ("user", HEAD + SAID + "\n\n8")
+    assert texts(house.prompts()[-1])[2:] == told
+    house.restart()
+    house.ask("and then?", chat)
+    assert house.prompts()[-1][1] == ("user", HEAD + SAID + "\n\n8")
+    assert texts(house.prompts()[-1])[2:] == [*told, "and now?", "and then?"]
+
+
 def test_stop_while_a_summary_is_written_is_answered(build):
     house = build()
     chat = house.chat()
