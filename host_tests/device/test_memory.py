@@ -142,12 +142,23 @@ def test_the_share_of_one_more_conversation_is_its_part_of_the_whole_and_two_seg
     memory = made(12)
     assert memory.share() == 12 * 1024
     for key, share in ((b"a", 6), (b"b", 4), (b"c", 3), (b"d", 2)):
-        say(memory, key, EXCHANGE, SMALL)
+        say(memory, key, EXCHANGE, b"x" * 1500)
         assert memory.share() == share * 1024
     memory = made(4)
     for key in (b"a", b"b", b"c"):
         say(memory, key, EXCHANGE, SMALL)
     assert memory.share() == 2 * 1024
+
+
+def test_small_conversations_leave_one_more_what_is_free_short_of_pressure():
+    memory = made(40)
+    for key in (b"a", b"b", b"c"):
+        say(memory, key, EXCHANGE, SMALL)
+    chat = say(memory, b"d", [USER], b"")
+    assert memory.segments.free == 37 and memory.share() == 21 * 1024
+    for _ in range(21):
+        say(memory, b"d", [USER], b"x" * 1000)
+    assert chat.turns == 21 and 55 <= memory.fill() <= RELIEVED
 
 
 def test_a_budget_bounds_them_and_the_fewest_are_made_under_any():

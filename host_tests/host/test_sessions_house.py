@@ -58,6 +58,20 @@ def test_each_chat_remembers_its_own_last_turns_and_nobody_elses(tmp_path, count
         assert status["pressure"] != "critical"
 
 
+def test_a_conversation_comes_back_whole_while_there_is_room_for_it(tmp_path):
+    with Pressed(tmp_path) as house:
+        house.do("fast")
+        chat = house.chat()
+        for number in range(10):
+            house.ask(words(chat, number).ljust(400, "x"), chat)
+        for _ in range(6):  # as many as there are places
+            house.ask("hi")
+        state = house.state()
+        assert str(chat) not in state["chats"] and state["fill"] < 60
+        house.ask("and now?", chat)
+        assert len(house.prompts()[-1]) == 21
+
+
 def test_what_was_forgotten_is_in_no_file_and_not_in_the_next_prompt(tmp_path):
     with Pressed(tmp_path) as house:
         house.do("fast")
