@@ -144,7 +144,7 @@ class Relay:
             if overlay.call("compaction", "run", self):
                 # The next look tries again, not the next message: each try is a call of the model.
                 self._compact = _LATER
-        elif self.minute - self.cleaned >= _DAY:
+        elif not 0 <= self.minute - self.cleaned < _DAY:  # a clock that was ahead is set back
             overlay.call("start", "begin_day", self)
 
     def _rest_s(self):

@@ -7,6 +7,7 @@ from turns_desk import (
     FOLDER,
     NOW,
     content,
+    disk,
     everything,
     exchange,
     files,
@@ -148,6 +149,33 @@ def test_turns_from_before_the_clock_was_set_go_with_those_that_follow():
     assert sessions.files == 3
     archive.clean(sessions, NOW + 8 * DAY)
     assert sessions.files == 0 and files() == []
+
+
+def test_what_was_said_while_the_clock_was_ahead_goes_with_the_rest_of_its_file():
+    for days in (2, 3650):
+        sessions = fresh(files=10)
+        for now in (NOW + days * DAY, NOW):
+            sessions.now = now
+            exchange(sessions, b"k", b"q", b"a")
+        archive.clean(sessions, NOW)
+        sessions.now = NOW + DAY + 1
+        exchange(sessions, b"k", b"q", b"a")
+        assert sessions.files == 2
+        archive.clean(sessions, NOW + 9 * DAY + 1)
+        assert sessions.files == 0
+
+
+def test_where_cleaning_is_cut_short_the_newest_stay():
+    settings = {"files": 10, "file_bytes": 4096}
+    for writes in range(12):
+        sessions = fresh(**settings)
+        say(sessions, b"k", [(USER, b"q" * 800), (ASSISTANT, b"a" * 800)] * 9)
+        last = sessions.last
+        disk.failing = writes
+        archive.clean(sessions, NOW + 8 * DAY)
+        rebooted(**settings)
+        assert not files() or files()[-1][0] == last, (writes, files())
+    assert writes and not files() and last > 4
 
 
 def test_forget_leaves_no_text_of_the_session_in_any_file_and_all_of_the_others():

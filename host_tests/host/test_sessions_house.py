@@ -153,3 +153,16 @@ def test_turns_older_than_keep_days_go_at_boot_and_daily(tmp_path):
         house.do(f"later {3 * 1440}")
         house.say("/help", chat)  # ends the long poll: what is daily is done between messages
         house.wait(lambda: house.state()["files"] == 0)
+
+
+def test_a_clock_that_is_set_back_does_not_put_off_what_is_daily(tmp_path):
+    with Pressed(tmp_path, settings={"memory": {"keep_days": 1}}) as house:
+        house.do("fast")
+        chat = house.chat()
+        for days in (10, -10):
+            house.do(f"later {days * 1440}")
+            house.ask(f"{days}", chat)
+            house.quiet()
+        house.do(f"later {3 * 1440}")
+        house.say("/help", chat)
+        house.wait(lambda: house.state()["files"] == 0)

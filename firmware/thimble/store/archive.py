@@ -115,7 +115,8 @@ def _without(sessions, number, buf, off, n, out):
 
 
 def clean(sessions, now):
-    """Removes each file whose newest turn is older than ``age``, at minute ``now``.
+    """Removes each file whose newest turn is older than ``age``, at minute ``now``, the oldest
+    first: what is cut short leaves no turn without the CLEAR that hid it.
 
     A file from before the clock was set goes with the one that follows it. While the clock is not
     set, nothing does: ``now`` is less than any minute that counts.
@@ -123,19 +124,15 @@ def clean(sessions, now):
     sessions.now = now
     sessions.abort()
     sessions.commit()
-    old = False
     number = sessions.last
-    since = -1
-    while sessions.files and number >= sessions.first:
+    while number >= sessions.first > 0:
         sessions.scan(number)
-        if since < 0:
-            since = sessions.since
-        if sessions.newest:
-            old = now - sessions.newest > sessions.age
-        if old and sessions.source is not None:
-            sessions.remove(number)
+        if sessions.newest and now - sessions.newest > sessions.age:
+            break
         number -= 1
-    sessions.since = max(since, 0)
+    while 0 < sessions.first <= number and sessions.remove(sessions.first):
+        pass
+    sessions.scan(sessions.last)  # how old what is written now is
     sessions.seek(0, 0)
 
 

@@ -285,7 +285,7 @@ class Chunks:
 
     def scan(self, number):
         """Reads a file through: whether it is whole. Sets the first and the newest minute in it,
-        0 where the clock was never set."""
+        0 where the clock was never set, or ahead by more than a day."""
         buf = self.buf
         self.since = self.newest = 0
         self.seek(number, 0)
@@ -296,6 +296,6 @@ class Chunks:
             if kind <= _CLEAR:
                 i = self.pos
                 minute = buf[i] | buf[i + 1] << 8 | buf[i + 2] << 16 | (buf[i + 3] & 63) << 24
-                if minute >= _SET:
+                if _SET <= minute <= self.now + _DAY:
                     self.since = self.since or minute
                     self.newest = max(self.newest, minute)
