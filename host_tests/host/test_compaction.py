@@ -17,10 +17,11 @@ def build(tmp_path):
     """Starts a house of the test's own."""
     houses = []
 
-    def start(memory=None, **options):
+    def start(memory=None, limits=None, **options):
         settings = {
             "model": {"system": SYSTEM},
             "memory": {"max_messages": MOST, **(memory or {})},
+            "limits": limits or {},
         }
         houses.append(Pressed(tmp_path / str(len(houses)), settings=settings, **options))
         house = houses[-1].__enter__()
@@ -130,7 +131,9 @@ def test_a_message_that_comes_meanwhile_is_answered_first_and_nothing_has_change
 
     said = texts(house.prompts()[-1])[1:]
     assert said == [*"0011223344556677", "last", "last", "in between"]
-    assert house.state()["compactions"] == 0
+    house.ask("and another", chat)
+    house.quiet()
+    assert house.state()["compactions"] == 0 and len(summaries(house)) == 1
     house.do("look")
     house.ask("again", chat, timeout=15)
     compacted(house)
@@ -149,6 +152,17 @@ def test_where_the_model_cannot_whole_oldest_turns_go(build):
 
     assert texts(house.prompts()[-1])[1:] == [*"556677", "last", "last", "and now?"]
     assert len(summaries(house)) == 1
+
+
+def test_a_summary_counts_as_a_call_and_is_not_asked_for_where_none_is_left(build):
+    for left in (1, 0):
+        house = build(limits={"calls_per_day": MOST // 2 + 1 + left})
+        chat = house.chat()
+        fill(house, chat)
+        compacted(house)
+        house.quiet()
+        assert len(house.prompts()) == house.state()["calls"] == MOST // 2 + 1 + left
+        assert len(summaries(house)) == left
 
 
 @pytest.mark.parametrize(

@@ -85,10 +85,20 @@ def test_connection_and_addresses_go_and_a_report_is_written(house):
     # Telegram's own connection is in use; its address is asked for when it is made anew.
     assert house.state()["cached"] == 0
     report = house.file("memory.txt")
-    for _ in range(3):  # as every 30 s, while it lasts
-        house.do("look")
-    assert house.file("memory.txt") == report
     assert "critical" in report and "segments" in report and "block of" in report
+
+
+def test_a_report_is_written_each_time_it_gets_critical_and_only_then(house):
+    chat = house.ask("hello")
+    for count in (1, 2):
+        house.do("outside 95")
+        for number in range(3):  # as every 30 s, while it lasts
+            house.do("look")
+            house.ask(f"{number}", chat)  # between messages it would be written
+        house.quiet()
+        assert house.file("memory.txt").count("critical") == count
+        house.do("outside 10")
+        house.do("look")
 
 
 @pytest.mark.parametrize("kb, same", [(0, True), (1000, True), (172, False), (20, False)])
