@@ -46,11 +46,12 @@ class Profile:
     battery_adc = "none"
     battery_ratio = 2000  # thousandths: a divider of two equal resistors
     # On flash: bytes of the journal (at least the inbox, its largest record and 1 KB), the files
-    # of the sessions and the bytes of each; and what reads and writes them.
+    # of the sessions, which are always open, and the bytes of each: the firmware may lie beside
+    # them, and one is written anew at a time. And what reads and writes them.
     journal = 32768
     notes = 256
     files = 6
-    file_bytes = 32768
+    file_bytes = 57344
     turns = 512
 
 
@@ -68,6 +69,8 @@ class Esp32S3(Profile):
     slots = 64
     room = ()
     flash_blocks = 512
+    files = 16
+    file_bytes = 65535
     led = "48"
     led_kind = "rgb"
     button = "0"
@@ -90,6 +93,8 @@ class Unix(Profile):
     slots = 256
     room = ()
     flash_blocks = 1024
+    files = 16
+    file_bytes = 65535
     journal = 147456
     notes = 512
 

@@ -23,6 +23,7 @@ from turns_desk import (
     text_of,
 )
 from thimble.core.conversation import ASSISTANT, USER
+from thimble.profile import Profile
 from thimble.store import archive
 
 HEAP = "3m"
@@ -69,6 +70,33 @@ def test_a_turn_longer_than_half_a_file_loses_its_end_between_characters():
         assert kept.endswith(CUT) and text.startswith(kept[: -len(CUT)])
         assert 2048 < len(kept) < 4096 and answer == (ASSISTANT, b"short")
         assert max(size for _, size in files()) <= 4096 and sessions.error == 0
+
+
+def test_a_small_boards_files_keep_200_kb_beside_firmware_journal_and_reports():
+    """And room to write a file anew, be it of the sessions or the journal."""
+    with_firmware = 114 + 8 + 6  # blocks: as .mpy in its folders; the journal; all else
+    sessions = fresh(files=Profile.files, file_bytes=Profile.file_bytes)
+    with open("/flash/other", "wb") as file:
+        for _ in range(with_firmware):
+            file.write(bytes(4096))
+    least, room = 1 << 20, 212
+    while sessions.last < 2 * Profile.files:
+        exchange(sessions, b"%d" % (sessions.size % 20), text_of(100), text_of(1000))
+        if sessions.last > Profile.files:
+            least = min(least, sessions.bytes)
+            room = min(room, disk.free())
+    assert least > 200_000 and room > 8 and sessions.files == Profile.files
+    kept = history(sessions, b"8")
+    assert archive.forget(sessions, b"7", 0, 1) and history(sessions, b"8") == kept
+    assert sessions.error == 0 and sessions.files == Profile.files
+
+
+def test_a_turn_has_16_kb_in_a_file_of_56():
+    sessions = fresh(file_bytes=57_344)
+    for n in (39_000, 800, 16_000, 100):
+        exchange(sessions, b"%d" % n, b"q", text_of(n))
+        assert len(history(sessions, b"%d" % n)[1][1]) == n
+    assert [size > 40_960 for _, size in files()] == [True, False]
 
 
 def test_the_oldest_file_goes_first():

@@ -32,6 +32,7 @@ _CHUNK = const(259)  # bytes of the largest
 _CRC = const(0xFFFF)
 
 _DAY = const(1440)
+_TURN = const(16384)  # bytes that any turn has room for, if half a file is as much
 _ALL = const(0xFFFF)  # bytes, as many as there is room for
 _SET = const(28401120)  # minutes to 2024: a clock that says less was never set
 
@@ -176,7 +177,7 @@ class Chunks:
 
     def full(self):
         """Whether the newest file is not open, or has had enough: bytes, or days."""
-        if self.file is None or self.size > self._most // 2:
+        if self.file is None or self.size > max(self._most // 2, self._most - _TURN):
             return True
         return self.since and self.now - self.since > self._span
 

@@ -33,9 +33,9 @@ class Sessions(Chunks):
     """Sessions in up to ``files`` files of ``file_bytes`` (2 KB to 65,535) in ``folder``.
 
     ``buf``: a scratch of at least 300 bytes, better 512, that no one else uses. A new file begins
-    when the newest is half full, so that any turn has half a file (a longer one is cut), and when
-    it is older than a day (or the part of ``keep_days`` that one file has to span). The oldest go
-    when there are too many, and where the flash is full.
+    when the newest is so full that a turn might not have 16 KB, or half a file (a longer one is
+    cut), and when it is older than a day (or the part of ``keep_days`` that one file has to
+    span). The oldest go when there are too many, and where the flash is full.
 
     ``now``, minutes since 1970 or 0, is the caller's to set. ``files`` and ``bytes`` are counted;
     ``error`` is the errno of the last failure, 0 if there was none. No method raises OSError.
