@@ -25,9 +25,7 @@ _STOPPED = b"\n\n(Stopped.)"
 _MORE = b"\n\n(/more goes on.)"
 _WITHHELD = b"\n\n(The model's provider withheld the rest.)"
 _EMPTY = b"The model gave an empty answer. /retry asks again."
-_THOUGHT = (
-    b"The model used up model.max_tokens on its reasoning and gave no answer. Raise that setting."
-)
+_THOUGHT = b"The model used up model.max_tokens on its reasoning. Raise that setting."
 _NOTES = (b"", _LENGTH, _CUT, _WITHHELD)  # by the answer's reason
 _FAILURES = (ApiError, NetError, ParseError)
 

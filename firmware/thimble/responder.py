@@ -18,7 +18,7 @@ from thimble.telegram.reply import Gone
 _TRIES = const(4)  # of the model before a message has to wait
 _ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
-_STARVED = const(b"\n\n(Memory ran out here. /retry asks again; a command is to be sent again.)")
+_STARVED = const(b"\n\n(Memory ran out here. /retry asks again; send a command again.)")
 _POISON = const(
     b"I have tried three times to answer this message and failed. Please ask differently."
 )

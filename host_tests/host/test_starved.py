@@ -10,7 +10,7 @@ import time
 import pytest
 from memory_kit import Pressed
 
-STARVED = "(Memory ran out here. /retry asks again; a command is to be sent again.)"
+STARVED = "(Memory ran out here. /retry asks again; send a command again.)"
 POISON = "I have tried three times to answer this message and failed. Please ask differently."
 BLOCK = 16
 STEP = 1 if os.environ.get("STARVE") == "all" else 16

@@ -53,7 +53,7 @@ def test_a_part_of_an_answer_is_no_refusal_but_a_sentence_is_one(tmp_path):
         ("The model's service refused the request (302).", "refused"),
         ("7,m17\n\n(The answer was cut off here; /retry asks again.)", "cut"),
         (
-            "m17\n\n(Memory ran out here. /retry asks again; a command is to be sent again.)",
+            "m17\n\n(Memory ran out here. /retry asks again; send a command again.)",
             "starved",
         ),
         ("m17,m17,m17,", "answered"),

@@ -28,7 +28,7 @@ from .tally import Tally
 _NUMBER = re.compile(r"m(\d+),")
 _CHATS = range(101, 200)
 _CUT = "\n\n(The answer was cut off here; /retry asks again.)"
-_STARVED = "(Memory ran out here. /retry asks again; a command is to be sent again.)"
+_STARVED = "(Memory ran out here. /retry asks again; send a command again.)"
 _APOLOGY = "I have tried three times"
 _WAITING = "The model cannot be reached just now"
 _WINDOW_S = 0.5  # from Telegram's answer to the kill: a busy machine's time to read and note it

@@ -37,7 +37,7 @@ _WORDS = {
         b"/retry asks the last question again\n"
         b"/more goes on with an answer that was cut\n"
         b"/history sends the last messages again\n"
-        b"/forget deletes all that was said here, for good\n"
+        b"/forget deletes all that was said here\n"
         b"/model shows which model answers; the owner sets it with /model NAME\n"
         b"/status shows how the relay is\n"
         b"/reboot restarts the relay, for the owner"
