@@ -36,6 +36,7 @@ _WINDOW_S = 0.5  # from Telegram's answer to the kill: a busy machine's time to 
 _READ = ("delay", "chunked", "trickle", "continue", "close_after", "no_length")
 _LOOK_S = 0.05
 _STUCK_S = 150.0
+_TOLD_S = 20.0  # from a lost question on, of which it is told what the relay did
 _LAST_S = 2.0  # kills that are still to come when all is asked come as quickly as this
 
 
@@ -59,12 +60,14 @@ class Plan:
 
 @dataclass
 class Question:
-    """One message of a person, and the answer that must come."""
+    """One message of a person, and the answer that must come. ``at`` is ``asked`` by the cloud's
+    clock."""
 
     number: int
     chat: int
     answer: str
     asked: float
+    at: float = 0.0
     state: str = ""
 
 
@@ -105,7 +108,7 @@ class Street:
                     if self._look():
                         progress = time.monotonic()
                     if time.monotonic() - progress > _STUCK_S:
-                        tally.notes.append(f"stuck: {self.relay.why()}")
+                        tally.notes.append(f"stuck: {self.relay.why()}; {self._state_now()}")
                         break
                     if self.relay.process.poll() is not None:
                         tally.notes.append(self.relay.why())
@@ -130,6 +133,12 @@ class Street:
         root = self._folder / "root"
         self.relay = firmware.Firmware(self._config, root, cause="power-on")
         self.relay.__enter__()
+
+    def _state_now(self) -> str:
+        try:
+            return str(self.relay.status())
+        except firmware.FirmwareError as error:
+            return str(error)
 
     def _next_kill(self, start: float) -> float:
         """Exponential gaps make moments uniform; their mean is what brings all kills into what
@@ -173,7 +182,8 @@ class Street:
             unit = f"m{number},"
             answer = (unit * (length // len(unit) + 1))[:length]
             how = f"length={length} unit={unit} first={first} delay={delay} deltas={deltas}"
-            question = Question(number, chat, answer, time.monotonic())
+            now = self.cloud.clock.time()
+            question = Question(number, chat, answer, time.monotonic(), now)
             self.questions[number] = question
             self.open[chat].append(question)
             self.cloud.telegram.say(chat=chat, text=f"[[{how}]]")
@@ -252,9 +262,9 @@ class Street:
             state = self._state(question) or question.state
             if not state:
                 tally.lost += 1
-                tally.notes.append(
-                    f"lost: {number}, in its place {list(self.shown[number].values())}"[:200]
-                )
+                instead = str(list(self.shown[number].values()))[:200]
+                story = self._story(question.chat, question.at, question.at + _TOLD_S)
+                tally.notes.append(f"lost: {number}, in its place {instead}: {story}")
                 continue
             setattr(tally, state, getattr(tally, state) + 1)
             extra = self._extra(question) if state == "answered" else None
@@ -263,7 +273,13 @@ class Street:
                 unread = sum(self._unread(key) for key in self.shown[number])
                 if extra > unread:
                     tally.unexplained += extra - unread
-                    tally.notes.append(self._story(question))
+                    times = [
+                        change["time"]
+                        for change in self.cloud.telegram.changes()
+                        if (change["chat"], change["message_id"]) in self.shown[number]
+                    ]
+                    story = self._story(question.chat, min(times), max(times))
+                    tally.notes.append(f"{number} stands twice: {story}")
         for chat in self.chats:
             firsts = {}
             for (where, message), number in sorted(self.owner.items()):
@@ -272,28 +288,21 @@ class Street:
             numbers = sorted(firsts, key=firsts.get)
             tally.disorder += sum(a > b for a, b in itertools.pairwise(numbers))
 
-    def _story(self, question: Question) -> str:
-        """What Telegram was asked for in this chat while the question was open, and the kills."""
-        chat = question.chat
-        sent = [
-            change["time"]
-            for change in self.cloud.telegram.changes()
-            if (change["chat"], change["message_id"]) in self.shown[question.number]
-        ]
-        first, last = min(sent) - 1, max(sent) + 1
+    def _story(self, chat: int, first: float, last: float) -> str:
+        """What the cloud was asked for between two times, in this chat or none, and the kills."""
+        first, last = first - 1, last + 1
         lines = [
             (
                 call.time,
-                f"{call.method} {call.params.get('text', '')[:12]} {call.status} "
-                f"{call.fault} on {call.connection}, {call.ms:.0f} ms",
+                f"{call.method} {call.params.get('text', call.params.get('offset', ''))!s:.12} "
+                f"{call.status} {call.fault} on {call.connection}, {call.ms:.0f} ms",
             )
             for call in self.cloud.calls()
             if first <= call.time <= last
             and (call.service == "models" or call.params.get("chat_id", str(chat)) == str(chat))
         ]
         lines += [(moment, "KILL") for moment in self.moments if first <= moment <= last]
-        story = "; ".join(f"{at - first:.2f} {what}" for at, what in sorted(lines))
-        return f"{question.number} stands twice: {story}"
+        return "; ".join(f"{at - first:.2f} {what}" for at, what in sorted(lines))
 
     def _unread(self, key) -> bool:
         """Whether it cannot be known if the relay has read the answer to this message's send."""
