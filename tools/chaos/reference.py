@@ -345,12 +345,12 @@ class Session:
             if done and not (self.small and self._either()):
                 break
             messages, status, script = self.calls.pop(0)
-            self._compare(messages[:-1])
+            self._compare(messages[:-1], question)
             self.halved = self.halved or (status == 400 and script.context < _CONTEXT)
             asked.append((messages, status, script))
         return asked
 
-    def _compare(self, got):
+    def _compare(self, got, question):
         want = self.turns
         exact = self.exact and not (self.summary or self.halved or self.full)
         if got and got[0][1].startswith(SUMMARY):
@@ -359,7 +359,9 @@ class Session:
             got = got[1:]  # it stands at the head of a question's message
         if len(got) > len(want) or (exact and len(got) < len(want)):
             raise Broken(f"{len(got)} turns in the prompt, not {len(want)}: {short(got)}")
-        least = sum(len(text.encode()) for _, text in want[-2:]) < _SMALL
+        # A large question leaves no room for what was before it, nor does /retry load it then.
+        last = [question, *(text for _, text in want[-2:])]
+        least = sum(len(text.encode()) for text in last) < _SMALL
         if not got and want and least and not (self.halved or self.full or self.small):
             raise Broken(f"nothing of {len(want)} turns in the prompt")
         for (role, text), (other, expected) in zip(got[::-1], want[::-1], strict=False):
