@@ -24,7 +24,7 @@ def gather(relay):
         "heap_low": relay.memory.heap_low,
         "largest_block": largest_block(free),
         "pressure": LEVELS[relay.memory.pressure.level],
-        "inbox": relay.inbox.count,
+        "inbox": relay.inbox.count + relay.asides.count,
         "journal": relay.inbox.count,
         "sessions": relay.memory.chats.active,
         "received": updates.received,
@@ -55,7 +55,7 @@ def words(relay):
         ("up", "%d min" % (state["uptime_s"] // 60)),
         ("memory", "%d KB free, pressure %s" % (state["heap_free"] >> 10, state["pressure"])),
         ("answered", "%d of %d" % (state["answered"], state["received"])),
-        ("waiting", "%d" % state["inbox"]),
+        ("waiting", "%d" % state["journal"]),  # beside the command itself
         ("last error", state["error"] or "none"),
     )
     return "\n".join("%s: %s" % row for row in rows).encode()
