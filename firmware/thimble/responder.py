@@ -13,7 +13,7 @@ from thimble.board import led
 from thimble.core.conversation import ASSISTANT, USER
 from thimble.core.errors import NetError, failure
 from thimble.telegram import updates
-from thimble.telegram.reply import Gone
+from thimble.telegram.reply import ASIDE_MS, Gone
 
 _TRIES = const(4)  # of the model before a message has to wait
 _ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
@@ -214,37 +214,34 @@ class Responder:
 
     def answer_asides(self):
         """Carries out the commands among the asides. One whose chat may get no answer just now is
-        left for later, but for /stop."""
+        left for later, but for /stop, and where that is so far off that the answer is given up.
+        """
         relay = self._relay
         ring, reply = relay.asides, relay.aside
-        record = ring.first()
-        while record >= 0:
-            _load(reply.peer, ring.buf, record)
-            behind = ring.after(record)
-            if ring.buf[record + 3] == updates.STOP or not reply.limits.wait_ms(
-                reply.peer, ticks_ms(), 0
-            ):
-                self._carry_out_aside(ring, record)
+        behind = ring.first()
+        while behind >= 0:
             record = behind
+            behind = ring.after(record)
+            _load(reply.peer, ring.buf, record)
+            wait = reply.limits.wait_ms(reply.peer, ticks_ms(), 0)
+            if 0 < wait <= ASIDE_MS and ring.buf[record + 3] != updates.STOP:
+                continue
+            reply.begin()
+            try:
+                self._act(ring, record)
+            except MemoryError:  # first: to look for several at once makes a tuple
+                if relay.memory.chats.busy is not None:
+                    record = -1  # it is tried again when that answer is given up
+                    raise
+                relay.starved()
+                _apologize(relay, reply)
+            except (Gone, NetError) as error:
+                relay.log.fail(error)
+            finally:
+                if record >= 0:
+                    ring.drop(record)
+                    relay.answered += 1
         relay.journal.commit()  # a command that was carried out does not come again
-
-    def _carry_out_aside(self, ring, record):
-        relay, reply = self._relay, self._relay.aside
-        reply.begin()
-        try:
-            self._act(ring, record)
-        except MemoryError:  # first: to look for several at once makes a tuple
-            if relay.memory.chats.busy is not None:
-                record = -1  # it is tried again when that answer is given up
-                raise
-            relay.starved()
-            _apologize(relay, reply)
-        except (Gone, NetError) as error:
-            relay.log.fail(error)
-        finally:
-            if record >= 0:
-                ring.drop(record)
-                relay.answered += 1
 
     def _act(self, ring, record):
         here = ring.buf[record + 3] == updates.STOPPED  # nothing is said

@@ -59,3 +59,14 @@ def test_polls_that_fail_are_repeated_with_a_backoff_that_doubles_and_begins_ane
         for longest, waited in zip((1, 2, 4, 8), pauses(calls)[struck:], strict=False):
             assert longest / 2 <= waited + 0.01 and waited < longest + SLACK, waited
     assert re.search("500", house.board.status()["error"])
+
+
+def test_commands_of_a_chat_that_has_to_wait_for_long_hold_up_no_message_of_another(house):
+    fault = house.cloud.fault("telegram", "sendMessage", "flood", retry_after=300)
+    chat = house.say("/help")
+    house.wait(lambda: fault.applied)
+    for _ in range(6):  # more than may wait
+        house.say("/help", chat)
+    house.ask("another", timeout=15)
+    house.wait(lambda: not house.cloud.telegram.pending())
+    assert not house.texts(chat)

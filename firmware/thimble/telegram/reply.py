@@ -29,7 +29,7 @@ _GROUP_EDIT_MS = const(4000)
 _TYPING_MS = const(4000)  # Telegram shows it for 5 s
 _TYPING_AFTER_MS = const(300)
 _DELIVER_MS = const(600_000)
-_ASIDE_MS = const(120_000)  # no poll is made meanwhile: keepers.watch would reconnect
+ASIDE_MS = const(120_000)  # no poll is made meanwhile: keepers.watch would reconnect
 
 
 _FAILURES = (NetError, ParseError)
@@ -222,7 +222,7 @@ class Reply:
                 if self._shown == self.length:
                     return
             if ticks_diff(ticks_ms(), start) > self.deliver_ms or (
-                wait > _ASIDE_MS and self._journal is None
+                wait > ASIDE_MS and self._journal is None
             ):
                 raise NetError("telegram", "an answer could not be sent; it is left for later")
             self._pause(wait)
