@@ -60,14 +60,12 @@ class Plan:
 
 @dataclass
 class Question:
-    """One message of a person, and the answer that must come. ``at`` is ``asked`` by the cloud's
-    clock."""
+    """One message of a person, and the answer that must come; ``asked`` by the cloud's clock."""
 
     number: int
     chat: int
     answer: str
     asked: float
-    at: float = 0.0
     state: str = ""
 
 
@@ -182,8 +180,7 @@ class Street:
             unit = f"m{number},"
             answer = (unit * (length // len(unit) + 1))[:length]
             how = f"length={length} unit={unit} first={first} delay={delay} deltas={deltas}"
-            now = self.cloud.clock.time()
-            question = Question(number, chat, answer, time.monotonic(), now)
+            question = Question(number, chat, answer, self.cloud.clock.time())
             self.questions[number] = question
             self.open[chat].append(question)
             self.cloud.telegram.say(chat=chat, text=f"[[{how}]]")
@@ -224,7 +221,7 @@ class Street:
                 question.state = state
                 self.open[question.chat].remove(question)
                 self.order[question.chat].append(number)
-                waited = time.monotonic() - question.asked
+                waited = self.cloud.clock.time() - question.asked
                 self.tally.slowest_s = max(self.tally.slowest_s, round(waited, 1))
         return bool(changes)
 
@@ -263,7 +260,7 @@ class Street:
             if not state:
                 tally.lost += 1
                 instead = str(list(self.shown[number].values()))[:200]
-                story = self._story(question.chat, question.at, question.at + _TOLD_S)
+                story = self._story(question.chat, question.asked, question.asked + _TOLD_S)
                 tally.notes.append(f"lost: {number}, in its place {instead}: {story}")
                 continue
             setattr(tally, state, getattr(tally, state) + 1)
