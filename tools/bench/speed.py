@@ -11,6 +11,7 @@ from thimble.core.scan import MORE, Scanner
 from thimble.core.sse import DATA, DONE, EVENT, Sse
 from thimble.model import openai
 from thimble.telegram import updates
+from thimble.telegram.bot import Bot
 
 _MB = 1_000_000
 _ROUNDS = 5
@@ -83,8 +84,7 @@ def sse_all(sse, scanner, out, data):
 def main():
     out = bytearray(2048)
     data = getupdates()
-    paths = updates.PATHS.replace(b" .", b" result[].message.")
-    scanner = Scanner([b"ok", b"error_code"] + paths.split())
+    scanner = Bot(None, "", "", updates.PATHS).scanner
     ratio = least(lambda: scan_all(scanner, out, data)) / least(lambda: json.loads(data))
     events = deltas()
     data = b"".join([b"data: " + event + b"\n\n" for event in events])
