@@ -62,15 +62,21 @@ def compacted(house, count=1):
     return house.wait(lambda: house.state()["compactions"] >= count)
 
 
-@pytest.mark.parametrize("api", ["openai", "anthropic"])
-def test_the_older_half_becomes_a_summary_at_the_head_of_the_next_prompt(build, api):
-    house = build(api=api)
+def summarized(house) -> int:
+    """Lets the model summarize a conversation as SAID; its chat."""
     chat = house.chat()
     fill(house, chat, MOST // 2)
     house.cloud.models.script(mode="echo")
     house.cloud.models.script(text=SAID)
     house.ask(f"{MOST // 2}", chat)
     compacted(house)
+    return chat
+
+
+@pytest.mark.parametrize("api", ["openai", "anthropic"])
+def test_the_older_half_becomes_a_summary_at_the_head_of_the_next_prompt(build, api):
+    house = build(api=api)
+    chat = summarized(house)
     calls = house.state()["calls"]
     house.ask("and now?", chat)
 
@@ -177,12 +183,7 @@ def test_a_summary_counts_as_a_call_and_is_not_asked_for_where_none_is_left(buil
 )
 def test_where_the_model_cannot_the_summary_before_stays(build, failure):
     house = build(heap="224k")
-    chat = house.chat()
-    fill(house, chat, MOST // 2)
-    house.cloud.models.script(mode="echo")
-    house.cloud.models.script(text=SAID)
-    house.ask(f"{MOST // 2}", chat)
-    compacted(house)
+    chat = summarized(house)
     fill(house, chat, 2)
     house.cloud.models.script(mode="echo")
     house.cloud.models.script(**failure)
