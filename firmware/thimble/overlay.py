@@ -40,8 +40,8 @@ def call(module, function, *args):
 
 
 def warm_up():
-    """Loads each of these once: names are never collected, and the table that holds them grows by
-    9 KB at a time, which must not come out of the reserve while the relay runs.
+    """Loads each of _OVERLAYS once: names are never collected, and the table that holds them grows
+    by 9 KB at a time, which must not come out of the reserve while the relay runs.
 
     Returns what the largest took while it was loaded: little from ROM, more from a file.
     """

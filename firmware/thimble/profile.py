@@ -28,8 +28,8 @@ class Profile:
     asides = 640
     words = 768
     log = 768
-    # Conversations: equal segments, as many as leave ``reserve`` bytes free, in
-    # pieces where it must be, for what comes and goes, but not fewer than ``segments_min``.
+    # Conversations: equal segments, as many as leave ``reserve`` bytes free, in pieces where it
+    # must be, for what comes and goes, but not fewer than ``segments_min``.
     segment = 1024
     segments_max = 96
     segments_min = 4

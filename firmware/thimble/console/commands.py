@@ -24,7 +24,7 @@ _MENU = const(
     b'{"command":"help","description":"What the commands do"}]'
 )
 _TURNS = const(10)  # of /history
-_PART = const(3000)  # bytes of text that a message of it surely takes, more or less
+_PART = const(3000)  # bytes of text that it counts on for each message
 _REST = const(b"\n\n(telegram.max_parts ends it here.)")
 _WORDS = {
     updates.START: (

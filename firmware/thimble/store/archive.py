@@ -18,8 +18,7 @@ _CRC = const(0xFFFF)
 _FILE = const(221)  # of the index's last entry, as in store.turns
 _AT = const(222)
 _SIZE = const(223)
-
-_SLOTS = const(41)
+_SLOTS = const(41)  # as there
 
 _MINE = const(1)  # what a file holds
 _OTHERS = const(2)
