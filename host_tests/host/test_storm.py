@@ -70,6 +70,8 @@ class Calls:
         self._calls = [
             SimpleNamespace(
                 seq=seq,
+                service="telegram",
+                status=200,
                 time=at,
                 method=method,
                 connection=connection,
@@ -107,3 +109,15 @@ def test_a_kill_explains_a_send_that_was_the_last_of_its_connection(tmp_path, ro
     street.cloud = Calls(*rows)
     street.moments = [kill]
     assert street._unread((101, 1)) == unread
+
+
+def test_of_a_lost_message_it_is_told_what_the_relay_did_meanwhile(tmp_path):
+    street = storm.Street(tmp_path, storm.Plan(1, 0), 1)
+    street.cloud = Calls((1, 8.0, "getUpdates", 5), SEND, NEXT, (4, 60.0, "getUpdates", 6))
+    street.moments = [10.1]
+    street.questions[7] = storm.Question(7, 101, "m7,", 9.5)
+    street._count()
+    [note] = street.tally.notes
+    _, instead, story = note.split(": ")
+    assert street.tally.lost == 1 and street.tally.failed and instead.endswith("in its place []")
+    assert [line.split()[1] for line in story.split("; ")] == ["sendMessage", "KILL", "getMe"]
