@@ -40,6 +40,16 @@ def test_a_poll_that_breaks_is_survived(house, fault):
     assert house.texts(chat) == ["before", "after"]
 
 
+def test_a_message_whose_polls_are_cut_off_several_times_is_not_lost(house):
+    armed = house.cloud.fault("telegram", "getUpdates", "length", times=4, add=-10)
+    chat = house.ask("before", timeout=20)
+    house.ask("after", chat, timeout=30)
+
+    assert armed.applied == 4
+    assert house.texts(chat) == ["before", "after"]
+    assert house.board.status()["dropped"] == 0
+
+
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_model_that_breaks_is_survived(house, fault):
     name, options = fault

@@ -27,7 +27,7 @@ as @username. All else that is said there is confirmed and never looked at again
 from micropython import const
 from time import ticks_diff, ticks_ms
 
-from thimble.core.errors import ApiError, NetError
+from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.octets import behind, copy, crc16, find, increment, same
 from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, TRUE
 
@@ -100,6 +100,10 @@ _FULL_LIMIT = const(100)  # Telegram's most: a command may stand behind all that
 _LINK_MS = const(15000)  # what the way may take beyond the poll's own timeout
 _SAME_OFFSET_MS = const(3200)  # sooner, Telegram would hold the poll for 3 s
 _FULL_MS = const(4000)
+# What a server or a proxy cut off comes whole the next time, or the one after that. Of crashes the
+# third would restart the board, and all would begin anew.
+_BROKEN_MOST = const(5)
+_CRASH = const(3)
 _SEEN = const(16)
 _STOPS = const(3)
 # Of a remembered /stop: the part of its record from the key to the update's id, whose length takes
@@ -176,7 +180,7 @@ class Updates:
         """One getUpdates that waits up to ``timeout_s`` seconds (at most 50) for something.
 
         Raises NetError, ApiError; ParseError for an answer that is no valid JSON, of which the
-        updates before the place are taken. An update that breaks the answer twice is dropped.
+        updates before the place are taken. An update that breaks five answers is dropped.
         Where the journal cannot be written nothing is confirmed: NetError("journal").
         """
         if not self.journal.commit():
@@ -190,8 +194,11 @@ class Updates:
             self._take()
         except _PASSING:
             raise
+        except ParseError:
+            self._survive(1)
+            raise
         except Exception:  # what nobody expected as well: it would come round again
-            self._survive()
+            self._survive(_CRASH)
             raise
         self._broken = 0
         self._limit = _LIMIT
@@ -455,7 +462,9 @@ class Updates:
             if self._is(_FROM, self.owner):
                 self._flags |= OWNER
         elif not self._lists(_CHAT):
-            self._refuse(_FROM if self._lens[_FROM] else _CHAT)
+            slot = _FROM if self._lens[_FROM] else _CHAT
+            self.refused_len = self._lens[slot]
+            copy(self.refused_id, 0, self._ids, slot * _DIGITS, self.refused_len)
             return False
         return True
 
@@ -465,10 +474,6 @@ class Updates:
         if n:
             n = find(self._listed, self._listed_lens, _DIGITS, self._ids, slot * _DIGITS, n) + 1
         return n > 0
-
-    def _refuse(self, slot):
-        self.refused_len = self._lens[slot]
-        copy(self.refused_id, 0, self._ids, slot * _DIGITS, self.refused_len)
 
     def _is(self, slot, word):
         """Whether one of the ids is ``word``."""
@@ -526,14 +531,14 @@ class Updates:
                 return False
         return True
 
-    def _survive(self):
+    def _survive(self, weight):
         """After an answer that broke: asks for one update at a time, and drops the one whose
 
-        id could be read but whose rest breaks the scanner again. It would jam the queue for ever.
+        id could be read but whose rest breaks each time. It would jam the queue for ever.
         """
-        self._broken += 1
+        self._broken += weight
         self._limit = 1
-        if self._broken > 1 and self._lens[_ID] and self._confirming:
+        if self._broken >= _BROKEN_MOST and self._lens[_ID] and self._confirming:
             self.dropped += 1
             self._confirm()
             self._broken = 0
