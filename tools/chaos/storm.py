@@ -201,8 +201,14 @@ class Street:
             found = _NUMBER.search(change["text"])
             if key not in self.owner:
                 waiting = self.open[chat]
+                last = self.order[chat][-1] if self.order[chat] else 0
                 if found:
                     self.owner[key] = int(found[1])
+                elif any(
+                    text == change["text"] and self._unread(other)
+                    for other, text in self.shown[last].items()
+                ):
+                    self.owner[key] = last  # a sentence without a number, sent again
                 elif waiting:
                     self.owner[key] = waiting[0].number
                 else:
