@@ -1,7 +1,7 @@
 """Asking a language model, over HTTP, in one of two dialects.
 
 A dialect's WANTED lists the values that it wants from an answer: paths, behind a digit that says
-what they mean.
+what they mean. One that begins with a dot lies in the elements of "choices".
 
     0  text of the answer
     1  text in which the model declines

@@ -13,12 +13,10 @@ ADAPTS = True
 
 # See thimble.model.
 WANTED = (
-    b"0 choices[].delta.content choices[].message.content choices[].delta.content[].text "
-    b"1 choices[].delta.refusal choices[].message.refusal "
-    b"2 choices[].delta.content[].thinking[].text choices[].delta.reasoning "
-    b"choices[].delta.reasoning_content choices[].message.reasoning "
-    b"choices[].message.reasoning_content "
-    b"3 choices[].finish_reason "
+    b"0 .delta.content .message.content .delta.content[].text 1 .delta.refusal .message.refusal "
+    b"2 .delta.content[].thinking[].text .delta.reasoning .delta.reasoning_content "
+    b".message.reasoning .message.reasoning_content "
+    b"3 .finish_reason "
     b"4 usage.prompt_tokens 5 usage.completion_tokens "
     b"7 error.code error.type error.param detail[].loc[] "
     b"8 error error.message 9 message detail detail[].msg [].error.message"

@@ -106,7 +106,7 @@ class Model:
             if len(word) == 1:
                 meaning = word[0] - 0x30
             else:
-                paths.append(word)
+                paths.append(b"choices[]" + word if word[0] == 0x2E else word)
                 self.meanings.append(meaning)
         self.scanner = Scanner(paths)
         self._sse = sse.Sse()

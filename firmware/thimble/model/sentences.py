@@ -20,30 +20,19 @@ _SAID_MOST = const(200)
 _READ_MS = const(10_000)
 _READ_BYTES = const(65536)
 
-# A code that holds one of these words stands for this status. The first that fits counts.
+# A code that holds one of these words stands for the status before it. The first that fits counts.
 _CODES = (
-    (529, b"overloaded"),
-    (402, b"quota,billing,credit"),
-    (429, b"rate_limit"),
-    (401, b"authentication,api_key"),
-    (403, b"permission"),
-    (404, b"not_found"),
-    (413, b"too_large"),
-    (504, b"timeout"),
-    (400, b"invalid_request"),
+    b"529overloaded 402quota 402billing 402credit 429rate_limit 401authentication 401api_key "
+    b"403permission 404not_found 413too_large 504timeout 400invalid_request"
 )
-# What an error may name. "Context" and "prompt" without first letters, which may be capitals.
+# What an error may name, behind the bit that stands for it. "Context" and "prompt" without first
+# letters, which may be capitals.
 _LIMIT = const(1)
 _USAGE = const(2)
 _LONG = const(4)
 _NAMES = (
-    (_LIMIT, b"max_tokens,max_completion_tokens"),
-    (_USAGE, b"stream_options"),
-    (
-        _LONG,
-        b"ontext length,ontext_length,ontext size,ontext_size,ontext limit,ontext window,"
-        b"rompt is too long,input token count",
-    ),
+    b"1max_tokens,1max_completion_tokens,2stream_options,4ontext length,4ontext_length,"
+    b"4ontext size,4ontext_size,4ontext limit,4ontext window,4rompt is too long,4input token count"
 )
 
 _TOO_LONG = "The conversation is too long for the model (%d). /new begins a new one."
@@ -106,16 +95,16 @@ def note(model, meaning):
         return
     if meaning > _CODE and scanner.kind != STRING:
         return
-    for bit, words in _NAMES:
-        if _has(words, buf, pos, end):
-            model.named |= bit
+    for word in _NAMES.split(b","):
+        if buf.find(word[1:], pos, end) >= 0:
+            model.named |= word[0] & 15
     if meaning == _CODE:
         status = get_int(buf, pos, end)
         if not 400 <= status < 600:
             status = 0
-            for meant, words in _CODES:
-                if not status and _has(words, buf, pos, end):
-                    status = meant
+            for word in _CODES.split():
+                if not status and buf.find(word[3:], pos, end) >= 0:
+                    status = get_int(word, 0, 3)
         # Of two codes the more particular one counts.
         if model.meant in (0, 400) or status == 402:
             model.meant = status or model.meant
@@ -126,13 +115,6 @@ def note(model, meaning):
         model.said = boundary(buf, pos, min(end, pos + _SAID_MOST))
         model.at = pos + _SAID_MOST
         scanner.out(buf, model.at, len(buf) - model.at)
-
-
-def _has(words, buf, pos, end):
-    for word in words.split(b","):
-        if buf.find(word, pos, end) >= 0:
-            return True
-    return False
 
 
 def _too_long(model):
