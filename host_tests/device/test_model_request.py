@@ -580,6 +580,8 @@ def test_the_services_words_are_passed_on_cut_at_a_character():
         (b'{"object":"error","message":"vLLM says"}', "vLLM says"),
         (b'{"detail":"a detail"}', "a detail"),
         (b'{"detail":[{"loc":["body","x"],"msg":"Extra inputs"}]}', "Extra inputs"),
+        (b'{"message":{"detail":[{"loc":["body","x"],"msg":"Extra"}]}}', "Extra"),
+        (b'{"success":false,"errors":[{"code":7003,"message":"No route"}]}', "No route"),
         (b'[{"error":{"code":400,"message":"in a list"}}]', "in a list"),
         (error_of("first") + b"  ", "first"),
         (error_of("€" * 2000), "€" * 66),
@@ -648,6 +650,13 @@ def test_stream_options_are_left_out_where_they_are_refused_and_remembered():
     refusals = (
         (400, error_of("Unrecognized request argument supplied: stream_options")),
         (422, b'{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs"}]}'),
+        # Mistral.
+        (
+            422,
+            b'{"object":"error","message":{"detail":[{"type":"extra_forbidden",'
+            b'"loc":["body","stream_options","include_usage"],"msg":"Extra inputs are not '
+            b'permitted","input":true}]},"type":"invalid_request_error","param":null,"code":null}',
+        ),
     )
     for refusal in refusals:
         http = Http(refusal, (200, OPENAI), (200, OPENAI))

@@ -18,8 +18,10 @@ WANTED = (
     b".message.reasoning .message.reasoning_content "
     b"3 .finish_reason "
     b"4 usage.prompt_tokens 5 usage.completion_tokens "
-    b"7 error.code error.type error.param detail[].loc[] "
-    b"8 error error.message 9 message detail detail[].msg [].error.message"
+    b"7 error.code error.type error.param detail[].loc[] message.detail[].loc[] "
+    b"8 error error.message "
+    b"9 message detail detail[].msg message.detail[].msg [].error.message "
+    b"errors[].message"
 )
 
 
