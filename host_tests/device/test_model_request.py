@@ -310,6 +310,23 @@ def test_a_reason_that_is_empty_is_none():
     assert read(model) == b"word " and model.reason == STOP
 
 
+def test_the_answer_so_far_beside_each_delta_is_not_shown():
+    # Perplexity sends both; which comes first is not said.
+    body = b""
+    so_far = ""
+    for word in ("Two ", "words", ""):
+        so_far += word
+        for choice in (
+            {"delta": {"content": word}, "message": {"role": "assistant", "content": so_far}},
+            {"message": {"role": "assistant", "content": so_far}, "delta": {"content": ""}},
+        ):
+            choice["finish_reason"] = None if word else "stop"
+            body += sse({"object": "chat.completion.chunk", "choices": [choice]})
+    for step in (1, 4096):
+        model = model_of(Http((200, body + END), step=step))
+        assert ask(model) == b"Two words" and model.reason == STOP
+
+
 def test_a_refusal_is_shown_and_told():
     body = chunk(content=None, refusal="I will") + chunk(refusal=" not.") + finish() + END
     model = model_of(Http((200, body)))

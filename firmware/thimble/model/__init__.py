@@ -3,7 +3,8 @@
 A dialect's WANTED lists the values that it wants from an answer: paths, behind a digit that says
 what they mean. One that begins with a dot lies in the elements of "choices".
 
-    0  text of the answer
+    0  text of the answer; the first of all paths has it in one piece, and counts in no stream:
+       Perplexity's have beside each delta all that there was so far
     1  text in which the model declines
     2  reasoning, which is not shown
     3  why the answer ended

@@ -10,7 +10,7 @@ ADAPTS = False
 
 # See thimble.model.
 WANTED = (
-    b"0 delta.text content_block.text content[].text "
+    b"0 content[].text delta.text content_block.text "
     b"2 delta.thinking content_block.thinking content[].thinking content_block.data "
     b"3 delta.stop_reason stop_reason "
     b"4 message.usage.input_tokens usage.input_tokens 5 usage.output_tokens "

@@ -13,7 +13,7 @@ ADAPTS = True
 
 # See thimble.model.
 WANTED = (
-    b"0 .delta.content .message.content .delta.content[].text 1 .delta.refusal .message.refusal "
+    b"0 .message.content .delta.content .delta.content[].text 1 .delta.refusal .message.refusal "
     b"2 .delta.content[].thinking[].text .delta.reasoning .delta.reasoning_content "
     b".message.reasoning .message.reasoning_content "
     b"3 .finish_reason "

@@ -280,7 +280,7 @@ class Model:
         if meaning > _THOUGHT:
             self._note(meaning)
             return False
-        if not scanner.length:
+        if not scanner.length or not (scanner.path or self._json):
             return False
         self._moved = ticks_ms()
         if meaning == _THOUGHT:
