@@ -282,6 +282,7 @@ def test_reasons():
         ("error", CUT),
         ("abort", CUT),
         ("insufficient_system_resource", CUT),
+        ("network_error", CUT),  # Z.ai
     )
     for said, reason in cases:
         model = model_of(Http((200, HELLO + finish(said) + END)))

@@ -36,13 +36,13 @@ _CODE = const(7)
 _SAID = const(8)
 
 _LAST_EVENT = b"message_stop"
-# What begins the words in which services say why an answer ended: three of LENGTH, of CUT and of
+# What the words hold in which services say why an answer ended: three of LENGTH, of CUT and of
 # OTHER. All others are of STOP.
 _REASONS = (
     b"length",
     b"max_tokens",
-    b"model_",  # …context_window_exceeded, …length
-    b"error",
+    b"model_",  # …context_window_exceeded
+    b"error",  # or network_error
     b"abort",
     b"insufficient_",
     b"content_filter",
@@ -316,7 +316,7 @@ class Model:
             if meaning == _REASON:
                 self._moved = ticks_ms()
                 self.reason = _reason(self.out, pos, end)
-            elif _begins(_LAST_EVENT, self.out, pos, end):
+            elif self.out.find(_LAST_EVENT, pos, end) == pos:
                 self._last = True
 
     # The end.
@@ -385,10 +385,6 @@ class Model:
 def _reason(buf, pos, end):
     """Why the answer ended, in either dialect's words."""
     for i in range(len(_REASONS)):
-        if _begins(_REASONS[i], buf, pos, end):
+        if buf.find(_REASONS[i], pos, end) >= 0:
             return LENGTH + i // 3
     return STOP
-
-
-def _begins(word, buf, pos, end):
-    return buf.find(word, pos, end) == pos
