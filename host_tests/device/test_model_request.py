@@ -638,12 +638,30 @@ def test_a_prompt_that_is_too_long_is_told_apart():
         (500, error_of("Context size has been exceeded.")),
         (413, b""),
         (413, error_of("Request too large")),
+        # xAI, Moonshot, Zhipu, DashScope, Perplexity, Cohere, GitHub, vLLM, Hugging Face's
+        # text-generation-inference, Amazon's Bedrock.
+        (400, b'{"code":"x","error":"This model\'s maximum prompt length is 131072 but"}'),
+        (400, error_of("Your request exceeded model token limit: 8192")),
+        (400, error_of("Prompt exceeds max length", code="1261")),
+        (400, error_of("<400> InternalError: Range of input length should be [1, 30720]")),
+        (400, error_of("The total length of all messages is too long.")),
+        (400, error_of("too many tokens: total number of tokens in the prompt exceeds 4081")),
+        (400, error_of("prompt token count of 93854 exceeds the limit of 90000")),
+        (500, error_of("The decoder prompt (length 9) is longer than the maximum model length")),
+        (422, error_of("`inputs` tokens + `max_new_tokens` must be <= 4096")),
+        (400, error_of("Input is too long for requested model.")),
+        # OpenAI: no waiting helps.
+        (429, error_of("Request too large for gpt-4o: Limit 30000, Requested 30601")),
     )
     for status, body in cases:
         for api in ("openai", "anthropic"):
             error = refuse(status, body, api=api)
             assert error.kind == TOO_LONG and "too long" in error.text, (status, body)
     body = error_of("Too many", type="invalid_request_error", code="context_length_exceeded")
+    assert refuse(400, body).kind == TOO_LONG
+    # OpenRouter quotes who serves the model.
+    raw = '{"error":{"message":"This model\'s maximum context length is 262144 tokens."}}'
+    body = error_of("Provider returned error", code=400, metadata={"raw": raw})
     assert refuse(400, body).kind == TOO_LONG
     assert refuse(429, error_of("maximum context length")).kind != TOO_LONG
 

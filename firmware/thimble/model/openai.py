@@ -21,7 +21,7 @@ WANTED = (
     b"7 error.code error.type error.param detail[].loc[] message.detail[].loc[] "
     b"8 error error.message "
     b"9 message detail detail[].msg message.detail[].msg [].error.message "
-    b"errors[].message"
+    b"errors[].message error.metadata.raw"
 )
 
 

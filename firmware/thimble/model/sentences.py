@@ -25,14 +25,17 @@ _CODES = (
     b"529overloaded 402quota 402billing 402credit 429rate_limit 401authentication 401api_key "
     b"403permission 404not_found 413too_large 504timeout 400invalid_request"
 )
-# What an error may name, behind the bit that stands for it. "Context" and "prompt" without first
-# letters, which may be capitals.
+# What an error may name, behind the bit that stands for it. Words without their first letter may
+# begin with a capital. A request that is too large no waiting helps, even where a limit on tokens
+# per minute (429) says so.
 _LIMIT = const(1)
 _USAGE = const(2)
 _LONG = const(4)
+_LARGE = const(8)
 _NAMES = (
-    b"1max_tokens,1max_completion_tokens,2stream_options,4ontext length,4ontext_length,"
-    b"4ontext size,4ontext_size,4ontext limit,4ontext window,4rompt is too long,4input token count"
+    b"1max_tokens,1max_completion_tokens,2stream_options,8equest too large,"
+    b"4ontext l,4ontext_l,4ontext size,4ontext w,4s too long,4token count,4oo many tokens,"
+    b"4prompt length,4input length,4model length,4max length,4model token limit,4tokens + `max_new"
 )
 
 _TOO_LONG = "The conversation is too long for the model (%d). /new begins a new one."
@@ -133,7 +136,8 @@ def error(model, status):
         status = meant or 500
     elif meant != 402 or status >= 500:
         meant = status
-    if meant == 413 or (_too_long(model) and status not in (401, 403, 429)):
+    long = _too_long(model) and status not in (401, 403, 429)
+    if long or meant == 413 or model.named & _LARGE:
         return ApiError(status, _TOO_LONG % status, retry_after, TOO_LONG)
     if meant == 402:
         return ApiError(status, _CREDIT % status, retry_after, FINAL)
