@@ -625,6 +625,13 @@ def test_a_quota_that_is_used_up_is_final_whatever_the_status():
     body = error_of("You exceeded your quota", type="insufficient_quota")
     error = refuse(429, body)
     assert error.kind == 0 and "credit" in error.text and "(429)" in error.text
+    # Z.ai, ModelScope.
+    for named in ({"code": "1113"}, {"type": "insufficient_balance_error"}):
+        error = refuse(429, error_of("Insufficient balance. Please recharge.", **named))
+        assert error.kind == 0 and "credit" in error.text
+    body = error_of("[1113][…]", type="rate_limit_error", code="1113")
+    error = refuse(429, body, api="anthropic")
+    assert error.kind == 0 and "credit" in error.text
 
 
 def test_a_prompt_that_is_too_long_is_told_apart():
@@ -730,6 +737,8 @@ def test_an_error_inside_the_stream():
         ("openai", sse({"error": "what now"}), 500, 1),
         ("openai", sse({"error": {"code": 502}}), 502, 1),
         ("openai", sse({"error": {"code": "context_length_exceeded", "message": ""}}), 500, 2),
+        ("openai", sse({"error": {"code": "data_inspection_failed", "message": "N"}}), 400, 0),
+        ("openai", sse({"error": {"code": "content_filter", "message": "Filtered"}}), 400, 0),
         ("anthropic", claude("error", error={"type": "overloaded_error", "message": "O"}), 529, 1),
         ("anthropic", claude("error", error={"type": "api_error", "message": "Oops"}), 500, 1),
         ("anthropic", claude("error", error={"message": "No", "type": "not_found_error"}), 404, 0),

@@ -14,7 +14,7 @@ WANTED = (
     b"2 delta.thinking content_block.thinking content[].thinking content_block.data "
     b"3 delta.stop_reason stop_reason "
     b"4 message.usage.input_tokens usage.input_tokens 5 usage.output_tokens "
-    b"6 type 7 error.type 8 error error.message"
+    b"6 type 7 error.type error.code 8 error error.message"
 )
 
 

@@ -21,9 +21,11 @@ _READ_MS = const(10_000)
 _READ_BYTES = const(65536)
 
 # A code that holds one of these words stands for the status before it. The first that fits counts.
+# 1113 is Zhipu's for an account without credit.
 _CODES = (
-    b"529overloaded 402quota 402billing 402credit 429rate_limit 401authentication 401api_key "
-    b"403permission 404not_found 413too_large 504timeout 400invalid_request"
+    b"529overloaded 402quota 402billing 402credit 402balance 4021113 429rate_limit "
+    b"401authentication 401api_key 403permission 404not_found 413too_large 504timeout "
+    b"400invalid_request 400content_ 400inspection"
 )
 # What an error may name, behind the bit that stands for it. Words without their first letter may
 # begin with a capital. A request that is too large no waiting helps, even where a limit on tokens
