@@ -755,6 +755,15 @@ def test_an_error_inside_the_stream():
     assert "It says: Down" in raises(ApiError, lambda: model.poll(0)).text
 
 
+def test_an_error_in_a_field_of_its_own_counts():
+    # llama.cpp until autumn 2025 (ggml-org/llama.cpp#16109).
+    said = b'error: {"code":400,"message":"the request exceeds the available context size"}\n\n'
+    for step in (1, 4096):
+        model = model_of(Http((200, said + END), step=step))
+        error = raises(ApiError, lambda model=model: ask(model))
+        assert error.kind == 2 and "too long" in error.text
+
+
 def test_an_error_event_without_a_blank_line_behind_it_counts():
     model = model_of(Http((200, sse({"error": {"message": "Down", "code": 502}})[:-2])))
     assert raises(ApiError, lambda: ask(model)).status == 502

@@ -2,7 +2,9 @@
 
 WHATWG HTML, section 9.2, "Server-sent events": lines end with CR, LF or CRLF; a field is
 "name: value"; a blank line ends an event. Only the field `data` matters here: in both dialects it
-says what kind of event it is, too. It is passed on as views into what was fed; nothing is copied.
+says what kind of event it is, too; and `error`, which the standard does not know, but in which
+llama.cpp said its errors until 2025. They are passed on as views into what was fed; nothing is
+copied.
 """
 
 from array import array
@@ -15,12 +17,13 @@ DATA = const(1)  # a part of the current event's data is at buf[pos:end]
 EVENT = const(2)  # the event is complete
 DONE = const(3)  # … and its data was "[DONE]"
 
-# What is passed on as data without being in the input; the field's name, ended by 0.
-_MARKS = b"[DONE]\ndata\0\xef\xbb\xbf"
+# What is passed on as data without being in the input; the fields' names, each ended by 0.
+_MARKS = b"[DONE]\ndata\0\xef\xbb\xbferror\0"
 _JOINT = const(6)
 _NAME = const(7)
 _BOM = const(12)
 _BOM_END = const(15)
+_ERROR = const(15)
 
 # Elements of the state.
 _POS = const(0)  # the next byte of the input
@@ -150,8 +153,8 @@ class Sse:
             else:
                 i += 1
                 if s == _AT_LINE:
-                    s = _IN_FIELD if c == 0x64 else _IN_SKIPPED
-                    n = _NAME + 1
+                    s = _IN_FIELD if c == 0x64 or c == 0x65 else _IN_SKIPPED
+                    n = _NAME + 1 if c == 0x64 else _ERROR + 1
                 elif s == _IN_FIELD:
                     if own[n] == 0 and c == 0x3A:
                         s = _AT_VALUE

@@ -251,7 +251,8 @@ class Model:
         """An event of the stream is complete, and so is its document."""
         if self.scanner.offset:
             self.scanner.finish()
-        if self.failed:
+        # What names a parameter or a limit is an error whatever its form.
+        if self.failed or self.named:
             raise self._error(0)
         self._document()
 
