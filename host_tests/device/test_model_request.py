@@ -785,6 +785,21 @@ def test_an_error_in_place_of_an_answer_with_status_200():
     assert raises(ApiError, lambda: ask(model_of(http))).status == 503
 
 
+def test_a_document_that_holds_no_answer_is_refused_for_good():
+    for body in (
+        b'{"code":500,"msg":"404 NOT_FOUND","success":false}',
+        b'{"choices":null,"base_resp":{"status_code":1008}}',
+        b'{"detail":"Not Found"}',
+    ):
+        for api in ("openai", "anthropic"):
+            http = Http((200, body), is_json=True)
+            error = raises(ApiError, lambda http=http, api=api: ask(model_of(http, api=api)))
+            assert error.kind == 0 and "Check model.url" in error.text, body
+    assert "Not Found" in refuse(200, b'{"detail":"Not Found"}').text
+    body = json.dumps({"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]})
+    assert ask(model_of(Http((200, body.encode()), is_json=True))) == b""
+
+
 def test_an_error_body_of_any_length_is_read_no_further_than_needed():
     http = Http((500, [b'{"x":"' + b"y" * 4000] + [b"y" * 4000] * 1000))
     error = raises(ApiError, lambda: ask(model_of(http)))

@@ -340,15 +340,14 @@ class Model:
             self.scanner.finish()
             if self.failed:
                 raise self._error(0)
-            return self._finish()
-        if not self._flushed:
+        elif not self._flushed:
             # A server may leave out the blank line behind its last event.
             self._flushed = True
             self._sse.feed(b"\n\n", 0, 2)
             return _ON
-        if not self._heard:
+        if self.reason < 0 and not self._visible and not self._heard:
             raise self._error(200)
-        if self.reason < 0:
+        if self.reason < 0 and not self._json:
             raise NetError("closed", "the model's answer ended before it was complete")
         return self._finish()
 
