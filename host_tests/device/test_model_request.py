@@ -258,7 +258,8 @@ def test_reasoning_is_not_shown():
 
 def test_what_is_null_or_empty_is_not_there():
     none = chunk(content="", reasoning=None, reasoning_content="", refusal=None)
-    none += sse({"choices": [], "error": None})
+    none += sse({"choices": [], "error": None, "x_groq": {"error": None}})
+    none += sse({"choices": [], "error": "", "base_resp": {"status_code": 0, "status_msg": ""}})
     model = model_of(Http((200, none + HELLO + none + finish() + END)))
     assert ask(model) == OPENAI_TEXT and model.reason == STOP and not model.thought
 
@@ -735,6 +736,7 @@ def test_an_error_inside_the_stream():
         ("openai", sse({"error": {"message": "Down", "code": 502}}), 502, 1),
         ("openai", sse({"error": {"message": "Slow", "code": "rate_limit_exceeded"}}), 429, 1),
         ("openai", sse({"error": "what now"}), 500, 1),
+        ("openai", sse({"choices": [], "x_groq": {"error": "over_capacity"}}), 500, 1),
         ("openai", sse({"error": {"code": 502}}), 502, 1),
         ("openai", sse({"error": {"code": "context_length_exceeded", "message": ""}}), 500, 2),
         ("openai", sse({"error": {"code": "data_inspection_failed", "message": "N"}}), 400, 0),
@@ -787,7 +789,7 @@ def test_an_error_in_place_of_an_answer_with_status_200():
 
 def test_a_document_that_holds_no_answer_is_refused_for_good():
     for body in (
-        b'{"code":500,"msg":"404 NOT_FOUND","success":false}',
+        b'{"success":false}',
         b'{"choices":null,"base_resp":{"status_code":1008}}',
         b'{"detail":"Not Found"}',
     ):
@@ -796,6 +798,8 @@ def test_a_document_that_holds_no_answer_is_refused_for_good():
             error = raises(ApiError, lambda http=http, api=api: ask(model_of(http, api=api)))
             assert error.kind == 0 and "Check model.url" in error.text, body
     assert "Not Found" in refuse(200, b'{"detail":"Not Found"}').text
+    body = b'{"base_resp":{"status_code":2049,"status_msg":"invalid api key"}}'  # MiniMax
+    assert refuse(200, body).text.endswith(" It says: invalid api key")
     body = json.dumps({"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]})
     assert ask(model_of(Http((200, body.encode()), is_json=True))) == b""
 

@@ -19,9 +19,9 @@ WANTED = (
     b"3 .finish_reason "
     b"4 usage.prompt_tokens 5 usage.completion_tokens "
     b"7 error.code error.type error.param detail[].loc[] message.detail[].loc[] "
-    b"8 error error.message "
+    b"8 error error.message x_groq.error "
     b"9 message detail detail[].msg message.detail[].msg [].error.message "
-    b"errors[].message error.metadata.raw"
+    b"errors[].message error.metadata.raw base_resp.status_msg"
 )
 
 

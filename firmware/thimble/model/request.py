@@ -306,7 +306,7 @@ class Model:
         end = pos + self.scanner.length
         kind = self.scanner.kind
         if meaning >= _CODE:
-            if kind <= INTEGER:
+            if kind <= INTEGER and pos < end:
                 overlay.call("model.sentences", "note", self, meaning)
         elif kind == INTEGER:
             if meaning == _TOKENS_IN:
