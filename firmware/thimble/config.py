@@ -142,6 +142,9 @@ def complete(made):
         raise ConfigError("telegram.token is not set; @BotFather on Telegram gives one")
     if not made.model.name:
         raise ConfigError("model.name is not set; it is the name the endpoint knows")
+    if made.model.api == "anthropic" and made.model.url == DEFAULTS["model"]["url"]:
+        # The key would go to somebody else.
+        raise ConfigError("model.api anthropic needs model.url: https://api.anthropic.com/v1")
     return made
 
 

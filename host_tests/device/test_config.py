@@ -121,6 +121,17 @@ def test_an_address_without_a_gateway_is_refused_by_name():
     config.settings({"wifi": {"address": "", "dns": "10.0.0.1"}})
 
 
+def test_a_key_for_anthropic_does_not_go_to_the_default_address():
+    model = {"api": "anthropic", "key": "k", "name": "m"}
+    values = {"telegram": {"token": "1:a"}, "model": model}
+    said = "model.api anthropic needs model.url: https://api.anthropic.com/v1"
+    error = raises(ConfigError, lambda: config.complete(config.settings(values)))
+    assert str(error) == said
+    model["url"] = said.split(": ")[1]
+    made = config.complete(config.settings(values))
+    assert made.model.endpoint[1] == "api.anthropic.com"
+
+
 def test_a_time_server_is_a_name_or_an_ipv4_address_with_or_without_a_port():
     for bad in ("", "::1", ":1", "a.example:ntp", "ntp://a.example", "a.example:0", "a:65536"):
         said = refused(clock={"servers": ["pool.ntp.org", bad]})
