@@ -28,6 +28,7 @@ _EMPTY = b"The model gave an empty answer. /retry asks again."
 _THOUGHT = b"The model used up model.max_tokens on its reasoning. Raise that setting."
 _NOTES = (b"", _LENGTH, _CUT, _WITHHELD)  # by the answer's reason
 _FAILURES = (ApiError, NetError, ParseError)
+_TAKEN = ("http", "first byte", "silence")  # the request was
 
 
 class Exchange:
@@ -114,7 +115,9 @@ class Exchange:
             wait = max(wait, self.wait_ms)
             if self.wait_ms > self.patience_ms:
                 self.tries = 0
-        elif isinstance(error, ParseError) or error.stage == "http":
+        elif isinstance(error, ParseError) or error.stage in _TAKEN:
+            if error.stage != "http":
+                self.tries -= 2  # four would be paid for, and each may take minutes
             if self.tries <= 1:  # each answer was like that, which is no outage
                 kind = FINAL
         elif error.stage == "certificate":

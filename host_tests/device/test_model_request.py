@@ -477,7 +477,7 @@ def test_silence_progress_and_length_are_bounded():
     http = Http((200, [-1] * 99))
     model = model_of(http)
     model.ask(None, b"hi", 0, 2)
-    assert http.silence_ms == model.silence_ms == 120_000
+    assert http.silence_ms == model.silence_ms == 300_000
     assert model.poll(0) == NOTHING
     model.progress_ms = -1
     assert raises(NetError, lambda: model.poll(0)).stage == "silence"

@@ -9,8 +9,9 @@ from relay_kit import OWNER, Board, House, started_by
 WAITING = "The model cannot be reached just now. I will answer when it is back."
 NO_MODEL = "The model could not be reached for too long. Please ask again later."
 
-# The relay as it is, but that it tries a model that is out of reach again ten times as soon, and
-# gives up an answer that cannot be sent after 2 s.
+# The relay as it is, but that it tries a model that is out of reach again ten times as soon, waits
+# for one that says nothing a hundredth of the time, and gives up an answer that cannot be sent
+# after 2 s.
 IMPATIENT = """
 import gc
 
@@ -25,6 +26,7 @@ relay.exchange.outage = Backoff(500)
 relay.exchange._retry = Backoff(100)
 relay.exchange.patience_ms = 2000
 relay.reply.deliver_ms = 2000
+relay.model.silence_ms = 3000
 gc.threshold(-1)
 try:
     relay.run()
@@ -123,6 +125,20 @@ def test_answers_that_are_none_each_time_are_told_as_that_and_not_as_an_outage(h
     (said,) = house.texts(chat)
     assert said.startswith("The model cannot be reached: ") and said != WAITING
     house.ask("two", chat)
+
+
+@pytest.mark.parametrize("how", [{"first": 60}, {"stall_after": 0, "stall": 60}])
+def test_a_model_that_takes_a_question_and_says_nothing_is_asked_twice(house, how):
+    chat = house.ask("before")
+    for _ in range(2):
+        house.cloud.models.script(text="too late", **how)
+    house.say("one", chat)
+    house.wait(lambda: len(house.texts(chat)) == 2, 20)
+
+    assert house.texts(chat)[1].startswith("The model cannot be reached: network failure (")
+    assert len(house.prompts()) == 3
+    house.say("/retry", chat)
+    house.last(chat, "one")
 
 
 def test_what_needs_no_model_is_answered_in_an_outage_in_its_place(house):

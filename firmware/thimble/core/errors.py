@@ -61,6 +61,8 @@ class ApiError(ThimbleError):
 class ParseError(ThimbleError):
     """Bytes that break their format. offset: bytes of the document before the offending one."""
 
+    stage = "http"
+
     def __init__(self, what, offset):
         super().__init__(what, offset)
         self.what = what

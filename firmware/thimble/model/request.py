@@ -54,7 +54,7 @@ _ON = const(-1)  # there is something to scan
 _FED = const(-2)  # there is, fresh from the connection
 
 ALL = const(0x3FFFFFFF)
-_SILENCE_MS = const(120_000)
+_SILENCE_MS = const(300_000)  # so long OpenAI's say nothing while they reason
 _PROGRESS_MS = const(300_000)
 _ANSWER_MS = const(600_000)
 _END_MS = const(3_000)  # for what may follow a finished answer
