@@ -433,6 +433,19 @@ def test_a_message_whose_answers_are_cut_off_is_not_lost():
     assert it.dropped == 0 and texts(it.inbox) == ["hi"]
 
 
+def test_an_update_is_not_dropped_for_what_broke_the_answers_before_it():
+    whole = answer(message(8))
+    cut = whole[: whole.index(b'"hi"')]
+    ends = [answer(message(number, "and"))[:-1] for number in range(1, 6)]
+    for before, others in ([b"<html>"] * 6, 0), (ends, 5), ([cut] * 4 + [whole[:-1]], 1):
+        last = answer(message(9))
+        it, _ = make(*before, last[: last.index(b'"hi"')], last)
+        for _ in range(len(before) + 1):
+            raises(ParseError, lambda it=it: it.poll(0))
+        it.poll(0)
+        assert it.dropped == 0 and it.inbox.count == others + 1
+
+
 def test_broken_answers_with_a_good_one_between_drop_nothing():
     bad = b'{"ok":true,"result":[{"update_id":8,"message":{"text":"\xff"}}]}'
     it, http = make(*[bad, answer()] * 5)

@@ -215,6 +215,7 @@ class Updates:
                     self._open()
                 elif event == CLOSE:
                     self._close()
+                    self._reset()
                     bot.scratch()
             elif path > _ELEMENT and event != CLOSE:
                 self._field(event, path)
@@ -242,7 +243,6 @@ class Updates:
 
     def _open(self):
         """Makes room for one update: in the inbox if it has any, else where commands fit."""
-        self._reset()
         size = ASIDE
         if self._confirming:
             off = -1
@@ -435,6 +435,7 @@ class Updates:
             copy(self._offset, 0, self._ids, _ID * _DIGITS, n)
             self._offset_len = increment(self._offset, 0, n)
             self._moved = True
+            self._broken = 0
 
     def _known(self):
         """Whether this update was acted upon already.
@@ -536,12 +537,12 @@ class Updates:
 
         id could be read but whose rest breaks each time. It would jam the queue for ever.
         """
-        self._broken += weight
         self._limit = 1
-        if self._broken >= _BROKEN_MOST and self._lens[_ID] and self._confirming:
-            self.dropped += 1
-            self._confirm()
-            self._broken = 0
+        if self._lens[_ID]:
+            self._broken += weight
+            if self._broken >= _BROKEN_MOST and self._confirming:
+                self.dropped += 1
+                self._confirm()
 
 
 def _in_word(char):
