@@ -84,6 +84,14 @@ def test_a_message_that_could_not_be_sent_is_sent_again(house):
     assert house.texts(chat) == ["hello"]
 
 
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("kind", ["a page", "json"])
+def test_an_answer_that_is_refused_but_not_by_telegram_is_sent_again(house, status, kind):
+    body = {"error": "denied"} if kind == "json" else None
+    house.cloud.fault("telegram", "sendMessage", "status", status=status, body=body)
+    house.ask("hello")
+
+
 def test_while_telegram_bids_an_answer_wait_others_are_served_and_stop_ends_it(tmp_path):
     with House(tmp_path) as house:
         chat, other = house.ask("before"), house.chat()

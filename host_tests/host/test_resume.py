@@ -192,7 +192,8 @@ def test_ids_that_start_anew_while_it_was_down_are_answered(house):
 
 
 @pytest.mark.parametrize(
-    "status, words", [(403, "Forbidden: bot was blocked by the user"), (400, "chat not found")]
+    "status, words",
+    [(403, "Forbidden: bot was blocked by the user"), (400, "Bad Request: chat not found")],
 )
 def test_a_chat_that_refuses_for_good_blocks_nobody_else(house, status, words):
     body = {"ok": False, "error_code": status, "description": words}

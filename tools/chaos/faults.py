@@ -147,7 +147,7 @@ FAULTS = [
     _raw("reset in the headers", _HEAD + _JSON, "reset", r"\(closed\)"),
     _raw("reset in the body", _LENGTH % 50 + _BODY[:9], "reset", r"\(closed\)"),
     _raw("reset in a chunk header", _CHUNKED + b"4\r\n    \r\n1", "reset", r"\(closed\)"),
-    _raw("ended in the headers", _HEAD + _JSON, "close", r"\(closed\).*header"),
+    _raw("ended in the headers", _HEAD + _JSON, "close", r"\(closed\).*without an answer"),
     _raw("ended in the body", _LENGTH % 50 + _BODY[:9], "close", r"\(body\).*middle"),
     _raw("ended in a chunk header", _CHUNKED + b"4\r\n    \r\n1", "polite", r"\(body\).*middle"),
     _raw("silence in the headers", _HEAD, "hold", r"\(deadline\)", slow=20),

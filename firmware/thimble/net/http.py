@@ -247,8 +247,6 @@ class Http:
             self._stalled(n)
 
     def _stalled(self, n):
-        if n == 0 and self._begun:
-            raise NetError("closed", "the server ended the connection within the answer's header")
         if n == 0:
             raise NetError("closed", "the server ended the connection without an answer")
         if self._begun:

@@ -278,7 +278,7 @@ class Reply:
             return True  # with what follows it will be a text
         elif error.status == 400 and self._id_len and ("edit" in said or "MESSAGE_ID" in said):
             self._id_len = 0  # the person deleted it
-        elif 400 <= error.status < 500 and error.status not in (401, 404, 408, 409):
+        elif error.status in (400, 403) and ": " in said:  # Telegram's words, not a proxy's
             raise Gone("Telegram refused an answer (%d: %s)" % (error.status, said))
         else:
             raise NetError("http", said)
