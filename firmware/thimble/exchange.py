@@ -89,6 +89,8 @@ class Exchange:
             error = failure(self._try, b"", _FAILURES)
             if error is not None:
                 self._relay.log.fail(error)
+                if isinstance(error, NetError) and error.stage == "telegram":
+                    raise error
                 self._note = self._end(_CUT) if self._got else self._failed(error)
         if self._note is False:
             return False

@@ -281,6 +281,18 @@ def test_a_model_that_asks_for_patience_is_not_asked_before(house, seconds, told
     assert seconds - 0.01 <= waited < seconds + 3
     assert (WAITING in house.texts(OWNER)) == told
 
+def test_an_answer_whose_first_part_cannot_be_sent_for_long_is_asked_for_anew(house):
+    chat = house.ask("before")
+    house.cloud.models.default(text="word " * 1000 + "end", deltas=100, delay=0.02)
+    house.cloud.fault("telegram", "editMessageText", "status", times=None)
+    house.say("go", chat)
+    house.wait(lambda: any("left for later" in line for line in house.board.log), 20)
+    house.cloud.clear_faults()
+    house.wait(lambda: house.board.status()["inbox"] == 0, 30)
+    assert " ".join(house.texts(chat)[1:]) == "word " * 1000 + "end"
+    assert len(house.cloud.models.calls()) == 3
+
+
 
 def test_how_long_a_model_asked_for_is_forgotten_when_that_is_over(house):
     house.cloud.fault("models", "chat", "flood", retry_after=8)
