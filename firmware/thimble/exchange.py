@@ -18,6 +18,7 @@ from thimble.model import request as model
 _SLICE_MS = const(250)
 _PATIENCE_MS = const(60_000)
 _DAY_S = const(86_400)  # ticks_ms cannot hold much more
+_ODD_MOST = const(4)  # answers in a row that are none: that is no outage
 
 _LENGTH = b"\n\n(That was model.max_tokens; /more goes on.)"
 _CUT = b"\n\n(The answer was cut off here; /retry asks again.)"
@@ -56,7 +57,7 @@ class Exchange:
         # The exchange that runs: what run() was given; the note behind the answer; whether words
         # came; whether the conversation was halved.
         self._chat = self._buf = self._note = None
-        self._off = self._size = self.tries = self.mark = self.wait_ms = self.calls = 0
+        self._off = self._size = self.tries = self.mark = self.wait_ms = self.calls = self._odd = 0
         self._got = self._halved = False
 
     def waiting(self):
@@ -88,9 +89,9 @@ class Exchange:
             self._got = False
             error = failure(self._try, b"", _FAILURES)
             if error is not None:
-                self._relay.log.fail(error)
                 if isinstance(error, NetError) and error.stage == "telegram":
                     raise error
+                self._relay.log.fail(error)
                 self._note = self._end(_CUT) if self._got else self._failed(error)
         if self._note is False:
             return False
@@ -98,6 +99,7 @@ class Exchange:
         self._reply.finish(self._note)
         self.retry_at = None
         self.outage.reset()
+        self._odd = 0
         return True
 
     def _failed(self, error):
@@ -111,6 +113,7 @@ class Exchange:
         kind = RETRY
         wait = self._retry.next(ticks_ms() & 255)
         self.wait_ms = 0  # what it asked for the last time is over
+        odd = 0
         if isinstance(error, ApiError):
             kind = error.kind
             self.wait_ms = min(error.retry_after, _DAY_S) * 1000
@@ -118,12 +121,13 @@ class Exchange:
             if self.wait_ms > self.patience_ms:
                 self.tries = 0
         elif isinstance(error, ParseError) or error.stage in _TAKEN:
-            if error.stage != "http":
-                self.tries -= 2  # four would be paid for, and each may take minutes
-            if self.tries <= 1:  # each answer was like that, which is no outage
+            # Silence counts twice: it may be thought, paid for each time, and takes minutes.
+            odd = self._odd + 2 - (error.stage == "http")
+            if odd >= _ODD_MOST:
                 kind = FINAL
         elif error.stage == "certificate":
             kind = FINAL
+        self._odd = odd
         if kind == TOO_LONG and not self._halved and self.calls_left() and self._halve():
             return None
         self.tries -= 1

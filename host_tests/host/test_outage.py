@@ -141,6 +141,23 @@ def test_a_model_that_takes_a_question_and_says_nothing_is_asked_twice(house, ho
     house.last(chat, "one")
 
 
+@pytest.mark.parametrize("fault", ["garbage", "garbage_body"])
+def test_one_answer_that_is_none_ends_no_wait_for_the_model(house, fault):
+    house.cloud.models.default(status=503)
+    chat = house.say("one")
+    house.last(chat, WAITING, 20)
+    armed = house.cloud.fault("models", "chat", fault)
+    house.wait(lambda: armed.applied)
+    house.cloud.models.default(mode="echo")
+    house.last(chat, "one", 20)
+
+    other = house.chat()
+    house.cloud.fault("models", "chat", "close", times=3)
+    armed = house.cloud.fault("models", "chat", fault)
+    house.ask("two", other, timeout=20)
+    assert armed.applied
+
+
 def test_what_needs_no_model_is_answered_in_an_outage_in_its_place(house):
     waits, chat = house.ask("before"), house.ask("something")
     house.cloud.models.default(status=503)
@@ -281,6 +298,7 @@ def test_a_model_that_asks_for_patience_is_not_asked_before(house, seconds, told
     assert seconds - 0.01 <= waited < seconds + 3
     assert (WAITING in house.texts(OWNER)) == told
 
+
 def test_an_answer_whose_first_part_cannot_be_sent_for_long_is_asked_for_anew(house):
     chat = house.ask("before")
     house.cloud.models.default(text="word " * 1000 + "end", deltas=100, delay=0.02)
@@ -291,7 +309,6 @@ def test_an_answer_whose_first_part_cannot_be_sent_for_long_is_asked_for_anew(ho
     house.wait(lambda: house.board.status()["inbox"] == 0, 30)
     assert " ".join(house.texts(chat)[1:]) == "word " * 1000 + "end"
     assert len(house.cloud.models.calls()) == 3
-
 
 
 def test_how_long_a_model_asked_for_is_forgotten_when_that_is_over(house):
