@@ -196,7 +196,7 @@ class Responder:
             return
         relay.log.fail(error)
         relay.model.stop()
-        self._over = isinstance(error, Gone)
+        self._over = self.stopping or isinstance(error, Gone)
         chat = relay.memory.chats.busy
         if self._over:
             relay.sessions.end()

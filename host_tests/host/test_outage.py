@@ -209,6 +209,19 @@ def test_restarts_in_an_outage_are_no_attempts(house):
     assert house.texts(chat) == [WAITING, "patience"]
 
 
+def test_stop_ends_an_answer_that_telegram_does_not_take(house):
+    chat = house.ask("before")
+    house.cloud.models.script(text="word " * 100, delay=0.1)
+    house.say("go", chat)
+    house.wait(lambda: len(house.texts(chat)) == 2)
+    fault = house.cloud.fault("telegram", "editMessageText", "status", times=None)
+    house.say("/stop", chat)
+    house.wait(lambda: house.board.status()["inbox"] == 0, 30)
+    house.cloud.clear_faults()
+    house.ask("and on", chat)
+    assert fault.applied and len(house.cloud.models.calls()) == 3
+
+
 def test_a_message_that_waited_too_long_is_closed_with_an_apology(house, device):
     house.cloud.models.default(status=503)
     chat, other = house.say("too long"), house.chat()
@@ -268,6 +281,18 @@ def test_while_telegram_is_out_of_reach_the_model_is_not_asked_again_and_again(h
     assert house.texts(chat) == ["before", "once"]
 
 
+def test_an_answer_whose_first_part_cannot_be_sent_for_long_is_asked_for_anew(house):
+    chat = house.ask("before")
+    house.cloud.models.default(text="word " * 1000 + "end", deltas=100, delay=0.02)
+    house.cloud.fault("telegram", "editMessageText", "status", times=None)
+    house.say("go", chat)
+    house.wait(lambda: any("left for later" in line for line in house.board.log), 20)
+    house.cloud.clear_faults()
+    house.wait(lambda: house.board.status()["inbox"] == 0, 30)
+    assert " ".join(house.texts(chat)[1:]) == "word " * 1000 + "end"
+    assert len(house.cloud.models.calls()) == 3
+
+
 @pytest.mark.parametrize("status", [409, 500])
 def test_polls_that_telegram_refuses_hold_no_answer_back(house, status):
     chat = house.ask("before")
@@ -297,18 +322,6 @@ def test_a_model_that_asks_for_patience_is_not_asked_before(house, seconds, told
     waited = others[0].time - (first.time + first.ms / 1000)
     assert seconds - 0.01 <= waited < seconds + 3
     assert (WAITING in house.texts(OWNER)) == told
-
-
-def test_an_answer_whose_first_part_cannot_be_sent_for_long_is_asked_for_anew(house):
-    chat = house.ask("before")
-    house.cloud.models.default(text="word " * 1000 + "end", deltas=100, delay=0.02)
-    house.cloud.fault("telegram", "editMessageText", "status", times=None)
-    house.say("go", chat)
-    house.wait(lambda: any("left for later" in line for line in house.board.log), 20)
-    house.cloud.clear_faults()
-    house.wait(lambda: house.board.status()["inbox"] == 0, 30)
-    assert " ".join(house.texts(chat)[1:]) == "word " * 1000 + "end"
-    assert len(house.cloud.models.calls()) == 3
 
 
 def test_how_long_a_model_asked_for_is_forgotten_when_that_is_over(house):
