@@ -276,6 +276,7 @@ def _apologize(relay, reply):
     return True
 
 
+        return isinstance(error, Gone)
 def _load_turns(relay, chat):
     try:
         relay.sessions.load(relay.memory.chats, chat, relay.memory.share())

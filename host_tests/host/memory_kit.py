@@ -14,6 +14,7 @@ The firmware is the relay as it is, started by a script that adds commands to th
     poor N     the next N polls find no memory
     mute N     the next N last words of an answer find no memory
     fast       no flood limits of our own
+    hasty      an answer that cannot be sent is left for later after 2 s
     look       looks at the gauges now, as is done every 30 s
     later N    the clock goes N minutes on
     battery N  the board has a battery of N mV, which is looked at now
@@ -131,6 +132,9 @@ class Handled(Relay):
             print("{}")
         elif word == b"fast":
             self.reply.limits = self.aside.limits = Free()
+            print("{}")
+        elif word == b"hasty":
+            self.reply.deliver_ms = 2000
             print("{}")
         elif word == b"battery":
             self.board.battery_low = lambda: int(number) < 3400

@@ -213,6 +213,17 @@ def test_where_not_even_the_apology_finds_memory_the_message_is_tried_again(hous
     assert house.texts(chat) == ["before", said]
 
 
+def test_where_the_apology_cannot_be_sent_the_message_is_tried_again(tmp_path):
+    with Pressed(tmp_path) as house:
+        house.do("hasty")
+        house.do("mute 1")
+        house.cloud.fault("telegram", "sendMessage", "status", None)
+        chat = house.say("this")
+        house.wait(lambda: any("left for later" in line for line in house.board.log), 20)
+        house.cloud.clear_faults()
+        house.last(chat, "this", 20)
+
+
 def test_a_message_for_which_memory_never_suffices_is_given_up(house):
     chat = house.ask("before")
     answered = house.state()["answered"]
