@@ -121,9 +121,9 @@ class Responder:
 
     def _carry_out(self, record):
         """What the record asks for. ``_over`` is False if it is to be tried again later."""
-        tries = self._inbox.buf[record + updates.STATE] & updates.COUNT
-        if tries > _ATTEMPTS:
-            if tries <= 2 * _ATTEMPTS:
+        state = self._inbox.buf[record + updates.STATE]
+        if state & updates.COUNT > _ATTEMPTS:
+            if state & updates.COUNT <= 2 * _ATTEMPTS:
                 self._reply.say(_POISON)
         elif self._inbox.buf[record] & updates.ODD:
             overlay.call("outage", "odd", self._relay, record)
@@ -131,7 +131,10 @@ class Responder:
             self.say(self._reply, self._inbox, record)
         elif self._exchange.calls_left() > 0:
             self._ask(record)
-        elif not self._relay.rates.told(self._reply.peer.key, self._reply.peer.key_len):
+        elif (
+            not self._relay.rates.told(self._reply.peer.key, self._reply.peer.key_len)
+            or state & updates.TOLD  # an answer was promised
+        ):
             self._reply.say(_USED_UP)
 
     def _ask(self, record):
@@ -273,10 +276,10 @@ def _apologize(relay, reply):
         return False
     except (Gone, NetError) as error:
         relay.log.fail(error)
+        return isinstance(error, Gone)
     return True
 
 
-        return isinstance(error, Gone)
 def _load_turns(relay, chat):
     try:
         relay.sessions.load(relay.memory.chats, chat, relay.memory.share())

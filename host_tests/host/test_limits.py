@@ -77,6 +77,17 @@ def test_tries_count_as_calls(build):
         assert len(house.cloud.models.calls()) == 2
 
 
+def test_whoever_was_told_to_wait_is_told_that_the_calls_are_used_up(build):
+    with build(calls_per_day=6) as house:
+        house.cloud.models.default(status=503, message="overloaded")
+        chat = house.say("one")
+        house.wait(lambda: house.texts(chat), 30)
+        house.say("two", chat)
+        house.quiet()
+        house.wait(lambda: house.board.status()["inbox"] == 0, 60)
+        assert house.texts(chat)[1:] == [USED_UP] * 2
+
+
 def test_the_second_try_of_a_conversation_that_is_too_long_counts_too(build):
     with build(calls_per_day=3) as house:
         chat = house.ask("one".ljust(100, "x"))
