@@ -123,6 +123,20 @@ def test_only_the_owner_reboots_which_happens_once_and_loses_nothing(tmp_path):
         assert house.cloud.telegram.pending() == 0
 
 
+def test_a_command_that_comes_while_a_reboot_is_confirmed_is_not_lost(tmp_path):
+    with House(tmp_path, board=Kept) as house:
+        house.ask("before", OWNER)
+        house.quiet()
+        house.cloud.fault("telegram", "sendMessage", "delay", seconds=1.0)
+        house.say("/reboot", OWNER)
+        house.last(OWNER, "Restarting.")
+        house.say("/help", OWNER)
+        house.wait(lambda: house.board.starts == 2, 20)
+        house.ask("after", OWNER, timeout=20)
+        house.quiet()
+        assert len(house.texts(OWNER)) == 4 and "/new begins" in house.texts(OWNER)[2]
+
+
 def test_a_reboot_counts_though_telegram_could_not_be_told(tmp_path):
     with House(tmp_path, board=Kept) as house:
         house.ask("before", OWNER)

@@ -132,8 +132,10 @@ def reboot(relay):
         relay.updates.poll(0)
     except ThimbleError as error:
         relay.log.fail(error)
-    # What was confirmed is on flash, so that it counts even if Telegram could not be told.
-    if relay.journal.commit():
+    # What was confirmed is on flash, so that it counts even if Telegram could not be told. A
+    # command that came with it is only in RAM, and is answered before.
+    relay.rebooting = relay.asides.count > 0
+    if relay.journal.commit() and not relay.rebooting:
         relay.board.restart()
 
 
