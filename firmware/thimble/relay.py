@@ -82,7 +82,7 @@ class Relay:
         self.log.info("relay up: %s, %d segments" % (self.board.profile.name, count))
         if self.inbox.count:
             self.log.info("%d messages wait from before the start" % self.inbox.count)
-            if self.board.reset_cause == "power-on" or self.board.mark > _DEAF:
+            if self.board.reset_cause in ("power-on", "restart", "soft reset"):
                 overlay.call("start", "forgive", self)
         self.show()
         overlay.call("start", "begin_day", self)

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from relay_kit import OWNER, House
+from relay_kit import OWNER, House, Kept
 
 from tools.chaos.rig import Rig
 
@@ -252,6 +252,17 @@ def test_losing_power_is_not_blamed_on_the_message(house):
         house.kill()
         house.start(cause="power-on")
     house.last(chat, "unlucky")
+
+
+def test_restarts_that_somebody_asked_for_are_not_blamed_on_the_message(tmp_path):
+    with House(tmp_path / "house", board=Kept) as house:
+        house.cloud.models.script(5, first=30.0)
+        chat = house.say("unlucky")
+        for attempt in range(1, 6):
+            asked(house, attempt)
+            house.board.tell("reboot")
+            house.wait(lambda attempt=attempt: house.board.starts == attempt + 1, 20)
+        house.last(chat, "unlucky", 20)
 
 
 # Telegram is away for long.
