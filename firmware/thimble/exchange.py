@@ -29,7 +29,8 @@ _EMPTY = b"The model gave an empty answer. /retry asks again."
 _THOUGHT = b"The model used up model.max_tokens on its reasoning. Raise that setting."
 _NOTES = (b"", _LENGTH, _CUT, _WITHHELD)  # by the answer's reason
 _FAILURES = (ApiError, NetError, ParseError)
-_TAKEN = ("http", "first byte", "silence")  # the request was
+# The request was taken. "http" is a ParseError's stage, too.
+_TAKEN = ("http", "first byte", "silence")
 
 
 class Exchange:
@@ -120,7 +121,7 @@ class Exchange:
             wait = max(wait, self.wait_ms)
             if self.wait_ms > self.patience_ms:
                 self.tries = 0
-        elif isinstance(error, ParseError) or error.stage in _TAKEN:
+        elif error.stage in _TAKEN:
             # Silence counts twice: it may be thought, paid for each time, and takes minutes.
             odd = self._odd + 2 - (error.stage == "http")
             if odd >= _ODD_MOST:

@@ -113,13 +113,13 @@ FAULTS = [
         lambda gate: gate.swallow(),
         "no answer within",
         lasts=True,
-        slow={"telegram": 65, "model": 120},
+        slow={"telegram": 65, "model": 300},
     ),
     _gate(
         "half-open connection",
         lambda gate: gate.freeze(),
         "no answer within",
-        slow={"telegram": 65, "model": 120},
+        slow={"telegram": 65, "model": 300},
     ),
     Fault(
         "connection attempts swallowed",
@@ -232,6 +232,6 @@ FAULTS = [
         "silence in the body",
         lambda side: side.fault("raw", 1, data=_LENGTH % 50 + _BODY[:9], then="hold"),
         r"\(silence\)",
-        slow={"telegram": 30, "model": 120},
+        slow={"telegram": 30, "model": 300},
     ),
 ]

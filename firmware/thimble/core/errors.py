@@ -59,7 +59,8 @@ class ApiError(ThimbleError):
 
 
 class ParseError(ThimbleError):
-    """Bytes that break their format. offset: bytes of the document before the offending one."""
+    """Bytes that break their format. offset: bytes of the document before the offending one.
+    stage: as of a NetError that means the same."""
 
     stage = "http"
 
