@@ -53,8 +53,10 @@ class Poller:
         relay = self._relay
         wait = self.backoff.next(ticks_ms() & 255)
         now, updates = ticks_ms(), relay.updates
+        away = self.away
         self.away = isinstance(error, NetError) and error.stage != "journal"
         if isinstance(error, ApiError):
+            self.away = away and error.status >= 500
             wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
             # It is not Telegram that is out of reach; nothing is to be heard before that time.
             relay.watch.polled(ticks_add(now, wait))

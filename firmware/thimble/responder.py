@@ -13,8 +13,9 @@ from thimble.board import led
 from thimble.core.conversation import ASSISTANT, USER
 from thimble.core.errors import NetError, failure
 from thimble.telegram import updates
-from thimble.telegram.reply import ASIDE_MS, Gone
+from thimble.telegram.reply import LONG_MS, Gone
 
+_NEVER = const(0x3FFFFFFF)
 _TRIES = const(4)  # of the model before a message has to wait
 _ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
@@ -66,18 +67,27 @@ class Responder:
         return record
 
     def _next(self):
-        """The record to answer: the oldest of the chat that was served longest ago."""
+        """The record to answer: of the chats that Telegram does not bid wait for long, the oldest
+        of the one that was served longest ago. -1: there is none.
+        """
         ring = self._inbox
-        found = record = ring.first()
-        least = self._served(record) if ring.count > 1 else 0
-        while least:
-            record = ring.after(record)
-            if record < 0:
-                break
-            if self._served(record) < least:
+        found = -1
+        least = _NEVER
+        record = ring.first()
+        while record >= 0 and least:
+            if self._served(record) < least and not self._held(record):
                 found = record
                 least = self._served(record)
+            record = ring.after(record)
         return found
+
+    def _held(self, record):
+        """Whether Telegram bids the record's chat wait for long."""
+        reply = self._reply
+        if not reply.limits.blocked(ticks_ms()):
+            return False
+        _load(reply.peer, self._inbox.buf, record)
+        return reply.limits.wait_ms(reply.peer, ticks_ms(), 0) > LONG_MS
 
     def _served(self, record):
         """When the record's chat was served last, as a number that grows; 0 if it is not known."""
@@ -209,8 +219,12 @@ class Responder:
             relay.sessions.abort()
             if chat is not None:
                 chat.clear()  # what is on flash says how far it came
-            # Not being able to answer it was no attempt.
-            relay.journal.attempt(record, self._inbox.buf[record + updates.STATE] - 1)
+            away = relay.poller.backoff.failures > 0
+            relay.poller.away = away
+            if away or self._held(record):
+                # Not being able to answer it was no attempt. Where Telegram takes all else, it is:
+                # each costs a call of the model.
+                relay.journal.attempt(record, self._inbox.buf[record + updates.STATE] - 1)
         relay.sessions.commit()
 
     # Commands that act at once.
@@ -227,7 +241,7 @@ class Responder:
             behind = ring.after(record)
             _load(reply.peer, ring.buf, record)
             wait = reply.limits.wait_ms(reply.peer, ticks_ms(), 0)
-            if 0 < wait <= ASIDE_MS and ring.buf[record + 3] != updates.STOP:
+            if 0 < wait <= LONG_MS and ring.buf[record + 3] != updates.STOP:
                 continue
             reply.begin()
             try:

@@ -150,3 +150,44 @@ def test_a_message_waits_no_longer_than_patience_whatever_the_model_asks_for(tmp
 
         (closed,) = [one for one in house.changes(101) if "for too long" in one["text"]]
         assert 1.7 <= (closed["time"] - house.began) / 3600 < 1.75
+
+
+def test_a_chat_that_telegram_bids_wait_for_an_hour_holds_up_nobody(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.fault("telegram", "sendMessage", "flood", retry_after=3000)
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="held")
+        for hour in (0.3, 0.9):
+            house.at(hour, house.cloud.telegram.say, chat=102, text="another")
+        house.wait(lambda: house.now > 1.5 * HOUR, 60)
+
+        moments = [(change["time"] - house.began) / 3600 for change in house.changes(102)]
+        assert [round(moment, 2) for moment in moments] == [0.3, 0.9]
+        (held,) = house.changes(101)
+        late = held["time"] - house.began - 0.2 * 3600 - 3000
+        assert 0 <= late < 5 and held["text"] == "held"
+        assert [turns[-1][1] for turns in house.prompts()].count("held") == 2
+
+
+def test_an_answer_that_telegram_never_takes_is_asked_for_three_times(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.fault("telegram", "sendMessage", "status", None, status=502)
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="never")
+        house.at(1.5, house.cloud.clear_faults)
+        house.at(1.6, house.cloud.telegram.say, chat=101, text="well")
+        house.wait(lambda: house.now > 2 * HOUR, 60)
+
+        assert [turns[-1][1] for turns in house.prompts()] == ["never"] * 3 + ["well"]
+        assert house.texts(101)[-1] == "well"
+
+
+def test_an_answer_outlasts_hours_without_telegram_and_is_asked_for_once_more(tmp_path):
+    long = "[[length=3000 deltas=30 delay=1]]"
+    with Weeks(tmp_path / "house") as house:
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="before")
+        house.at(0.2, house.cloud.telegram.say, chat=101, text=long)
+        house.at(0.202, house.cloud.fault, "telegram", None, "status", None, status=502)
+        house.at(3, house.cloud.clear_faults)
+        house.wait(lambda: house.now > 3.1 * HOUR, 60)
+
+        assert len(house.texts(101)[-1]) == 3000 and house.board.status()["inbox"] == 0
+        assert [turns[-1][1] for turns in house.prompts()] == ["before", long, long]

@@ -51,6 +51,9 @@ class Free:
     def block(self, peer, now, seconds):
         pass
 
+    def blocked(self, now):
+        return 0
+
     def serve(self, now):
         pass
 

@@ -10,37 +10,23 @@ from thimble.core.errors import ThimbleError
 from thimble.responder import GO_ON
 from thimble.telegram import updates
 
-# The body of setMyCommands: what Telegram's menu shows.
-_MENU = const(
-    b'"commands":['
-    b'{"command":"new","description":"Begin a new conversation"},'
-    b'{"command":"stop","description":"Stop the answer"},'
-    b'{"command":"retry","description":"Ask the last question again"},'
-    b'{"command":"more","description":"Go on with the answer"},'
-    b'{"command":"history","description":"Send the last messages again"},'
-    b'{"command":"forget","description":"Delete all that was said here"},'
-    b'{"command":"model","description":"Show or set the model"},'
-    b'{"command":"status","description":"How the relay is"},'
-    b'{"command":"help","description":"What the commands do"}]'
-)
+# Telegram's menu shows all but the last of them.
+_COMMANDS = const("""new begins a new conversation
+stop stops the answer that is being written
+retry asks the last question again
+more goes on with an answer that was cut
+history sends the last messages again
+forget deletes all that was said here
+model shows which model answers; the owner sets it with /model NAME
+status shows how the relay is
+help shows the commands
+reboot restarts the relay, for the owner""")
 _TURNS = const(10)  # of /history
 _PART = const(3000)  # bytes of text that it counts on for each message
 _REST = const(b"\n\n(telegram.max_parts ends it here.)")
 _WORDS = {
     updates.START: (
         b"Hello! Write something, and a language model answers. /help shows the commands."
-    ),
-    updates.HELP: (
-        b"Write a message, and the model answers. Besides:\n"
-        b"/new begins a new conversation\n"
-        b"/stop stops the answer that is being written\n"
-        b"/retry asks the last question again\n"
-        b"/more goes on with an answer that was cut\n"
-        b"/history sends the last messages again\n"
-        b"/forget deletes all that was said here\n"
-        b"/model shows which model answers; the owner sets it with /model NAME\n"
-        b"/status shows how the relay is\n"
-        b"/reboot restarts the relay, for the owner"
     ),
     updates.STOP: b"Nothing is being written here.",
     updates.NEW: b"A new conversation begins.",
@@ -58,7 +44,9 @@ _WORDS = {
 
 def set_menu(bot):
     """Tells Telegram what the menu of commands shows."""
-    bot.set_my_commands(_MENU)
+    lines = [line.split(" ", 1) for line in _COMMANDS.split("\n")[:-1]]
+    rows = ['{"command":"%s","description":"%s"}' % (name, does) for name, does in lines]
+    bot.set_my_commands(('"commands":[%s]' % ",".join(rows)).encode())
 
 
 def answer(relay, ring, off):
@@ -78,6 +66,9 @@ def answer(relay, ring, off):
             return b"Not all of it could be deleted. Please send /forget again."
     if code in _WORDS:
         return _WORDS[code]
+    if code == updates.HELP:
+        said = "Write a message, and the model answers. Besides:\n" + _COMMANDS
+        return said.replace("\n", "\n/").encode()
     if code == updates.STATUS:
         return overlay.call("status", "words", relay)
     settings = relay.config.model

@@ -28,8 +28,8 @@ class Limits:
     def __init__(self, chats):
         self._keys = bytearray(chats * _KEY)
         self._lens = bytearray(chats)
-        # When each is full again; behind the chats', the bucket of all.
-        self._full_at = array("i", [ticks_ms()] * (chats + 1))
+        # When each is full again; behind the chats', the bucket of all, and the last block's end.
+        self._full_at = array("i", [ticks_ms()] * (chats + 2))
 
     def wait_ms(self, peer, now, spare):
         """Milliseconds until ``peer`` may get a call with ``spare`` more in reserve."""
@@ -53,6 +53,12 @@ class Limits:
         slot = self._slot(peer, now)
         self._full_at[slot] = now
         self._delay(slot, now, wait)
+        if wait > self.blocked(now):
+            self._full_at[-1] = ticks_add(now, wait)
+
+    def blocked(self, now):
+        """Milliseconds for which some chat is blocked still."""
+        return self._ahead(-1, now)
 
     def serve(self, now):
         """To be called every few days at least: the time when a bucket was full long ago would

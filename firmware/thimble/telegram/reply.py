@@ -29,7 +29,9 @@ _GROUP_EDIT_MS = const(4000)
 _TYPING_MS = const(4000)  # Telegram shows it for 5 s
 _TYPING_AFTER_MS = const(300)
 _DELIVER_MS = const(600_000)
-ASIDE_MS = const(120_000)  # no poll is made meanwhile: keepers.watch would reconnect
+# What Telegram bids wait for longer is left: other chats would wait as well, and while an aside
+# waits nothing is polled.
+LONG_MS = const(120_000)
 
 
 _FAILURES = (NetError, ParseError)
@@ -49,7 +51,7 @@ class Reply:
     record     what it answers, see begin()
     again      an attempt before this one may have sent messages
     journal    where the ids of the messages that are sent are noted, or None: then the answer is
-               an aside, which is given up where Telegram asks for more than two minutes
+               an aside
     log        where it is said what keeps an answer from being sent, or None
     """
 
@@ -221,9 +223,7 @@ class Reply:
                 wait = self._try()
                 if self._shown == self.length:
                     return
-            if ticks_diff(ticks_ms(), start) > self.deliver_ms or (
-                wait > ASIDE_MS and self._journal is None
-            ):
+            if wait > LONG_MS or ticks_diff(ticks_ms(), start) > self.deliver_ms:
                 raise NetError("telegram", "an answer could not be sent; it is left for later")
             self._pause(wait)
 
