@@ -4,6 +4,7 @@ import os
 
 from kit import raises
 from thimble import config
+from thimble.console import settings
 from thimble.core.errors import ConfigError
 from thimble.net import url
 
@@ -195,6 +196,15 @@ def test_a_file_that_is_missing_or_no_json_is_said():
     with open(FILE, "w") as file:
         file.write("[]")
     assert "must be a JSON object" in str(raises(ConfigError, lambda: config.load(FILE)))
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_none():
+    config.save({"model": {"name": "a"}}, FILE)
+    assert settings.stored(FILE) == {"model": {"name": "a"}}
+    assert settings.stored(FILE + ".none") == {}
+    below = FILE + "/file"
+    said = str(raises(ConfigError, lambda: settings.stored(below)))
+    assert said == below + " cannot be read (error 20)"
 
 
 def test_emoji_written_as_surrogate_escapes_arrive_whole():

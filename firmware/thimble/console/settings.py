@@ -2,8 +2,12 @@
 
 import os
 
+from micropython import const
+
 from thimble import config
 from thimble.core.errors import ParseError
+
+_ENOENT = const(2)
 
 
 def place():
@@ -16,8 +20,9 @@ def stored(path):
     """The values in the file ``path``, {} where there is none. Raises ConfigError."""
     try:
         os.stat(path)
-    except OSError:
-        return {}
+    except OSError as error:
+        if error.errno == _ENOENT:
+            return {}  # else a file that is there would be written anew
     values = config.read(path)
     config.check(values)
     return values
