@@ -121,8 +121,9 @@ class Exchange:
             wait = max(wait, self.wait_ms)
             if self.wait_ms > self.patience_ms:
                 self.tries = 0
-        elif error.stage in _TAKEN:
-            # Silence counts twice: it may be thought, paid for each time, and takes minutes.
+        elif error.stage in _TAKEN or self._model.thought:
+            # Silence counts twice: it may be thought, paid for each time, and takes minutes. So
+            # does what came to no word for all its reasoning.
             odd = self._odd + 2 - (error.stage == "http")
             if odd >= _ODD_MOST:
                 kind = FINAL

@@ -191,3 +191,14 @@ def test_an_answer_outlasts_hours_without_telegram_and_is_asked_for_once_more(tm
 
         assert len(house.texts(101)[-1]) == 3000 and house.board.status()["inbox"] == 0
         assert [turns[-1][1] for turns in house.prompts()] == ["before", long, long]
+
+
+def test_a_model_that_thinks_and_comes_to_no_word_is_asked_twice(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.models.default(think="thinking " * 3000, deltas=2000, delay=1)
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="hello")
+        house.wait(lambda: house.now > HOUR, 60)
+
+        assert len(house.prompts()) == 2
+        (said,) = house.texts(101)
+        assert said.startswith("The model cannot be reached: network failure (deadline)")
