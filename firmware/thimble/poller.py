@@ -53,18 +53,19 @@ class Poller:
         relay = self._relay
         wait = self.backoff.next(ticks_ms() & 255)
         now, updates = ticks_ms(), relay.updates
-        away = self.away
-        self.away = isinstance(error, NetError) and error.stage != "journal"
+        away = lost = isinstance(error, NetError) and error.stage != "journal"
         if isinstance(error, ApiError):
-            self.away = away and error.status >= 500
+            # A token that is refused brings no answers, either.
+            away = self.away and (error.status >= 500 or error.status in (401, 404))
             wait = max(wait, min(error.retry_after, _RETRY_MOST_S) * 1000)
             # It is not Telegram that is out of reach; nothing is to be heard before that time.
             relay.watch.polled(ticks_add(now, wait))
+        self.away = away
         if ticks_diff(now, updates.polled_at) > _LONG_AGO_MS:
             updates.polled_at = ticks_add(now, -_LONG_AGO_MS)
         self.rest_until = ticks_add(now, wait)
         relay.board.led.show(led.ERROR if relay.joined else led.JOINING)
-        relay.log.fail(error if self.away else overlay.call("outage", "advice", relay, error))
+        relay.log.fail(error if lost else overlay.call("outage", "advice", relay, error))
 
     def held_off(self):
         """Whether Telegram is to be left alone still. What a full inbox does not confirm would be

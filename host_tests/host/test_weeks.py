@@ -202,3 +202,17 @@ def test_a_model_that_thinks_and_comes_to_no_word_is_asked_twice(tmp_path):
         assert len(house.prompts()) == 2
         (said,) = house.texts(101)
         assert said.startswith("The model cannot be reached: network failure (deadline)")
+
+
+def test_with_a_token_that_was_revoked_the_model_is_not_asked_again_and_again(tmp_path):
+    refusal = {"ok": False, "error_code": 401, "description": "Unauthorized"}
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.models.default(mode="echo", first=2)
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="hello")
+        house.at(
+            0.2003, house.cloud.fault, "telegram", None, "status", None, status=401, body=refusal
+        )
+        house.wait(lambda: house.now > 1.5 * HOUR, 90)
+
+        assert len(house.prompts()) == 1
+        assert house.board.status()["error"].startswith("Telegram refused the token (401).")
