@@ -221,9 +221,9 @@ class Responder:
                 chat.clear()  # what is on flash says how far it came
             away = relay.poller.backoff.failures > 0
             relay.poller.away = away
-            if away or self._held(record):
-                # Not being able to answer it was no attempt. Where Telegram takes all else, it is:
-                # each costs a call of the model.
+            if away:
+                # Not being able to answer it was no attempt. Where Telegram takes all else, or
+                # bids wait again and again, it is: each costs a call of the model.
                 relay.journal.attempt(record, self._inbox.buf[record + updates.STATE] - 1)
         relay.sessions.commit()
 

@@ -216,3 +216,12 @@ def test_with_a_token_that_was_revoked_the_model_is_not_asked_again_and_again(tm
 
         assert len(house.prompts()) == 1
         assert house.board.status()["error"].startswith("Telegram refused the token (401).")
+
+
+def test_a_chat_that_telegram_bids_wait_again_and_again_is_answered_three_times(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.fault("telegram", "sendMessage", "flood", None, retry_after=130)
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="held")
+        house.wait(lambda: house.now > HOUR, 60)
+
+        assert len(house.prompts()) == 3 and house.board.status()["inbox"] == 0
