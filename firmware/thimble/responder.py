@@ -62,7 +62,9 @@ class Responder:
             return self._next()
         ring = self._inbox
         record = ring.first()
-        while record >= 0 and ring.buf[record + updates.STATE] & updates.TOLD:
+        while record >= 0 and (
+            ring.buf[record + updates.STATE] & updates.TOLD or self._held(record)
+        ):
             record = ring.after(record)
         return record
 

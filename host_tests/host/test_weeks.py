@@ -14,6 +14,7 @@ import struct
 
 from relay_kit import Board, House, started_by
 
+WAITING = "The model cannot be reached just now. I will answer when it is back."
 WRAP = 1 << 30  # ticks_ms
 HOUR = 3_600_000
 TIME = """
@@ -225,3 +226,17 @@ def test_a_chat_that_telegram_bids_wait_again_and_again_is_answered_three_times(
         house.wait(lambda: house.now > HOUR, 60)
 
         assert len(house.prompts()) == 3 and house.board.status()["inbox"] == 0
+
+
+def test_who_cannot_be_told_that_the_model_is_away_keeps_nobody_from_being_told(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.fault("telegram", "sendMessage", "flood", retry_after=3000)
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="held")
+        house.at(0.22, house.cloud.models.default, status=503)
+        house.at(0.25, house.cloud.telegram.say, chat=102, text="one")
+        house.at(0.3, house.cloud.telegram.say, chat=103, text="two")
+        house.at(0.5, house.cloud.models.default, mode="echo")
+        house.wait(lambda: house.now > 1.2 * HOUR, 60)
+
+        assert [house.texts(chat) for chat in (102, 103)] == [[WAITING, "one"], [WAITING, "two"]]
+        assert house.texts(101) == ["held"]
