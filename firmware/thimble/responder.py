@@ -256,6 +256,7 @@ class Responder:
                 _apologize(relay, reply)
             except (Gone, NetError) as error:
                 relay.log.fail(error)
+                behind = -1  # a poll comes before the next, which may take as long
             finally:
                 if record >= 0:
                     ring.drop(record)

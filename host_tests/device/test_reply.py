@@ -442,7 +442,7 @@ def test_what_cannot_be_deleted_holds_nothing_up():
 
 
 def test_after_its_time_an_answer_that_cannot_be_sent_is_given_back():
-    reply, bot = make()
+    reply, bot, _ = again()
     reply.deliver_ms = 50
     bot.errors = [NetError("closed", "reset")] * 100
     write(reply, "hello")

@@ -240,3 +240,16 @@ def test_who_cannot_be_told_that_the_model_is_away_keeps_nobody_from_being_told(
 
         assert [house.texts(chat) for chat in (102, 103)] == [[WAITING, "one"], [WAITING, "two"]]
         assert house.texts(101) == ["held"]
+
+
+def test_commands_whose_answers_telegram_does_not_take_end_in_no_restart(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.fault("telegram", "sendMessage", "status", None, status=502)
+        for chat in (101, 102, 103):
+            house.at(0.2, house.cloud.telegram.say, chat=chat, text="/help")
+        house.at(1, house.cloud.clear_faults)
+        house.at(1.1, house.cloud.telegram.say, chat=104, text="well")
+        house.wait(lambda: house.now > 1.2 * HOUR, 60)
+
+        assert house.texts(104) == ["well"]
+        assert not [line for line in house.board.log if line.endswith(("step 2", "step 3"))]

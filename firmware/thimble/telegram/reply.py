@@ -51,7 +51,7 @@ class Reply:
     record     what it answers, see begin()
     again      an attempt before this one may have sent messages
     journal    where the ids of the messages that are sent are noted, or None: then the answer is
-               an aside
+               an aside, which is given up after two minutes
     log        where it is said what keeps an answer from being sent, or None
     """
 
@@ -223,7 +223,8 @@ class Reply:
                 wait = self._try()
                 if self._shown == self.length:
                     return
-            if wait > LONG_MS or ticks_diff(ticks_ms(), start) > self.deliver_ms:
+            most = self.deliver_ms if self._journal else LONG_MS
+            if wait > LONG_MS or ticks_diff(ticks_ms(), start) > most:
                 raise NetError("telegram", "an answer could not be sent; it is left for later")
             self._pause(wait)
 
