@@ -81,14 +81,13 @@ def stop(relay, record, here):
     in telegram.updates. It is said if no answer is being ended ``here``, in that chat.
     """
     ring, said, peer = relay.inbox, relay.asides.buf, relay.aside.peer  # loaded with the aside's
-    answered = relay.reply.record if relay.memory.chats.busy is not None else -1
     last = record + _UPDATE
     found = ring.full
     other = ring.first()
     while other >= 0:
         at, other = other, ring.after(other)
         if (
-            at != answered
+            at != relay.reply.record
             and relay.responder.asks(at)
             and peer.is_at(ring.buf, at + updates.KEY, ring.buf[at + 1])
             and behind(ring.buf, at + _UPDATE, ring.buf[at + 4], said, last, said[record + 4]) > 0

@@ -127,6 +127,7 @@ class Responder:
         if error is not None:
             self._fail(record, error)
         relay.memory.chats.busy = None
+        self._reply.record = -1
         relay.show()
         if self._over:
             self.done(record)

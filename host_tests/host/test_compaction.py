@@ -213,6 +213,20 @@ def test_stop_while_a_summary_is_written_is_answered(build):
     house.last(chat, "Nothing is being written here.", 6)
 
 
+def test_what_comes_with_its_stop_while_a_summary_is_written_is_not_answered(build):
+    house = build()
+    chat, other = house.chat(), house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(length=600, delay=1, deltas=30)
+    house.ask("last", chat)
+    house.wait(lambda: summaries(house))
+    house.cloud.telegram.say_many(["never mind", "/stop"], other)
+    house.last(other, "(Stopped.)")
+    house.ask("and now?", other)
+    assert house.texts(other) == ["(Stopped.)", "and now?"]
+
+
 @pytest.mark.parametrize("command", ["/new", "/retry", "/more"])
 def test_commands_do_after_a_compaction_what_they_always_do(build, command):
     house = build()

@@ -147,3 +147,16 @@ def test_a_reboot_counts_though_telegram_could_not_be_told(tmp_path):
         house.ask("after", OWNER, timeout=20)
         house.quiet()
         assert house.board.starts == 2 and house.texts(OWNER)[1:] == ["Restarting.", "after"]
+
+
+def test_stop_while_it_is_said_that_the_calls_are_used_up_closes_nothing_twice(build):
+    with build(calls_per_day=1) as house:
+        chat = house.ask("first")
+        fault = house.cloud.fault("telegram", "sendMessage", "status", times=3, status=502)
+        house.say("second", chat)
+        house.wait(lambda: fault.applied)
+        house.say("/stop", chat)
+        house.wait(lambda: USED_UP in house.texts(chat), 20)
+        house.say("/new", chat)
+        house.last(chat, "A new conversation begins.")
+        assert house.board.status()["inbox"] == 0
