@@ -76,7 +76,7 @@ def test_forget_says_that_all_is_deleted_only_where_it_is():
     ):
         relay = Relay(archive, journal)
         assert commands.answer(relay, Ring(updates.FORGET), 0) == said
-        assert relay.calls == ["forget", "memory", "journal"]  # whatever the others gave
+        assert relay.calls == ["forget", "chat", "journal"]  # whatever the others gave
 
 
 def test_a_new_conversation_keeps_what_is_on_flash():

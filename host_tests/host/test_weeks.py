@@ -253,3 +253,17 @@ def test_commands_whose_answers_telegram_does_not_take_end_in_no_restart(tmp_pat
 
         assert house.texts(104) == ["well"]
         assert not [line for line in house.board.log if line.endswith(("step 2", "step 3"))]
+
+
+def test_commands_that_need_no_model_take_their_turn(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.at(0.1, house.cloud.telegram.say, chat=102, text="before")
+        for number in range(20):
+            command = "/forget" if number & 1 else "/history"
+            house.at(0.2, house.cloud.telegram.say, chat=101, text=command)
+        house.at(0.2001, house.cloud.telegram.say, chat=102, text="me too")
+        house.wait(lambda: house.now > 0.3 * HOUR, 60)
+
+        assert len(house.texts(101)) == 20
+        _, answered = house.changes(102)
+        assert answered["time"] - house.began - 0.2 * 3600 < 5

@@ -109,7 +109,7 @@ def _forget(relay, chat, for_good):
     gone = True
     if for_good:
         gone = overlay.call("store.archive", "forget", sessions, key, 0, chat.key_len)
-        relay.memory.chats.forget(chat)
+        chat.clear()
         gone = relay.journal.rewrite() and gone  # it has what was answered until then
     else:
         overlay.call("store.archive", "clear", sessions, key, 0, chat.key_len)
