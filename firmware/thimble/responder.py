@@ -138,14 +138,13 @@ class Responder:
         if state & updates.COUNT > _ATTEMPTS:
             if state & updates.COUNT <= 2 * _ATTEMPTS:
                 self._reply.say(_POISON)
+        elif self._inbox.buf[record] & updates.ODD:
+            overlay.call("outage", "odd", self._relay, record)
         elif not self.asks(record):
             # It was the chat's turn all the same: else its commands would all come first.
             buf = self._inbox.buf
             self._relay.memory.chats.get(buf, record + updates.KEY, buf[record + 1])
-            if buf[record] & updates.ODD:
-                overlay.call("outage", "odd", self._relay, record)
-            else:
-                self.say(self._reply, self._inbox, record)
+            self.say(self._reply, self._inbox, record)
         elif self._exchange.calls_left() > 0:
             self._ask(record)
         elif (

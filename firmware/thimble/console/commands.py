@@ -10,17 +10,16 @@ from thimble.core.errors import ThimbleError
 from thimble.responder import GO_ON
 from thimble.telegram import updates
 
-# Telegram's menu shows all but the last of them.
-_COMMANDS = const("""new begins a new conversation
-stop stops the answer that is being written
-retry asks the last question again
-more goes on with an answer that was cut
-history sends the last messages again
-forget deletes all that was said here
-model shows which model answers; the owner sets it with /model NAME
-status shows how the relay is
-help shows the commands
-reboot restarts the relay, for the owner""")
+# For the help and for Telegram's menu, each made of it without a list: memory may be short.
+_COMMANDS = const(b"""new=begins a new conversation
+stop=stops the answer
+retry=asks the last question again
+more=goes on with an answer that was cut
+history=sends the last messages again
+forget=deletes all that was said here
+model=shows which model answers; the owner sets it with /model NAME
+status=shows how the relay is
+help=shows the commands""")
 _TURNS = const(10)  # of /history
 _PART = const(3000)  # bytes of text that it counts on for each message
 _REST = const(b"\n\n(telegram.max_parts ends it here.)")
@@ -44,9 +43,8 @@ _WORDS = {
 
 def set_menu(bot):
     """Tells Telegram what the menu of commands shows."""
-    lines = [line.split(" ", 1) for line in _COMMANDS.split("\n")[:-1]]
-    rows = ['{"command":"%s","description":"%s"}' % (name, does) for name, does in lines]
-    bot.set_my_commands(('"commands":[%s]' % ",".join(rows)).encode())
+    rows = _COMMANDS.replace(b"=", b'","description":"').replace(b"\n", b'"},{"command":"')
+    bot.set_my_commands(b'"commands":[{"command":"' + rows + b'"}]')
 
 
 def answer(relay, ring, off):
@@ -67,8 +65,9 @@ def answer(relay, ring, off):
     if code in _WORDS:
         return _WORDS[code]
     if code == updates.HELP:
-        said = "Write a message, and the model answers. Besides:\n" + _COMMANDS
-        return said.replace("\n", "\n/").encode()
+        said = _COMMANDS.replace(b"=", b" ").replace(b"\n", b"\n/")
+        said = b"Write a message, and the model answers. Besides:\n/" + said
+        return said + b"\n/reboot restarts the relay, for the owner"
     if code == updates.STATUS:
         return overlay.call("status", "words", relay)
     settings = relay.config.model
