@@ -56,7 +56,8 @@ class Exchange:
         self.retry_at = None
         self.patience_ms = _PATIENCE_MS  # for longer no one waits: the message is parked
         # The exchange that runs: what run() was given; the note behind the answer; whether words
-        # came; whether the conversation was halved.
+        # came; whether the conversation was halved. And the answers in a row that were none, over
+        # exchanges.
         self._chat = self._buf = self._note = None
         self._off = self._size = self.tries = self.mark = self.wait_ms = self.calls = self._odd = 0
         self._got = self._halved = False
@@ -91,7 +92,7 @@ class Exchange:
             error = failure(self._try, b"", _FAILURES)
             if error is not None:
                 if isinstance(error, NetError) and error.stage == "telegram":
-                    raise error
+                    raise error  # not the model has failed: the answer can come later
                 self._relay.log.fail(error)
                 self._note = self._end(_CUT) if self._got else self._failed(error)
         if self._note is False:

@@ -20,6 +20,8 @@ OWNER = 42
 STRANGER = 66
 GROUPS = (-501, -502, -1001000000503, -1001000000504)
 FRESH = range(100, 160)
+# What a chat is told while its message has to wait for the model.
+WAITING = "The model cannot be reached just now. I will answer when it is back."
 
 
 class Board(Firmware):

@@ -4,9 +4,8 @@ import itertools
 import time
 
 import pytest
-from relay_kit import OWNER, Board, House, started_by
+from relay_kit import OWNER, WAITING, Board, House, started_by
 
-WAITING = "The model cannot be reached just now. I will answer when it is back."
 NO_MODEL = "The model could not be reached for too long. Please ask again later."
 
 # The relay as it is, but that it tries a model that is out of reach again ten times as soon, waits

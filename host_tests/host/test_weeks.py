@@ -12,9 +12,8 @@ import json
 import socket
 import struct
 
-from relay_kit import Board, House, started_by
+from relay_kit import WAITING, Board, House, started_by
 
-WAITING = "The model cannot be reached just now. I will answer when it is back."
 WRAP = 1 << 30  # ticks_ms
 HOUR = 3_600_000
 TIME = """
