@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tools.chaos import compare, people
-from tools.chaos.answers import Broken
+from tools.chaos.answers import EMPTY, Broken, outcome
 from tools.chaos.draws import draw
 from tools.chaos.reference import POISON, STARVED, STOPPED, Item, Session
 from tools.cloud.script import Script
@@ -78,6 +78,11 @@ def test_what_comes_back_without_its_middle_is_asked_again_as_it_is():
     one = session(Item("retry"), turns=[("user", whole), ("assistant", "hello")])
     one.settle([([("user", rest)], 200, Script(mode="echo"))], [rest])
     assert one.turns[-1] == ("assistant", rest)
+
+
+@pytest.mark.parametrize("text", ["\n ", "\u200b", "\u3000\u2003"])
+def test_an_answer_that_telegram_takes_for_nothing_is_an_empty_one(text):
+    assert outcome(Script(mode="text", text=text), "hello") == ("", EMPTY)
 
 
 APOLOGIES = [[STARVED], [f"hel\n\n{STARVED}"], [f"hello\n\n{STARVED}"]]

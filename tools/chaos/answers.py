@@ -42,7 +42,7 @@ def outcome(script, question):
     for end in (script.cut_after, script.error_after):
         if end is not None and end <= len(pieces):
             text, note = "".join(pieces[:end]), CUT
-    if not text.strip():
+    if blank(text):
         thought = script.think or script.finish == "length"
         return "", THOUGHT if thought else EMPTY
     return text, note
@@ -74,6 +74,14 @@ def clean(text: str) -> str:
         return formatted(text, "", "")[0]
     except ApiError:
         return text
+
+
+def blank(text: str) -> bool:
+    """Whether Telegram takes it for nothing."""
+    try:
+        return not formatted(text, "", "")[0]
+    except ApiError as error:
+        return "empty" in error.description
 
 
 def units(text: str) -> int:

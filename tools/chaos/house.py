@@ -70,14 +70,21 @@ class House:
             self._run(f"{kb}", f"{kb}k", "")  # each with a flash of its own
             up = False
             with contextlib.suppress(Broken):
-                up = self._is_up() and self.relay.segments() >= _SEGMENTS
+                up = self._works(_SEGMENTS)
             low, high = (low, kb) if up else (kb, high)
             self.relay.stop()
         return high + self._how["spare"]
 
     def _comes_up(self, cause: str) -> bool:
         self._run("root", f"{self._heap_kb}k", cause)
-        return self._is_up()
+        if self._works(1):
+            return True
+        self.relay.stop()
+        return False
+
+    def _works(self, segments: int) -> bool:
+        """Whether it comes up with at least as many: how its heap lies is chance."""
+        return self._is_up() and self.relay.segments() >= segments
 
     def _is_up(self) -> bool:
         """Waits until it is; False if it has too little memory for that."""
