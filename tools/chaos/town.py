@@ -269,6 +269,8 @@ class Town:
         self.rough = True
         for session in self.sessions:
             session.loose = session.loose or bool(session.queue)
+            for item in session.asides:  # that wait for Telegram are nowhere but in RAM
+                item.maybe = item.maybe or self.how["flood"] != "off"
 
     # The reference.
 
