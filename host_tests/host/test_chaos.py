@@ -37,3 +37,27 @@ def test_the_list_has_every_fault_for_telegram_and_for_the_model():
         assert {"model"} <= set(fault.sides)
         assert "telegram" in fault.sides or fault.name in only_model
     assert len({fault.name for fault in table.FAULTS}) == len(table.FAULTS) > 50
+
+
+def test_the_document_has_a_line_for_each_fault_and_a_cell_for_each_side():
+    rows = [
+        table.Row(
+            "garbage",
+            "telegram",
+            "network failure (http): port 4711 speaks | no HTTP",
+            0.1,
+            2.0,
+            48,
+        ),
+        table.Row("garbage", "model", "x", 0.2, 3.0, -16),
+        table.Row("a pause", "model", recovery_s=1.5, failed="no answer"),
+    ]
+
+    said, _, head, rule, *lines = table.document(rows).splitlines()
+
+    assert "3 rows, 1 not" in said and "48 bytes" in said
+    assert head.count("|") == rule.count("|") == 6
+    assert lines == [
+        "| garbage | 0.1 s / 2.0 s |  | 0.2 s / 3.0 s | (http): port … speaks \\| no HTTP |",
+        "| a pause |  |  | – / 1.5 s |  |",
+    ]

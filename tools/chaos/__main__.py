@@ -2,7 +2,8 @@
 
     python -m tools.chaos [faults storm soak people] [--messages N --kills N --relays N --seed N]
 
-faults  the table of faults; ``chaos.json`` and ``chaos.png`` in ``build/bench``
+faults  the table of faults; ``chaos.json``, ``chaos.png`` and ``faults.md``, the table of
+        ``docs/faults.md``, in ``build/bench``
 storm   kills at moments uniform over busy time (500 messages, 200 kills); ``storm.json``
 soak    faults in 1 % of the messages, and kills (10,000 messages, 20 kills); ``chaos_soak.json``
 people  20 runs (``--relays``) of 50 random steps (``--messages``), compared with a reference; of a
@@ -39,6 +40,7 @@ def faults(options) -> int:
             print(f"  FAILED: {row.failed}")
     failed = sum(bool(row.failed) for row in rows)
     picture(rows, _OUT / "chaos.png")
+    (_OUT / "faults.md").write_text(table.document(rows))
     (_OUT / "chaos.json").write_text(json.dumps({"faults": [row.to_json() for row in rows]}))
     print(f"{len(rows)} rows, {failed} not as they should be")
     return failed

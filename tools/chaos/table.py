@@ -139,3 +139,37 @@ def _measure(rig: Rig, fault: Fault, side: Side, hurry: int, row: Row) -> None:
     rig.quiet()
     row.heap_change = rig.heap() - before
     assert row.heap_change <= HEAP_SLACK, f"{row.heap_change} bytes of heap more than before"
+
+
+_SIDES = "telegram", "sending", "model"
+_STATUS_MOST = 64  # characters of what `status` names
+
+
+def document(rows: list[Row]) -> str:
+    """The rows in Markdown: a sentence on all of them, and a table with a line for each fault."""
+    failed = sum(bool(row.failed) for row in rows)
+    most = max(row.heap_change for row in rows)
+    lines = [
+        f"Measured with the relay's own limits ({len(rows)} rows, {failed or 'none'} not as it "
+        f"should be; the live heap after each is at most {most} bytes more than before):",
+        "",
+        "| fault | polls: named / answers again | sends | model | `status` names |",
+        "|---|---|---|---|---|",
+    ]
+    for fault in dict.fromkeys(row.fault for row in rows):
+        ours = {row.side: row for row in rows if row.fault == fault}
+        cells = [_cell(ours.get(side)) for side in _SIDES]
+        error = next((ours[side].error for side in _SIDES if side in ours), "")
+        error = error.removeprefix("network failure ")
+        error = re.sub(r"port \d+", "port …", error)
+        if len(error) > _STATUS_MOST:
+            error = error[: _STATUS_MOST - 1] + "…"
+        lines.append("| " + " | ".join([fault, *cells, error.replace("|", "\\|")]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return ""
+    named = f"{row.noticed_s} s" if row.error else "–"
+    return f"{named} / {row.recovery_s} s"
