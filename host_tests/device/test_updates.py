@@ -113,6 +113,16 @@ def test_a_stranger_is_counted_confirmed_and_nothing_else():
     assert http.last["offset"] == 6
 
 
+def test_who_is_refused_in_a_group_is_named_by_its_id_which_a_fake_sender_has_not():
+    # An admin who stays anonymous is 1087968824 in every group there is: who listed that id would
+    # let in whoever adds the bot to a group.
+    group = {"id": -100, "type": "supergroup"}
+    it, _ = make(answer(message(5, sender=1087968824, chat=-100, sender_chat=group)))
+    it.poll(0)
+    assert it.inbox.count == 0 and it.refused == 1
+    assert bytes(it.refused_id[: it.refused_len]) == b"-100"
+
+
 def test_an_empty_allow_list_lets_nobody_in():
     it, _ = make(answer(message(5)), allow=())
     it.poll(0)

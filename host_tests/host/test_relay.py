@@ -7,6 +7,8 @@ import time
 import pytest
 from relay_kit import GROUPS, OWNER, STRANGER, House
 
+from tools.cloud.world import ANONYMOUS
+
 SYSTEM = "Answer briefly, in Märchen style 🧵."
 SETTINGS = {"model": {"system": SYSTEM}}
 CUT = "\n\n(The answer was cut off here; /retry asks again.)"
@@ -505,6 +507,25 @@ def test_strangers_are_counted_and_logged_once_and_cost_nothing(house):
     assert not house.texts(STRANGER) and not house.cloud.models.calls()
     assert len([line for line in house.board.log if f"refused {STRANGER}" in line]) == 1
     assert not house.cloud.telegram.calls("sendMessage")
+
+
+def test_a_group_that_is_refused_is_named_not_its_members(house):
+    group = -1001000000599
+    before = house.board.status()["refused"]
+    house.say("let us in", group, user=ANONYMOUS)
+    house.say("please", group, user=STRANGER)
+    house.wait(lambda: house.board.status()["refused"] == before + 2)
+    assert len([line for line in house.board.log if f"refused {group};" in line]) == 1
+    assert str(ANONYMOUS) not in house.said()
+
+
+def test_a_listed_group_that_becomes_a_supergroup_is_named_by_its_new_id(build):
+    group, new = GROUPS[0], -1001000000598
+    house = build(settings={"telegram": {"allow": [OWNER, group]}})
+    house.ask("hello @thimble_test_bot", group, user=STRANGER)
+    house.cloud.telegram.migrate(group, new)
+    house.say("still there, @thimble_test_bot?", new, user=STRANGER)
+    house.wait(lambda: f"refused {new};" in house.said())
 
 
 def test_a_member_of_a_listed_group_may_speak_there_only(house):

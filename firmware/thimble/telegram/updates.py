@@ -123,7 +123,7 @@ class Updates:
     The inbox holds already, and the offset is, what the journal has.
     ``allow`` is a list of ids as decimal bytes; the first of a user is the owner's. Counters:
     received, refused, duplicates, dropped, ignored (what is said in groups to others).
-    ``refused_id`` is the last id that was refused, for the log.
+    ``refused_id`` is the last chat that was refused, for the log.
     """
 
     def __init__(self, bot, inbox, asides, allow, journal):
@@ -458,14 +458,15 @@ class Updates:
         return known
 
     def _allowed(self):
-        """Whether the sender or the chat is on the list; if not, ``refused_id`` says who."""
+        """Whether the sender or the chat is on the list; if not, ``refused_id`` says where."""
         if self._lists(_FROM):
             if self._is(_FROM, self.owner):
                 self._flags |= OWNER
         elif not self._lists(_CHAT):
-            slot = _FROM if self._lens[_FROM] else _CHAT
-            self.refused_len = self._lens[slot]
-            copy(self.refused_id, 0, self._ids, slot * _DIGITS, self.refused_len)
+            # The chat's id, which in private is the sender's. In groups many share a sender, all
+            # admins without a name, say: that, listed, would let in the world.
+            self.refused_len = self._lens[_CHAT]
+            copy(self.refused_id, 0, self._ids, _CHAT * _DIGITS, self.refused_len)
             return False
         return True
 
