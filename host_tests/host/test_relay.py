@@ -564,6 +564,17 @@ def test_an_album_gets_one_word(house):
     assert house.texts(other) == ["I can read only text.", "and now?"]
 
 
+def test_a_rich_message_is_asked_line_by_line(house):
+    chat = house.chat()
+    items = [{"blocks": [{"type": "paragraph", "text": word}]} for word in ("tea", "bread")]
+    bold = {"type": "bold", "text": "this"}
+    asked = {"type": "paragraph", "text": ["What costs ", bold, "?"]}
+    house.cloud.telegram.rich(chat, [asked, {"type": "list", "items": items}])
+    house.wait(lambda: house.texts(chat))
+    house.quiet()
+    assert house.prompts()[-1][-1] == ("user", "What costs this?\ntea\nbread\n")
+
+
 def test_updates_without_words_are_confirmed_in_silence(house):
     house.cloud.telegram.join(GROUPS[1], 7)
     house.cloud.telegram.leave(GROUPS[1], 7)

@@ -55,6 +55,17 @@ class Telegram:
         return [self.say(chat, text, user, **how) for text in texts]
 
     @in_loop
+    def rich(self, chat=42, blocks=(), user=None, thread=None, **how) -> int:
+        """Somebody writes with a list, a table or other blocks in it, or pastes such (Bot API
+        10.1): the message has no text. A block given as str is a paragraph."""
+        content = [
+            {"type": "paragraph", "text": block} if isinstance(block, str) else block
+            for block in blocks
+        ]
+        message = self._message(chat, user, thread, None, how)
+        return self._deliver("message", message, {"rich_message": {"blocks": content}}, how)
+
+    @in_loop
     def edit(self, chat, message_id, text, **how) -> int:
         """Somebody edits a message of theirs: an edited_message update."""
         known = self.world.chat(chat).incoming.get(message_id)
