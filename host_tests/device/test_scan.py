@@ -792,6 +792,29 @@ def test_a_path_may_be_sixteen_levels_deep_and_there_may_be_127():
         assert _run(scanner, b'{"x%d":1}' % n)[0] == (VALUE, n, INTEGER, b"1")
 
 
+def test_paths_beside_one_of_elements_lead_back_to_where_they_begin():
+    scanner = Scanner(b"a.text.text a.text.\xff a.text a.\xff a.left a.right b".split())
+    tree = (
+        b'{"a":{"left":[{"text":"1","url":"","left":[[{"right":{"text":"2"}}]]}],"x":{"text":"no"},'
+        b'"text":["3",{"text":{"left":"no","text":["4","5"]}},"6"],"":"no","right":"7"},"b":"8"}'
+    )
+    for chunk in (1, 2, 7, 1000):
+        events = _run(scanner, tree, chunk)
+        assert [one[3] for one in events if one != END and one[0] == VALUE] == [
+            b"%d" % number for number in range(1, 9)
+        ], chunk
+
+
+def test_what_leads_back_ends_after_seventeen_levels():
+    scanner = Scanner((b"a.a", b"a.\xff", b"b"))
+    for depth in range(1, 300):
+        events = _run(scanner, b'{"a":' * depth + b'"x"' + b"}" * depth)
+        found = [one for one in events if one != END and one[0] == VALUE]
+        assert len(found) == (1 < depth <= 17), depth
+        document = b'{"a":' * depth + b"1" + b"}" * (depth - 1) + b',"b":2}'
+        assert _run(scanner, document)[-2][3] == b"2"
+
+
 def test_an_element_and_a_member_of_one_name_beside_a_hundred_other_paths():
     paths = [b"a[].some%d" % n for n in range(100)] + [b"a.b"]
     scanner = Scanner(paths)

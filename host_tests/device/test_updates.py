@@ -113,6 +113,16 @@ def test_a_stranger_is_counted_confirmed_and_nothing_else():
     assert http.last["offset"] == 6
 
 
+def test_who_is_refused_in_a_group_is_named_by_its_id_which_a_fake_sender_has_not():
+    # An admin who stays anonymous is 1087968824 in every group there is: who listed that id would
+    # let in whoever adds the bot to a group.
+    group = {"id": -100, "type": "supergroup"}
+    it, _ = make(answer(message(5, sender=1087968824, chat=-100, sender_chat=group)))
+    it.poll(0)
+    assert it.inbox.count == 0 and it.refused == 1
+    assert bytes(it.refused_id[: it.refused_len]) == b"-100"
+
+
 def test_an_empty_allow_list_lets_nobody_in():
     it, _ = make(answer(message(5)), allow=())
     it.poll(0)
@@ -164,9 +174,52 @@ def test_updates_without_text_are_confirmed_and_those_of_a_person_kept_to_be_ans
 def test_what_a_person_sends_without_words_is_kept_to_be_answered():
     kinds = ("poll", "dice", "story", "checklist", "paid_media", "game")
     items = [message(2 + i, None, **{kinds[i]: {"text": "/new"}}) for i in range(len(kinds))]
-    it, _ = make(answer(*items), size=100000)
+    it, _ = make(answer(*items))
     it.poll(0)
     assert it.inbox.count == len(kinds)
+
+
+def rich(number, *blocks, **more):
+    return message(number, None, rich_message={"blocks": blocks}, **more)
+
+
+def test_a_rich_messages_texts_are_read_a_line_for_each_block():
+    blocks = (
+        '{"type":"heading","text":"Head","size":1}',
+        '{"type":"paragraph","text":["plain ",{"type":"bold","text":{"type":"italic","text":["bo",'
+        '"ld"]}},{"type":"url","text":"!","url":"no"},{"type":"x","expression":"\\\\pi"}]}',
+        '{"type":"list","items":[{"label":"1.","blocks":[{"type":"paragraph","text":"one"}]},{'
+        '"label":"2.","blocks":[{"type":"paragraph","text":["tw",{"type":"code","text":"o"}]}]}]}',
+        '{"type":"divider"}',
+        '{"type":"table","cells":[[{"text":"a","align":"left"},{"text":"b"}],[{"text":"c"},{}]],'
+        '"caption":"cap"}',
+        '{"type":"details","summary":"sum","blocks":[{"type":"pre","text":"x = 1"}]}',
+        '{"type":"mathematical_expression","expression":"e^x"}',
+        '{"type":"photo","photo":[{"file_id":"no"}],"caption":{"text":["lo","ok"]}}',
+    )
+    said = "Head|plain bold!\\pi|one|two|a|b|c|cap|sum|x = 1|e^x|look"
+    whole = answer(message(5, None, rich_message={"blocks": [0]}), message(6, "and this"))
+    whole = whole.replace(b"[0]", b"[" + ",".join(blocks).encode() + b"]")
+    for step in (1, 7, 1000):
+        it, _ = make(whole, step=step)
+        it.poll(0)
+        found = texts(it.inbox)
+        assert found == [said.replace("|", "\n") + "\n", "and this"], found
+
+
+def test_a_rich_message_that_can_never_fit_is_marked_as_too_long():
+    for size in (12287, 12289, 12321, 13000):  # and a line's end
+        for count in (1, 2, 48):
+            line = size // count
+            blocks = [{"text": "x" * (line - 1)}] * (count - 1)
+            blocks.append({"text": "y" * (size - line * (count - 1))})
+            it, _ = make(answer(rich(1, *blocks), message(2)), step=1000)
+            it.poll(0)
+            at = it.inbox.first()
+            long = size > 12288
+            assert bool(it.inbox.buf[at] & updates.LONG) == long, (size, count)
+            assert it.inbox.size(at) == updates.TEXT + (0 if long else 12288)
+            assert texts(it.inbox)[1] == "hi"
 
 
 def test_ids_of_52_bits_keep_every_digit():
@@ -557,6 +610,13 @@ def test_a_name_as_a_word_anywhere_means_the_bot_in_any_case():
     said += ["…@thimble_bot's turn"]
     it, _ = group(*said_in_group(*said))
     assert texts(it.inbox) == said and it.ignored == 0
+
+
+def test_a_rich_message_that_names_the_bot_means_it():
+    name = {"type": "paragraph", "text": [{"type": "mention", "text": "@thimble_bot"}, " hi"]}
+    other = {"type": "paragraph", "text": "lunch"}
+    it, _ = group(rich(1, other, chat=-100), rich(2, other, name, chat=-100))
+    assert texts(it.inbox) == ["lunch\n@thimble_bot hi\n"] and it.ignored == 1
 
 
 def test_a_reply_means_the_bot_only_if_it_is_the_bots_message():

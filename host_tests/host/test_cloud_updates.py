@@ -243,6 +243,14 @@ def test_allowed_updates_are_remembered(api, cloud):
     assert cloud.telegram.updates.allowed is None
 
 
+def test_a_rich_message_has_no_text(api, cloud):
+    cloud.telegram.rich(42, ["one", {"type": "divider"}])
+    message = api("getUpdates")["result"][0]["message"]
+    one, rule = message["rich_message"]["blocks"]
+    assert one == {"type": "paragraph", "text": "one"} and rule == {"type": "divider"}
+    assert "text" not in message
+
+
 def test_optional_kinds_do_not_come_unasked(cloud):
     assert cloud.telegram.push("message_reaction", {"chat": {"id": 42}}) is None
     assert cloud.telegram.push("poll", '{"id":"1"}') == 1000

@@ -7,6 +7,8 @@ import time
 import pytest
 from relay_kit import GROUPS, OWNER, STRANGER, House
 
+from tools.cloud.world import ANONYMOUS
+
 SYSTEM = "Answer briefly, in Märchen style 🧵."
 SETTINGS = {"model": {"system": SYSTEM}}
 CUT = "\n\n(The answer was cut off here; /retry asks again.)"
@@ -507,6 +509,25 @@ def test_strangers_are_counted_and_logged_once_and_cost_nothing(house):
     assert not house.cloud.telegram.calls("sendMessage")
 
 
+def test_a_group_that_is_refused_is_named_not_its_members(house):
+    group = -1001000000599
+    before = house.board.status()["refused"]
+    house.say("let us in", group, user=ANONYMOUS)
+    house.say("please", group, user=STRANGER)
+    house.wait(lambda: house.board.status()["refused"] == before + 2)
+    assert len([line for line in house.board.log if f"refused {group};" in line]) == 1
+    assert str(ANONYMOUS) not in house.said()
+
+
+def test_a_listed_group_that_becomes_a_supergroup_is_named_by_its_new_id(build):
+    group, new = GROUPS[0], -1001000000598
+    house = build(settings={"telegram": {"allow": [OWNER, group]}})
+    house.ask("hello @thimble_test_bot", group, user=STRANGER)
+    house.cloud.telegram.migrate(group, new)
+    house.say("still there, @thimble_test_bot?", new, user=STRANGER)
+    house.wait(lambda: f"refused {new};" in house.said())
+
+
 def test_a_member_of_a_listed_group_may_speak_there_only(house):
     house.ask("hello from the group, @thimble_test_bot", GROUPS[1], user=STRANGER)
     house.say("and alone?", STRANGER)
@@ -541,6 +562,17 @@ def test_an_album_gets_one_word(house):
     house.ask("and now?", other)
     assert house.texts(chat) == ["I can read only text."]
     assert house.texts(other) == ["I can read only text.", "and now?"]
+
+
+def test_a_rich_message_is_asked_line_by_line(house):
+    chat = house.chat()
+    items = [{"blocks": [{"type": "paragraph", "text": word}]} for word in ("tea", "bread")]
+    bold = {"type": "bold", "text": "this"}
+    asked = {"type": "paragraph", "text": ["What costs ", bold, "?"]}
+    house.cloud.telegram.rich(chat, [asked, {"type": "list", "items": items}])
+    house.wait(lambda: house.texts(chat))
+    house.quiet()
+    assert house.prompts()[-1][-1] == ("user", "What costs this?\ntea\nbread\n")
 
 
 def test_updates_without_words_are_confirmed_in_silence(house):

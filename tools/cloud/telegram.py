@@ -11,7 +11,7 @@ from .flood import Flood
 from .loop import in_loop
 from .text import commands
 from .updates import Updates
-from .world import World
+from .world import ANONYMOUS, World
 
 _KEEP_CHANGES = 100_000
 _KEEP_INCOMING = 20_000
@@ -44,7 +44,8 @@ class Telegram:
     @in_loop
     def say(self, chat=42, text="hi", user=None, thread=None, reply_to=None, **how) -> int:
         """Somebody (`user`, in a private chat its owner) writes a text in a chat. `reply_to` is
-        the id of a message in it, or a text that an unknown message had."""
+        the id of a message in it, or a text that an unknown message had; `user` ANONYMOUS is an
+        admin of the group who does not show the name."""
         message = self._message(chat, user, thread, reply_to, how)
         return self._deliver("message", message, {"text": text, "entities": commands(text)}, how)
 
@@ -52,6 +53,17 @@ class Telegram:
     def say_many(self, texts, chat=42, user=None, **how) -> list:
         """`say` for every text, at once."""
         return [self.say(chat, text, user, **how) for text in texts]
+
+    @in_loop
+    def rich(self, chat=42, blocks=(), user=None, thread=None, **how) -> int:
+        """Somebody writes with a list, a table or other blocks in it, or pastes such (Bot API
+        10.1): the message has no text. A block given as str is a paragraph."""
+        content = [
+            {"type": "paragraph", "text": block} if isinstance(block, str) else block
+            for block in blocks
+        ]
+        message = self._message(chat, user, thread, None, how)
+        return self._deliver("message", message, {"rich_message": {"blocks": content}}, how)
 
     @in_loop
     def edit(self, chat, message_id, text, **how) -> int:
@@ -291,6 +303,8 @@ class Telegram:
             "chat": where.to_json(),
             "date": int(how.pop("date", self._clock.time())),
         }
+        if sender == ANONYMOUS:
+            message["sender_chat"] = where.to_json()
         if thread:
             where.topics.add(thread)
             if where.kind == "supergroup":

@@ -12,6 +12,7 @@ from .errors import ApiError
 
 BOT_NAME = "Thimble"
 BOT_USERNAME = "thimble_test_bot"
+ANONYMOUS = 1087968824  # the sender of what admins of any group write without their names
 
 
 class Chat:
@@ -155,6 +156,9 @@ class World:
         return chat
 
     def user(self, number: int, name=None) -> dict:
+        if number == ANONYMOUS:
+            bot = {"id": number, "is_bot": True, "first_name": "Group"}
+            return {**bot, "username": "GroupAnonymousBot"}
         chat = self.chats.get(number)
         first = name or (chat.name if chat is not None else f"User {number}")
         return {"id": number, "is_bot": False, "first_name": first, "language_code": "en"}

@@ -2,7 +2,9 @@
 
 It copies out the few values that are wanted and checks and skips all else, however long, so no
 document is ever held whole. Wanted values are named by paths: b"result[].message.chat.id", where
-"[]" stands for every element of an array.
+"[]" stands for every element of an array. So does b".\xff", and then that path, and those beside
+it that no other goes on from, lead back to where they begin: of b"tree.\xff", b"tree.left" and
+b"tree.right" each is wanted at any depth, down to the document's level 17.
 
 The paths become a tree of names, in which the byte 0xFE, that no UTF-8 has, stands for "[]". One
 bytearray, the table, holds (offsets in bytes)
@@ -327,10 +329,13 @@ class Scanner:
                     st[_PATH] = p - 1
                     if c | 0x20 == 0x7B:
                         inside = c >> 5 & 1
-                        sub = node + _NAME + tab[node] if tab[node + 1] & _CHILDREN else 0
-                        # The elements' node is the last child, behind all members.
-                        while sub and inside == 0 and tab[sub + _NAME] != _ELEMENT:
-                            sub = tab[sub + 2] | tab[sub + 3] << 8
+                        if tab[node + 1] & _CHILDREN:
+                            sub = node + _NAME + tab[node]
+                        elif p == 0 or tab[sub + _NAME] <= _ELEMENT or depth > _MOST_LEVELS:
+                            sub = 0
+                        # The elements' node is the first child, before all members.
+                        if inside == 0 and tab[sub + _NAME] < _ELEMENT:
+                            sub = 0
                         if sub or p:
                             st[_STACK + depth] = sub << 8 | p
                             st[_TRACKED] = depth + 1
@@ -544,8 +549,8 @@ def _compile(paths, state):
         path = path.replace(b"[]", b".\xfe").lstrip(b".")
         words.append((path.split(b"."), len(words) + 1))
     longest = 0
-    # In this order a node's first child comes right behind it.
-    for names, number in sorted(words):
+    # In this order, 0xFF and 0xFE first, a node's first child comes right behind it.
+    for names, number in sorted(words, reverse=True):
         node = _ROOT
         for name in names:
             last = 0

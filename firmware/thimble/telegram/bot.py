@@ -61,7 +61,7 @@ class Bot:
     """Calls methods. An answer that is not "ok" raises ApiError; a broken link NetError.
 
     update_paths: the paths of the updates that get_updates() will bring, separated by spaces;
-    one that begins with a dot lies within result[].message.
+    one that begins with a dot lies within result[].message, with ~ within its rich_message.
     answer_ms: bound on an answer from its header to its end, however its bytes drip in.
     """
 
@@ -76,8 +76,8 @@ class Bot:
         self._method = self._buf = self._extra = b""
         self._peer = self._updates = None
         self._off = self._end = 0
-        paths = _PATHS + update_paths.replace(b" .", b" result[].message.")
-        self.scanner = Scanner(paths.split())
+        paths = update_paths.replace(b"~", b".rich_message").replace(b" .", b" result[].message.")
+        self.scanner = Scanner((_PATHS + paths).split())
         self._scratch = bytearray(_SCRATCH)
         # The id of the message that the last call sent, in decimal, and the bot's own name.
         self.message_id = bytearray(20)
@@ -153,14 +153,8 @@ class Bot:
         self.http.request(self, first_ms)
         self._began = ticks_ms()
         if self.http.status >= 300 and not self.http.is_json:
-            status = self.http.status
             self.http.drain()
-            said = "Telegram answered %d without saying why"
-            if status < 400:
-                said = "Telegram redirects (%d), which is not followed"
-            self.code = status
-            self.retry_after = self.http.retry_after
-            raise ApiError(status, said % status, self.retry_after)
+            raise self._error()
 
     def next(self):
         """The scanner's next event beyond the envelope; -1 once the whole answer is read.
@@ -220,10 +214,10 @@ class Bot:
                 self.retry_after = max(n, 0)
 
     def _error(self):
-        text = bytes(self._scratch[: self._described])
         code = self.code = self.code or self.http.status
         wait = self.retry_after = self.retry_after or self.http.retry_after
-        return ApiError(code, text.decode(), wait)
+        text = bytes(self._scratch[: self._described]).decode()
+        return ApiError(code, text or "Telegram answered %d without saying why" % code, wait)
 
     # What Http asks for.
 

@@ -29,7 +29,7 @@ from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.octets import behind, copy, crc16, find, increment, same
-from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, TRUE
+from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, TRUE, VALUE
 
 GROUP = const(1)
 OWNER = const(2)
@@ -82,15 +82,18 @@ _FIRST_ID = const(7)
 _TYPE = const(_FIRST_ID + 5)
 _TOPIC = const(_FIRST_ID + 6)
 _WORDS = const(_FIRST_ID + 7)
-_CAPTION = const(_FIRST_ID + 8)
-_ROOT = const(_FIRST_ID + 9)  # behind it: what has no text, and yet a person expects an answer
+_LINE = const(_FIRST_ID + 12)  # behind it: what begins and ends a line of a rich message
+_ROOT = const(_FIRST_ID + 20)  # behind it: what has no text, and yet a person expects an answer
 # Why a group's message may mean the bot.
 _REPLIED = const(1)
 _TO_ROOT = const(2)  # of a topic: every message in it replies to that, unless to another
 _NAMED = const(4)
 PATHS = (
     b"result[] .from.id result[].update_id .chat.id .message_thread_id .reply_to_message.from.id "
-    b".chat.type .is_topic_message .text .caption .reply_to_message.forum_topic_created "
+    b".chat.type .is_topic_message .text .caption "
+    b"~.text ~.text.\xff ~.text.text ~.text.expression "
+    b"~.\xff ~.blocks ~.items ~.cells ~.caption ~.summary ~.expression "
+    b".reply_to_message.forum_topic_created "
     b".photo .voice .sticker .document .video .audio .video_note .animation .location .contact "
     b".poll .dice .story .checklist .paid_media .game"
 )
@@ -123,7 +126,7 @@ class Updates:
     The inbox holds already, and the offset is, what the journal has.
     ``allow`` is a list of ids as decimal bytes; the first of a user is the owner's. Counters:
     received, refused, duplicates, dropped, ignored (what is said in groups to others).
-    ``refused_id`` is the last id that was refused, for the log.
+    ``refused_id`` is the last chat that was refused, for the log.
     """
 
     def __init__(self, bot, inbox, asides, allow, journal):
@@ -217,7 +220,7 @@ class Updates:
                     self._close()
                     self._reset()
                     bot.scratch()
-            elif path > _ELEMENT and event != CLOSE:
+            elif path > _ELEMENT:
                 self._field(event, path)
             event = bot.next()
 
@@ -266,8 +269,12 @@ class Updates:
         elif path == _TOPIC:
             self._topic = scanner.kind == TRUE
         elif path >= _WORDS:
-            if scanner.kind == STRING:
-                self._words(event, scanner.length)
+            if event >= VALUE:
+                if scanner.kind == STRING:
+                    self._words(event, scanner.length)
+            elif path > _LINE and self._text_len and self._buf[at - 1] != 10:
+                self._buf[at] = 10
+                self._words(event, 1)
         elif path == _TYPE:
             # "private", "group" or "supergroup"; a channel posts no messages.
             if scanner.length and self._buf[at] != 0x70:
@@ -281,6 +288,7 @@ class Updates:
         if self._flags & LONG:
             return  # the rest of it
         largest = LARGEST_TEXT if self._buf is not self._scratch else ASIDE_TEXT
+        length += self._text_len  # a rich message has its text in pieces
         if event == PIECE or length > largest:
             self._flags |= LONG
             # Of a command its beginning is kept, by one byte too long to be set aside as it is.
@@ -458,14 +466,15 @@ class Updates:
         return known
 
     def _allowed(self):
-        """Whether the sender or the chat is on the list; if not, ``refused_id`` says who."""
+        """Whether the sender or the chat is on the list; if not, ``refused_id`` says where."""
         if self._lists(_FROM):
             if self._is(_FROM, self.owner):
                 self._flags |= OWNER
         elif not self._lists(_CHAT):
-            slot = _FROM if self._lens[_FROM] else _CHAT
-            self.refused_len = self._lens[slot]
-            copy(self.refused_id, 0, self._ids, slot * _DIGITS, self.refused_len)
+            # The chat's id, which in private is the sender's. In groups many share a sender, all
+            # admins without a name, say: that, listed, would let in the world.
+            self.refused_len = self._lens[_CHAT]
+            copy(self.refused_id, 0, self._ids, _CHAT * _DIGITS, self.refused_len)
             return False
         return True
 
