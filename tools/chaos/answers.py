@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from tools.cloud.errors import ApiError
 from tools.cloud.script import directed
 from tools.cloud.text import formatted
@@ -11,6 +13,9 @@ LENGTH = "\n\n(That was model.max_tokens; /more goes on.)"
 WITHHELD = "\n\n(The model's provider withheld the rest.)"
 EMPTY = "The model gave an empty answer. /retry asks again."
 THOUGHT = "The model used up model.max_tokens on its reasoning"
+
+# Beside white space, what the relay lets no answer begin with.
+_UNSEEN = dict.fromkeys([*range(0x2000, 0x2010), 0xFEFF])
 
 
 class Broken(AssertionError):
@@ -65,15 +70,14 @@ def same(expected: str, got: str) -> bool:
 
 
 def squeeze(text: str) -> str:
-    return "".join(text.split())
+    return "".join(text.translate(_UNSEEN).split())
 
 
 def clean(text: str) -> str:
-    """As Telegram keeps it."""
-    try:
-        return formatted(text, "", "")[0]
-    except ApiError:
-        return text
+    """As Telegram keeps it, from what is first to be seen on."""
+    with contextlib.suppress(ApiError):
+        text = formatted(text, "", "")[0]
+    return text.lstrip(" \n\xa0\u3000" + "".join(map(chr, _UNSEEN)))
 
 
 def blank(text: str) -> bool:

@@ -42,7 +42,7 @@ class House:
             return
         while not self._heap_kb or not self._comes_up(cause):
             self._heap_kb = self._heap_kb + _MORE_KB if self._heap_kb else self._least_kb()
-        self.given = self.relay.segments() * firmware.SEGMENT
+        self.given = max(self.relay.segments(), _SEGMENTS) * firmware.SEGMENT
 
     def status(self) -> dict | None:
         """The console's status; None where there is too little memory for it."""
