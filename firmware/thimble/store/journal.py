@@ -101,7 +101,7 @@ class Journal:
         self.tail = bytearray(_ROOM)
         self.fill = self.generation = 0
         self.size = self.count = self.at = 0
-        # Not known to be whole; to be flushed, the file and the tail; rewriting makes room.
+        # Not known to be whole; to be flushed, the file and the tail; rewriting may make room.
         self.doubt = self.loose = self.fresh = self.dead = False
         self.error = self.writes = self.bytes = self.rewrites = self.damaged = 0
 
@@ -244,7 +244,7 @@ class Journal:
         if kind == _RECEIVED:
             self.count = number
             self.name(record, number)
-        self.dead |= kind >= _DONE  # a rewriting would make room
+        self.dead |= kind != _RECEIVED  # a rewriting may make room
         return True
 
     @micropython.native
