@@ -361,7 +361,7 @@ def test_attempts_that_led_to_nothing_take_no_room_from_what_comes():
         desk = Desk(1200, 2000)
         desk.boot()
         desk.take((0,))
-        for start in range(2):
+        for _ in range(2):
             for _ in range(120):
                 desk.journal.attempt(desk.ring.first(), 1)
                 desk.journal.attempt(desk.ring.first(), 0)
