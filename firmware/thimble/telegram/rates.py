@@ -90,6 +90,9 @@ class Rates:
         return self._calls + self._per_day - calls if self._per_day else _NO_BOUND
 
     def told(self, chat, n):
-        """Whether chat[:n] was told already that there are none; from now on it was."""
+        """Whether chat[:n] was told already that there are none; from now on it was.
+
+        Of more than 16 chats one may be told again.
+        """
         self._chats.add(chat, n)
         return self._chats.known
