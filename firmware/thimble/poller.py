@@ -63,6 +63,8 @@ class Poller:
         self.away = away
         if ticks_diff(now, updates.polled_at) > _LONG_AGO_MS:
             updates.polled_at = ticks_add(now, -_LONG_AGO_MS)
+            if away:
+                relay.exchange.retry_at = None  # that was long ago, too
         self.rest_until = ticks_add(now, wait)
         relay.board.led.show(led.ERROR if relay.joined else led.JOINING)
         relay.log.fail(error if lost else overlay.call("outage", "advice", relay, error))

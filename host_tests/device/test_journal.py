@@ -356,6 +356,21 @@ def test_a_full_journal_takes_nothing_more_until_something_is_done():
         desk.boot_again()
 
 
+def test_attempts_that_led_to_nothing_take_no_room_from_what_comes():
+    with Stand():
+        desk = Desk(1200, 2000)
+        desk.boot()
+        desk.take((0,))
+        for _ in range(2):
+            for _ in range(120):
+                desk.journal.attempt(desk.ring.first(), 1)
+                desk.journal.attempt(desk.ring.first(), 0)
+                assert not desk.journal.full(LARGEST)
+            desk.journal.close()
+            assert len(desk.boot_again().records) == 1
+        assert desk.journal.rewrites < 3
+
+
 def test_the_file_stays_within_its_bound():
     with Stand():
         desk = Desk(1200, 2000)

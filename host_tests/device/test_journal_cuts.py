@@ -6,7 +6,7 @@ import vfs
 
 from journal_desk import LARGEST, Desk
 from journal_file import replayed, sample, write
-from ramdisk import Cuts, PowerCut, Stand
+from ramdisk import Cuts, Disk, PowerCut, Stand
 
 HEAP = "2m"
 TEST_S = 90
@@ -128,6 +128,48 @@ def test_a_rewriting_of_several_blocks_that_fails_anywhere_loses_nothing():
             assert not desk.journal.damaged
     print("%d of the operations failed" % failed)
     assert failed > 20
+
+
+def test_a_read_that_fails_once_at_the_start_loses_nothing():
+    with Stand(32) as disk:
+        desk = Desk(4000, 8000)
+        desk.boot()
+        desk.work(6)
+        assert desk.take(range(6, 15)) == 9
+        desk.send(desk.attempt())
+        desk.journal.close()
+        left = bytes(disk.data)
+        before = disk.reads
+        desk.boot_again()
+        reads = disk.reads - before
+        desk.journal.close()
+    failed = 0
+    # The first reads find the files; after one of them fails littlefs itself may give old ones.
+    for first in range(3, reads):
+        disk = Disk(32)
+        disk.data[:] = left
+        disk.mount()
+        disk.bad_reads = (disk.reads + first, disk.reads + first + 1)
+        assert len(desk.boot().records) == 9, first
+        failed += desk.journal.damaged
+        assert desk.commit()
+        desk.journal.close()
+        desk.promises.check(desk.boot())
+        desk.journal.close()
+        vfs.umount("/flash")
+    assert reads > 100 and failed > 10
+
+
+def test_where_reading_fails_for_good_the_journal_begins_anew_and_ends_nothing():
+    with Stand(32) as disk:
+        desk = Desk(4000, 8000)
+        desk.boot()
+        desk.take(range(9))
+        desk.journal.close()
+        disk.bad_reads = (disk.reads + 12, disk.reads + 2000)
+        assert not desk.boot().records and desk.journal.error
+        disk.bad_reads = (-1, -1)
+        assert desk.journal.commit()
 
 
 def _fill(*paths):

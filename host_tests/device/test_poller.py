@@ -4,7 +4,7 @@ import thimble.poller
 
 from thimble.core.errors import ApiError, NetError
 from thimble.keepers.watch import RECONNECT, Watch
-from time import ticks_diff
+from time import ticks_add, ticks_diff
 
 TEST_S = 20
 WRAP = 1 << 30
@@ -47,6 +47,7 @@ def make():
     relay.updates.polled_at = ticks.now
     relay.inbox = Part()
     relay.inbox.full = False
+    relay.exchange = Part()
     relay.watch = Watch(lambda: None, ticks.now)
     return thimble.poller.Poller(relay), relay, ticks
 
@@ -86,3 +87,14 @@ def test_refused_for_weeks_the_last_good_poll_does_not_get_to_lie_ahead():
             quiet = ticks_diff(ticks.now, relay.updates.polled_at)
             assert min(hour, 120) <= quiet // HOUR <= min(hour, 120 + hours)
             poller.missed(ApiError(401, "Unauthorized"))
+
+
+def test_out_of_reach_for_weeks_the_models_next_try_does_not_get_to_lie_ahead():
+    poller, relay, ticks = make()
+    relay.exchange.retry_at = ticks_add(ticks.now, 60_000)
+    poller.missed(NetError("connect", "refused"))
+    for _ in range(720):
+        ticks.go(HOUR)
+        at = relay.exchange.retry_at
+        assert at is None or ticks_diff(at, ticks.now) < 0
+        poller.missed(ApiError(502, "Bad Gateway"))

@@ -75,6 +75,12 @@ def test_calls_are_left_until_the_day_is_over():
     assert rates.left(8) == 3 and rates.told(b"42", 2)
 
 
+def test_more_chats_than_slots_are_each_told_that_no_calls_are_left():
+    rates = Rates(0, 5, 0)
+    for number in range(1000, 1040):
+        assert not rates.told(key(number), 4) and rates.told(key(number), 4)
+
+
 def test_nothing_of_it_allocates():
     rates = Rates(3, 5, 0)
     keys = [key(number) for number in range(1000, 1030)]

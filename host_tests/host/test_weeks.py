@@ -113,7 +113,7 @@ class Weeks(House):
 def test_two_weeks_with_long_silences_leave_everything_as_it_was(tmp_path):
     hours = (0.2, 0.3, 24, 24, 24.01, 176, 176.1, 310)
     chats = (101, 102, 103)
-    opened = []
+    opened, flash = [], []
     with Weeks(tmp_path / "house", settings={"memory": {"keep_days": 3}}) as house:
         say = house.cloud.telegram.say
         for (number, hour), chat in itertools.product(enumerate(hours), chats):
@@ -122,6 +122,8 @@ def test_two_weeks_with_long_silences_leave_everything_as_it_was(tmp_path):
         house.at(311, say, chat=102, text="/history")
         for hour in range(12, 313, 12):
             house.at(hour - 0.5, lambda: opened.append(house.cloud.counts()["open"]))
+        for hour in (150, 159):
+            house.at(hour, lambda: flash.extend(p.read_bytes() for p in tmp_path.rglob("*.img")))
         for hour in (25, 313):
             house.at(hour, house.board.tell, "status")
         house.wait(lambda: house.now > 314 * HOUR, 100)
@@ -138,6 +140,7 @@ def test_two_weeks_with_long_silences_leave_everything_as_it_was(tmp_path):
         assert (first["uptime_s"] // 3600, last["uptime_s"] // 3600) == (25, 313)
         assert 0 <= last["last_poll_s"] <= 60
         assert last["heap_used"] < first["heap_used"] + 1024, "no more each day"
+        assert flash[0] == flash[1], "idle, it writes nothing"
         assert opened == [{"telegram": 1}] * 26, "the model's connection is closed when idle"
         assert not [line for line in house.board.log if "step" in line]
 

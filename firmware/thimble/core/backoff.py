@@ -2,7 +2,8 @@
 
 
 class Backoff:
-    """base_ms: the longest first wait; cap_ms: the longest wait of all (at most 4,000,000).
+    """base_ms: the longest first wait (at most 16,000); cap_ms: the longest wait of all (at most
+    4,000,000).
 
     `failures` counts the waits handed out since the last reset().
     """
@@ -17,12 +18,8 @@ class Backoff:
 
         random_byte: 0 (half) to 255 (all); it keeps a thousand boards behind one router apart.
         """
-        wait = self._base
-        for _ in range(self.failures):
-            if wait >= self._cap:
-                break
-            wait += wait
-        wait = min(wait, self._cap)
+        # More doublings than the cap allows, and yet it stays a small int.
+        wait = min(self._base << min(self.failures, 16), self._cap)
         self.failures += 1
         half = wait >> 1
         return half + (wait - half) * random_byte // 255

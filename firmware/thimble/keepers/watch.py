@@ -21,7 +21,6 @@ RESTART = const(3)
 _STALE_MS = const(30_000)
 _FEED_MS = const(1000)
 _RESTART_MS = const(60_000)
-_RADIO_BOUNDS = const(2)
 _RESTART_BOUNDS = const(5)
 _SHIFT_MAX = const(4)
 _TYPED = const(0)
@@ -76,11 +75,7 @@ class Watch:
         # type: (_TicksMs) -> int
         """The step to take now, each once for an incident; 0 for none."""
         rung = self._rung
-        due = self._bound
-        if rung == RECONNECT:
-            due *= _RADIO_BOUNDS
-        elif rung == RADIO:
-            due = self._last()
+        due = self._last() if rung == RADIO else self._bound << rung  # one bound, two, the last
         if rung == RESTART or self._resting or ticks_diff(now, self._polled) < due:
             return 0
         self._rung = rung + 1

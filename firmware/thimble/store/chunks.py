@@ -40,8 +40,8 @@ _SET = const(28401120)  # minutes to 2024: a clock that says less was never set
 class Chunks:
     """Chunks through the scratch ``buf``; the arguments are those of store.sessions.
 
-    ``files`` and ``bytes``: how many files there are, and what they hold; ``first``, ``last``: the
-    lowest and the highest number, 0 if there is none. ``error``: the errno of the last failure.
+    ``files``: how many files there are; ``first``, ``last``: the lowest and the highest number, 0
+    if there is none. ``error``: the errno of the last failure.
 
     A subclass has two methods: ``check`` takes the errno of what failed, or 0, and returns whether
     nothing did; ``more`` appends the ``fill`` bytes of text that wait in the scratch, where what
@@ -49,7 +49,7 @@ class Chunks:
     """
 
     def __init__(self, folder, buf, files, file_bytes, keep_days):
-        self.error = self.files = self.bytes = self.first = self.last = 0
+        self.error = self.files = self.first = self.last = 0
         self._folder = folder
         self.limit = files
         self.buf = buf
@@ -88,7 +88,7 @@ class Chunks:
 
     def list(self):
         """Counts the files anew; what was counted before stays if that fails."""
-        count = size = first = last = 0
+        count = first = last = 0
         try:
             for entry in os.ilistdir(self._folder):
                 if entry[0].isdigit():
@@ -96,12 +96,10 @@ class Chunks:
                     last = max(last, number)
                     first = min(first or number, number)
                     count += 1
-                    size += entry[3]
         except OSError as error:
             self.error = error.errno
             return
         self.files = count
-        self.bytes = size
         self.first = first
         self.last = last
 
@@ -164,7 +162,6 @@ class Chunks:
             return False
         self._loose = True
         self.size += n
-        self.bytes += n
         return True
 
     def ready(self):

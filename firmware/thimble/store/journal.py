@@ -62,6 +62,7 @@ _ID_LEN = const(4)
 _STATE = const(5)
 _NUMBER = const(46)
 _UPDATE = const(48)
+_TRIES = const(3)  # to read the file: beginning anew would lose what is in it
 _PARTS = const(256)  # whose messages are known
 
 _TOP = const(4)  # where the records begin in the tail
@@ -99,21 +100,29 @@ class Journal:
         self.more = memoryview(buf)[_MORE:_KEPT]
         self.file = self.ring = self.now = self.source = None
         self.tail = bytearray(_ROOM)
-        self.fill = self.generation = 0
-        self.size = self.count = self.at = 0
-        # Not known to be whole; to be flushed, the file and the tail; rewriting makes room.
-        self.doubt = self.loose = self.fresh = self.dead = False
-        self.error = self.writes = self.bytes = self.rewrites = self.damaged = 0
+        self.fill = self.generation = self.at = 0
+        # Not known to be whole; to be flushed, the file and the tail; rewriting may make room.
+        self.loose = self.fresh = False
+        self.writes = self.bytes = self.rewrites = self.damaged = 0
 
     def load(self, ring, bot, out):
         """Puts all that is not done into the empty inbox ``ring``; the offset's length in ``out``.
 
         bot: the bot's id (what stands before the token's colon, as bytes); the file of another bot
-        is dropped. ``out`` must have 20 bytes. Never raises: see ``damaged`` and ``error``.
+        is dropped. ``out`` must have 20 bytes. Never raises: see ``damaged`` and ``error``. What
+        cannot be read at the third try either is lost.
         """
         self.ring = ring
         self.bot = bot[:_ID]
-        return overlay.call("store.recovery", "load", self, out)
+        n = 0
+        for _ in range(_TRIES):
+            ring.clear()
+            self.size = self.count = self.error = 0
+            self.doubt = self.dead = False
+            n = overlay.call("store.recovery", "load", self, out)
+            if not self.error:
+                break
+        return n
 
     def name(self, record, number):
         """Writes down a message's number in the file."""
@@ -244,7 +253,7 @@ class Journal:
         if kind == _RECEIVED:
             self.count = number
             self.name(record, number)
-        self.dead |= kind >= _DONE  # a rewriting would make room
+        self.dead |= kind != _RECEIVED  # a rewriting may make room
         return True
 
     @micropython.native

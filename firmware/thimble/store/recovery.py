@@ -54,21 +54,19 @@ def load(journal, out):
         journal.now.readinto(tail)
         journal.fill = tail[1]
         both = _both(journal)
-        journal.source = both[0]
-        whole = _survey(journal, end)
+        whole = _survey(journal, both[0], end)
         size = journal.size
         if not size or tail[0] != journal.generation or tail[2] | tail[3] << 8 != end & 0xFFFF:
             journal.fill = 0
         if journal.fill:
-            journal.source = both[1]
-            whole = _survey(journal, size + journal.fill) and whole
+            whole = _survey(journal, both[1], size + journal.fill) and whole
         both = _both(journal)
-        journal.source = both[0]
-        _recall(journal, size)
-        journal.source = both[1]
-        _recall(journal, journal.size - size)
+        _recall(journal, both[0], size)
+        _recall(journal, both[1], journal.size - size)
         journal.source = None
-        if not size or not whole:
+        if journal.error:
+            journal.fail(journal.error)
+        elif not size or not whole:
             rewrite(journal)
     except OSError as error:
         journal.fail(error.errno)
@@ -84,10 +82,8 @@ def _open_tail(journal):
         if error.errno != _EEXIST:
             raise
     name += "/now"
-    try:
-        journal.now = open(name, "r+b")
-    except OSError:
-        journal.now = open(name, "w+b")
+    open(name, "ab").close()  # now there is one
+    journal.now = open(name, "r+b")
 
 
 def _both(journal):
@@ -96,8 +92,9 @@ def _both(journal):
     return journal.file, io.BytesIO(memoryview(journal.tail)[_TOP : _TOP + journal.fill])
 
 
-def _survey(journal, end):
+def _survey(journal, source, end):
     """Reads what is live, and what the offset is; whether ``size`` is ``end`` then."""
+    journal.source = source
     buf = journal.buf
     size = journal.size
     kind = _read(journal)
@@ -131,9 +128,10 @@ def _survey(journal, end):
     return size == end
 
 
-def _recall(journal, size):
+def _recall(journal, file, size):
     """Puts into the inbox what is live in so many bytes."""
-    buf, ring, file = journal.buf, journal.ring, journal.source
+    journal.source = file
+    buf, ring = journal.buf, journal.ring
     inbox = memoryview(ring.buf)
     while size > 0:
         kind = _read(journal)

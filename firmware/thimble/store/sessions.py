@@ -37,9 +37,9 @@ class Sessions(Chunks):
     cut), and when it is older than a day (or the part of ``keep_days`` that one file has to
     span). The oldest go when there are too many, and where the flash is full.
 
-    ``now``, minutes since 1970 or 0, is the caller's to set. ``files`` and ``bytes`` are counted;
-    ``error`` is the errno of the last failure, 0 if there was none. No method raises OSError.
-    ``mark`` is that of the last question that load() or the archive found; -1 if none.
+    ``now``, minutes since 1970 or 0, is the caller's to set. ``files`` are counted; ``error`` is
+    the errno of the last failure, 0 if there was none. No method raises OSError. ``mark`` is that
+    of the last question that load() or the archive found; -1 if none.
     """
 
     def __init__(self, folder, buf, files=6, file_bytes=32768, keep_days=7):

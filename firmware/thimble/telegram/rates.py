@@ -19,7 +19,7 @@ class Tally:
     """Counts up to 255 for each of 16 keys of up to 40 bytes.
 
     A further key takes the place and the count of the one counted least: so nobody is counted for
-    less than he did, however many come.
+    less than he did, however many come. ``known``: whether the last one asked for had a place.
     """
 
     def __init__(self):
@@ -34,6 +34,7 @@ class Tally:
     def slot(self, buf, n):
         """Where buf[:n] is counted, or would be."""
         n = find(self._keys, self._lens, _KEY, buf, 0, n)
+        self.known = n >= 0
         return n if n >= 0 else self._least()
 
     def _least(self):
@@ -89,7 +90,9 @@ class Rates:
         return self._calls + self._per_day - calls if self._per_day else _NO_BOUND
 
     def told(self, chat, n):
-        """Whether chat[:n] was told already that there are none; from now on it was."""
-        known = self._chats.count(chat, n)
+        """Whether chat[:n] was told already that there are none; from now on it was.
+
+        Of more than 16 chats one may be told again.
+        """
         self._chats.add(chat, n)
-        return known > 0
+        return self._chats.known

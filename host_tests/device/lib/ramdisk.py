@@ -26,23 +26,27 @@ class Disk:
              after it (the finalisers of open files) no reset will see
     half     the one it stops at is done by half
     fail_at  operations (from, to) that fail with EIO, between others that do not
+    bad_reads  the same of reads, counted in ``reads``
     watch    called with this disk, an address and the data (None: an erase) before each operation
     """
 
     def __init__(self, blocks):
         self.data = bytearray(b"\xff" * (blocks * BLOCK))
         self.erased = [0] * blocks
-        self.programs = self.erases = self.ops = 0
+        self.programs = self.erases = self.ops = self.reads = 0
         self.stop_at = -1
         self.half = False
-        self.fail_at = (-1, -1)
+        self.fail_at = self.bad_reads = (-1, -1)
         self.watch = None
         self._left = None
 
     @micropython.native
     def readblocks(self, block, buf, offset=0):
-        at = block * BLOCK + offset
-        octets.copy(buf, 0, self.data, at, len(buf))
+        self.reads += 1
+        if self.bad_reads[0] < self.reads <= self.bad_reads[1]:
+            return -errno.EIO
+        octets.copy(buf, 0, self.data, block * BLOCK + offset, len(buf))
+        return 0
 
     @micropython.native
     def writeblocks(self, block, buf, offset=0):
