@@ -1,7 +1,11 @@
 """Asking a language model, over HTTP, in one of two dialects.
 
-A dialect's WANTED lists the values that it wants from an answer: paths, behind a digit that says
-what they mean. One that begins with a dot lies in the elements of "choices".
+A dialect says in what the requests differ: HEAD stands behind the URL's path, KEY before the key,
+SYSTEM before the system prompt and TURNS behind it. Where it ADAPTS, the limit of tokens has a
+newer name, and usage must be asked for; a server may refuse both.
+
+WANTED lists the values that it wants from an answer: paths, behind a digit that says what they
+mean. One that begins with a dot lies in the elements of "choices".
 
     0  text of the answer; the first of all paths has it in one piece, and counts in no stream:
        Perplexity's have beside each delta all that there was so far

@@ -13,6 +13,7 @@ from thimble.core import sse
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import get_int
 from thimble.core.scan import END, INTEGER, PIECE, VALUE, Scanner
+from thimble.model import write_messages
 from thimble.model.think import ROOM, Think
 
 # What poll() returns.
@@ -87,8 +88,7 @@ class Model:
         self.answer_ms = _ANSWER_MS
         secure, host, port, path = settings.endpoint
         http.origin(host, port, secure)
-        # For the dialect.
-        self.path = b"POST " + path.encode()
+        self._path = b"POST " + path.encode()
         self.key = settings.key.strip().encode()
         self.name = settings.name.encode()
         self.system = settings.system.encode()
@@ -171,15 +171,35 @@ class Model:
 
     def write_head(self, w):
         """For Http: the request line and the headers."""
-        self._dialect.write_head(w, self)
+        w.raw(self._path)
+        w.raw(self._dialect.HEAD)
+        if self.key:
+            w.raw(self._dialect.KEY)
+            w.raw(self.key)
         w.raw(
-            b"Content-Type: application/json\r\nAccept: text/event-stream, application/json\r\n"
-            b"User-Agent: Thimble\r\n"
+            b"\r\nContent-Type: application/json\r\nAccept: text/event-stream, application/json"
+            b"\r\nUser-Agent: Thimble\r\n"
         )
 
     def write_body(self, w):
         """For Http: the body, the same in each pass."""
-        self._dialect.write_body(w, self)
+        dialect = self._dialect
+        w.raw(b'{"model":"')
+        w.json(self.name, 0, len(self.name))
+        w.raw(b'","stream":true,')
+        if self.usage:
+            w.raw(b'"stream_options":{"include_usage":true},')
+        newer = self.newer and dialect.ADAPTS
+        w.raw(b'"max_completion_tokens":' if newer else b'"max_tokens":')
+        w.num(self.max_tokens)
+        if self.system:
+            w.raw(dialect.SYSTEM)
+            w.json(self.system, 0, len(self.system))
+            w.raw(dialect.TURNS)
+        else:
+            w.raw(b',"messages":[')
+        write_messages(w, self)
+        w.raw(b"]}")
 
     def _error(self, status):
         """The ApiError for what was scanned; status 0 inside a stream."""
