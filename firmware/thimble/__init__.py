@@ -46,7 +46,7 @@ def boot(board=None):
     overlay.unload("config", "net.url", "net.roots")
     gc.collect()
     buffers = profile.buffers(board.profile)
-    overlay.unload("profile")
+    overlay.unload("profile", "board.larger")
     return settings, board, buffers, tls
 
 
