@@ -6,7 +6,6 @@ from kit import raises
 from thimble import config
 from thimble.console import settings
 from thimble.core.errors import ConfigError
-from thimble.net import url
 
 FILE = "/tmp/thimble-test-config.json"
 
@@ -18,6 +17,10 @@ def refused(**sections):
 def stored(values, read):
     config.save(values, FILE)
     return read(FILE)
+
+
+def ready(path):
+    return config.complete(config.load(path))
 
 
 def test_every_key_has_a_default():
@@ -56,7 +59,7 @@ def test_plain_http_is_only_for_the_local_network():
         "http://home.arpa",
         "http://nas.home.arpa:11434",
     ):
-        url.parse(good, "model.url")
+        config.endpoint(good, "model.url")
     for bad in (
         "http://api.openai.com/v1",
         "http://8.8.8.8",
@@ -66,8 +69,8 @@ def test_plain_http_is_only_for_the_local_network():
         "ftp://x",
         "x",
     ):
-        raises(ConfigError, lambda bad=bad: url.parse(bad, "model.url"))
-    assert url.parse("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
+        raises(ConfigError, lambda bad=bad: config.endpoint(bad, "model.url"))
+    assert config.endpoint("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
 
 
 def test_what_would_break_the_head_of_a_request_is_refused_by_name():
@@ -181,9 +184,9 @@ def test_a_token_that_cannot_stand_in_a_url_is_refused_without_being_shown():
 
 
 def test_what_is_missing_is_named():
-    assert "telegram.token" in str(raises(ConfigError, lambda: stored({}, config.ready)))
+    assert "telegram.token" in str(raises(ConfigError, lambda: stored({}, ready)))
     assert "model.name" in str(
-        raises(ConfigError, lambda: stored({"telegram": {"token": "1:a"}}, config.ready))
+        raises(ConfigError, lambda: stored({"telegram": {"token": "1:a"}}, ready))
     )
 
 

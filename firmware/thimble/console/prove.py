@@ -174,7 +174,7 @@ def report(board, path):
     def tick():
         pass
 
-    made = config.ready(path)
+    made = config.complete(config.load(path))
     if board.wlan is not None:
         if not _say("wifi", lambda: join(board, made, tick), made):
             return False

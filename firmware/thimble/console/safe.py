@@ -31,7 +31,7 @@ def stay(board, retry_ms):
         board.configure(settings.board)
     except ValueError:
         pass  # no such pin: no light
-    overlay.unload("config", "net.url")
+    overlay.unload("config")
     print(_HELP)
     board.led.show(led.SAFE)
     end = time.ticks_add(time.ticks_ms(), retry_ms)

@@ -38,7 +38,7 @@ def run(section="", board=None):
         terminal.close()
         if own:
             own.close()
-        overlay.unload(*["console." + name for name in _OVERLAYS], "config", "net.url")
+        overlay.unload(*["console." + name for name in _OVERLAYS], "config")
 
 
 class _Wizard:

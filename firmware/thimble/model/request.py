@@ -17,15 +17,15 @@ from thimble.model import write_messages
 from thimble.model.think import ROOM, Think
 
 # What poll() returns.
-NOTHING = const(0)
+_NOTHING = const(0)
 TEXT = const(1)
 DONE = const(2)
 
 # Why an answer ended.
-STOP = const(0)
+_STOP = const(0)
 LENGTH = const(1)  # max_tokens, or the model's own limit
-CUT = const(2)  # the connection ended before the answer, or the service broke it off
-OTHER = const(3)  # a refusal, a content filter
+_CUT = const(2)  # the connection ended before the answer, or the service broke it off
+_OTHER = const(3)  # a refusal, a content filter
 
 # What the values mean that the dialects want, see thimble.model.
 _REFUSED = const(1)
@@ -278,11 +278,11 @@ class Model:
 
     def _read(self, ms):
         if ms < 0:
-            return NOTHING
+            return _NOTHING
         http = self.http
         n = http.read(ms)
         if n < 0:
-            return NOTHING
+            return _NOTHING
         if n == 0:
             return self._ended()
         pos = http.pos
@@ -373,9 +373,9 @@ class Model:
 
     def _finish(self):
         if self._refusal:
-            self.reason = OTHER
+            self.reason = _OTHER
         elif self.reason < 0:
-            self.reason = STOP
+            self.reason = _STOP
         self.tidy()
         return self._rest()
 
@@ -396,7 +396,7 @@ class Model:
         if self.failed:
             return False
         if self.reason < 0 and self._visible:
-            self.reason = CUT
+            self.reason = _CUT
             if self.log:
                 self.log.fail("the model's answer broke off before its end")
         return self.reason >= 0
@@ -407,4 +407,4 @@ def _reason(buf, pos, end):
     for i in range(len(_REASONS)):
         if buf.find(_REASONS[i], pos, end) >= 0:
             return LENGTH + i // 3
-    return STOP
+    return _STOP
