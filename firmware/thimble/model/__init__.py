@@ -23,9 +23,11 @@ role in a row become one message, and a summary of what was said before stands a
 user's message that follows it.
 """
 
+from micropython import const
+
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 
-_BEGIN = (b'{"role":"user","content":"', b'{"role":"assistant","content":"')
+_BEGIN = const((b'{"role":"user","content":"', b'{"role":"assistant","content":"'))
 
 
 def write_messages(w, model):

@@ -36,19 +36,21 @@ _TOKENS_OUT = const(5)
 _CODE = const(7)
 _SAID = const(8)
 
-_LAST_EVENT = b"message_stop"
+_LAST_EVENT = const(b"message_stop")
 # What the words hold in which services say why an answer ended: three of LENGTH, of CUT and of
 # OTHER. All others are of STOP.
-_REASONS = (
-    b"length",
-    b"max_tokens",
-    b"model_",  # …context_window_exceeded
-    b"error",  # or network_error
-    b"abort",
-    b"insufficient_",
-    b"content_filter",
-    b"refusal",
-    b"sensitive",
+_REASONS = const(
+    (
+        b"length",
+        b"max_tokens",
+        b"model_",  # …context_window_exceeded
+        b"error",  # or network_error
+        b"abort",
+        b"insufficient_",
+        b"content_filter",
+        b"refusal",
+        b"sensitive",
+    )
 )
 
 _ON = const(-1)  # there is something to scan

@@ -12,16 +12,16 @@ from thimble.core.octets import find, get_int, same
 _LINE = const(64)
 _MAX = const(8192)
 _CHUNK_MAX = const(0xFFFFFF)  # bytes of one chunk
-_MAGIC = b"HTTP/1."
-_BLANK = b" \t\r,"  # before a value; a list may begin with empty elements
+_MAGIC = const(b"HTTP/1.")
+_BLANK = const(b" \t\r,")  # before a value; a list may begin with empty elements
 
-_KNOWN = b"cCtTrR"  # what the known fields begin with
+_KNOWN = const(b"cCtTrR")  # what the known fields begin with
 # Their names, in the order of the numbers below, and the bytes of each.
-_NAMES = (
+_NAMES = const(
     b"content-length   content-type     content-encoding "
     b"connection       transfer-encodingretry-after      "
 )
-_LENGTHS = b"\x0e\x0c\x10\x0a\x11\x0b"
+_LENGTHS = const(b"\x0e\x0c\x10\x0a\x11\x0b")
 _WIDTH = const(17)
 _CONTENT_LENGTH = const(0)
 _CONTENT_TYPE = const(1)

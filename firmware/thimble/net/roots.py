@@ -10,10 +10,12 @@ hold a browser's 140. `tools/roots.py` writes the folder that is read here:
 
 import binascii
 
+from micropython import const
+
 from thimble.core.errors import ConfigError
 
-_BEGIN = b"-----BEGIN CERTIFICATE-----"
-_END = b"-----END CERTIFICATE-----"
+_BEGIN = const(b"-----BEGIN CERTIFICATE-----")
+_END = const(b"-----END CERTIFICATE-----")
 
 
 def context(hosts, folder, ca=""):
