@@ -252,17 +252,7 @@ def check(values):
             raise ConfigError("%s is not a section; there are %s" % (name, ", ".join(DEFAULTS)))
         if not isinstance(section, dict):
             raise ConfigError("%s must be a JSON object" % name)
-        for key, value in section.items():
-            if key not in DEFAULTS[name]:
-                known = name, key, name, ", ".join(DEFAULTS[name])
-                raise ConfigError("%s.%s is not a setting; %s has %s" % known)
-            wanted = _wanted(DEFAULTS[name][key], key, value)
-            if wanted:
-                raise ConfigError("%s.%s must %s" % (name, key, wanted))
-            if key == "url":
-                endpoint(value, name + ".url")
-            for network in value if key == "networks" else ():
-                _check_network(network)
+        _check_section(name, DEFAULTS[name], section)
     memory = DEFAULTS["memory"].copy()
     memory.update(values.get("memory", {}))
     if memory["elevated"] >= memory["critical"]:
@@ -270,6 +260,23 @@ def check(values):
     wifi = values.get("wifi", {})
     if wifi.get("address") and not wifi.get("gateway"):
         raise ConfigError("wifi.address needs wifi.gateway")
+
+
+def _check_section(name, known, values):
+    """Of a section, or of one of wifi.networks."""
+    for key, value in values.items():
+        if key not in known:
+            names = name, key, name, ", ".join(known)
+            raise ConfigError("%s.%s is not a setting; %s has %s" % names)
+        wanted = _wanted(known[key], key, value)
+        if wanted:
+            raise ConfigError("%s.%s must %s" % (name, key, wanted))
+        if key == "url":
+            endpoint(value, name + ".url")
+        for network in value if key == "networks" else ():
+            _check_section("wifi.networks", _NETWORK, network)
+            if not network.get("ssid"):
+                raise ConfigError("wifi.networks: a network has no ssid")
 
 
 def _wanted(default, key, value):
@@ -309,17 +316,6 @@ def _wanted(default, key, value):
     if key == "token" and (":" not in value or "/" in value):
         return "look like 123456:ABC… (from @BotFather)"
     return ""
-
-
-def _check_network(network):
-    for key, value in network.items():
-        if key not in _NETWORK:
-            raise ConfigError("wifi.networks: %s is not a setting of a network" % key)
-        wanted = _wanted(_NETWORK[key], key, value)
-        if wanted:
-            raise ConfigError("wifi.networks: %s must %s" % (key, wanted))
-    if not network.get("ssid"):
-        raise ConfigError("wifi.networks: a network has no ssid")
 
 
 def endpoint(url, key):

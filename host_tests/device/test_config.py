@@ -94,12 +94,12 @@ def test_what_the_radio_would_refuse_is_refused_by_name():
     for bad in ("DEU", "D", "D1", "dé", "äö"):
         assert "wifi.country must be two letters" in refused(wifi={"country": bad}), bad
     network = {"ssid": "x", "password": "short"}
-    assert refused(wifi={"networks": [network]}) == "wifi.networks: " + wanted
-    assert "networks: ssid must" in refused(wifi={"networks": [{"ssid": "ü" * 17}]})
+    assert refused(wifi={"networks": [network]}) == "wifi.networks." + wanted
+    assert "networks.ssid must" in refused(wifi={"networks": [{"ssid": "ü" * 17}]})
     assert "networks: a network has no ssid" in refused(wifi={"networks": [{"priority": 1}]})
     for bad in (101, "1", True):
         said = refused(wifi={"networks": [{"ssid": "x", "priority": bad}]})
-        assert "networks: priority must be" in said, bad
+        assert "networks.priority must be" in said, bad
 
 
 def test_what_the_radio_takes_is_taken():
@@ -151,7 +151,7 @@ def test_what_is_none_of_the_choices_is_refused_with_them():
 
 def test_an_unknown_key_of_a_network_is_refused_by_name():
     said = refused(wifi={"networks": [{"ssid": "x", "pasword": "12345678"}]})
-    assert said == "wifi.networks: pasword is not a setting of a network"
+    assert said.startswith("wifi.networks.pasword is not a setting; wifi.networks has ")
 
 
 def test_no_secret_is_left_out_of_those_that_no_output_may_show():
