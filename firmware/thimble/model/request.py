@@ -13,8 +13,16 @@ from thimble.core import sse
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import get_int
 from thimble.core.scan import END, INTEGER, PIECE, VALUE, Scanner
-from thimble.model import write_messages
+from thimble.model import ANTHROPIC, OPENAI, write_messages
 from thimble.model.think import ROOM, Think
+
+# Parts of a dialect, see thimble.model.
+_HEAD = const(0)
+_KEY = const(1)
+_SYSTEM = const(2)
+_TURNS = const(3)
+_ADAPTS = const(4)
+_WANTED = const(5)
 
 # What poll() returns.
 _NOTHING = const(0)
@@ -78,10 +86,7 @@ class Model:
     repeatable = True
 
     def __init__(self, http, settings, out):
-        if settings.api == "anthropic":
-            from thimble.model import anthropic as dialect
-        else:
-            from thimble.model import openai as dialect
+        dialect = ANTHROPIC if settings.api == "anthropic" else OPENAI
         self.http = http
         self.log = self.waiting = None
         self.out = out
@@ -95,8 +100,8 @@ class Model:
         self.name = settings.name.encode()
         self.system = settings.system.encode()
         self.max_tokens = settings.max_tokens
-        self.newer = not dialect.ADAPTS  # the limit's newer name is used
-        self.usage = dialect.ADAPTS  # usage is asked for
+        self.newer = not dialect[_ADAPTS]  # the limit's newer name is used
+        self.usage = dialect[_ADAPTS]  # usage is asked for
         self.conversation = None
         self.turns = ALL
         self.question = b""
@@ -104,7 +109,7 @@ class Model:
         self._dialect = dialect
         paths = []
         self.meanings = bytearray()
-        for word in dialect.WANTED.split():
+        for word in dialect[_WANTED].split():
             if len(word) == 1:
                 meaning = word[0] - 0x30
             else:
@@ -174,9 +179,9 @@ class Model:
     def write_head(self, w):
         """For Http: the request line and the headers."""
         w.raw(self._path)
-        w.raw(self._dialect.HEAD)
+        w.raw(self._dialect[_HEAD])
         if self.key:
-            w.raw(self._dialect.KEY)
+            w.raw(self._dialect[_KEY])
             w.raw(self.key)
         w.raw(
             b"\r\nContent-Type: application/json\r\nAccept: text/event-stream, application/json"
@@ -191,13 +196,13 @@ class Model:
         w.raw(b'","stream":true,')
         if self.usage:
             w.raw(b'"stream_options":{"include_usage":true},')
-        newer = self.newer and dialect.ADAPTS
+        newer = self.newer and dialect[_ADAPTS]
         w.raw(b'"max_completion_tokens":' if newer else b'"max_tokens":')
         w.num(self.max_tokens)
         if self.system:
-            w.raw(dialect.SYSTEM)
+            w.raw(dialect[_SYSTEM])
             w.json(self.system, 0, len(self.system))
-            w.raw(dialect.TURNS)
+            w.raw(dialect[_TURNS])
         else:
             w.raw(b',"messages":[')
         write_messages(w, self)
