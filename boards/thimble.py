@@ -8,6 +8,8 @@ import os
 options.defaults(port=None)
 
 others = {"esp32.py", "rp2.py", "unix.py"} - {f"{options.port}.py"}
+if options.port not in ("esp32", "unix"):
+    others.add("larger.py")
 files = []
 for folder, _, names in os.walk("../firmware/thimble"):
     for name in names:

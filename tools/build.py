@@ -22,8 +22,8 @@ from mpremote.romfs import make_romfs
 from tools import cache, cli, frozen, plain, roots
 from tools.runtime import BUILD, FIRMWARE, PLAIN, PROJECT, Runtime, find
 
-# The modules of thimble/board of which a board needs only its own.
-PORTS = ("esp32", "rp2", "unix")
+# The modules of thimble/board that not every board has, and the ports whose boards have each.
+PORTS = {"esp32": ("esp32",), "rp2": ("rp2",), "unix": ("unix",), "larger": ("esp32", "unix")}
 BOOT = PROJECT / "tools" / "boot.py"
 POINTERS = PROJECT / "tools" / "pointers.py"
 MODES = ("rom", "mpy", "frozen")

@@ -74,8 +74,8 @@ def plan(name: str, frozen: bool) -> dict[str, bytes]:
     files = {}
     for path in sorted(image.tree.rglob("*")):
         where = "/" + str(path.relative_to(image.tree))
-        other = path.parent.name == "board" and path.stem in build.PORTS
-        if path.is_dir() or where == "/main.mpy" or (other and path.stem != target.port):
+        ports = build.PORTS.get(path.stem, ()) if path.parent.name == "board" else ()
+        if path.is_dir() or where == "/main.mpy" or (ports and target.port not in ports):
             continue
         if not (frozen and where.startswith("/thimble/")):
             files[where] = path.read_bytes()

@@ -35,7 +35,7 @@ def boot(board=None):
     from thimble.net import roots
 
     board = board or port()
-    settings = config.ready(board.config_path)
+    settings = config.complete(config.load(board.config_path))
     try:
         board.configure(settings.board)
     except ValueError as error:
@@ -43,10 +43,10 @@ def boot(board=None):
     ends = settings.telegram.endpoint, settings.model.endpoint
     hosts = [host for secure, host, _, _ in ends if secure]
     tls = roots.context(hosts, board.roots, settings.tls.ca) if hosts else None
-    overlay.unload("config", "net.url", "net.roots")
+    overlay.unload("config", "net.roots")
     gc.collect()
     buffers = profile.buffers(board.profile)
-    overlay.unload("profile")
+    overlay.unload("profile", "board.larger")
     return settings, board, buffers, tls
 
 

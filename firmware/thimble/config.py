@@ -12,7 +12,6 @@ from micropython import const
 from thimble import overlay
 from thimble.core.errors import ConfigError, ParseError
 from thimble.core.scan import MORE, Scanner
-from thimble.net import url
 
 FILE = "thimble.json"
 DEFAULTS = {
@@ -117,7 +116,7 @@ def settings(values, path=""):
         for key, default in defaults.items():
             setattr(section, key, values.get(name, {}).get(key, default))
         if "url" in defaults:
-            section.endpoint = url.parse(section.url, name + ".url")
+            section.endpoint = endpoint(section.url, name + ".url")
         setattr(made, name, section)
     if made.tls.ca and "/" in path and not made.tls.ca.startswith("/"):
         made.tls.ca = path.rsplit("/", 1)[0] + "/" + made.tls.ca
@@ -129,11 +128,6 @@ def settings(values, path=""):
         found.append(entry.get("password"))
     made.secrets = [value for value in found if value]
     return made
-
-
-def ready(path=FILE):
-    """What load() gives; ConfigError too where something is not set that the relay needs."""
-    return complete(load(path))
 
 
 def complete(made):
@@ -258,17 +252,7 @@ def check(values):
             raise ConfigError("%s is not a section; there are %s" % (name, ", ".join(DEFAULTS)))
         if not isinstance(section, dict):
             raise ConfigError("%s must be a JSON object" % name)
-        for key, value in section.items():
-            if key not in DEFAULTS[name]:
-                known = name, key, name, ", ".join(DEFAULTS[name])
-                raise ConfigError("%s.%s is not a setting; %s has %s" % known)
-            wanted = _wanted(DEFAULTS[name][key], key, value)
-            if wanted:
-                raise ConfigError("%s.%s must %s" % (name, key, wanted))
-            if key == "url":
-                url.parse(value, name + ".url")
-            for network in value if key == "networks" else ():
-                _check_network(network)
+        _check_section(name, DEFAULTS[name], section)
     memory = DEFAULTS["memory"].copy()
     memory.update(values.get("memory", {}))
     if memory["elevated"] >= memory["critical"]:
@@ -276,6 +260,23 @@ def check(values):
     wifi = values.get("wifi", {})
     if wifi.get("address") and not wifi.get("gateway"):
         raise ConfigError("wifi.address needs wifi.gateway")
+
+
+def _check_section(name, known, values):
+    """Of a section, or of one of wifi.networks."""
+    for key, value in values.items():
+        if key not in known:
+            names = name, key, name, ", ".join(known)
+            raise ConfigError("%s.%s is not a setting; %s has %s" % names)
+        wanted = _wanted(known[key], key, value)
+        if wanted:
+            raise ConfigError("%s.%s must %s" % (name, key, wanted))
+        if key == "url":
+            endpoint(value, name + ".url")
+        for network in value if key == "networks" else ():
+            _check_section("wifi.networks", _NETWORK, network)
+            if not network.get("ssid"):
+                raise ConfigError("wifi.networks: a network has no ssid")
 
 
 def _wanted(default, key, value):
@@ -290,7 +291,7 @@ def _wanted(default, key, value):
     if kind is list:
         item, names = _ITEMS[key]
         for one in value:
-            if type(one) is not item or (item is str and not all(url.end(one, 1))):
+            if type(one) is not item or (item is str and not all(_end(one, 1))):
                 return "be a list of " + names
         return ""
     if key in _CHOICES:
@@ -308,7 +309,7 @@ def _wanted(default, key, value):
         return "have at most 32 bytes"
     if key == "password" and not (8 <= size <= 63 or (size == 64 and not value.strip(_HEX))):
         return "have 8 to 63 bytes, or 64 hex digits"  # WPA: a passphrase, or the key itself
-    if key in _ADDRESSES and not url.address(value):
+    if key in _ADDRESSES and not _is_address(value):
         return "be an IPv4 address such as 192.168.1.7"
     if key == "country" and not (len(value) == 2 and value.isalpha()):
         return "be two letters such as DE"
@@ -317,12 +318,51 @@ def _wanted(default, key, value):
     return ""
 
 
-def _check_network(network):
-    for key, value in network.items():
-        if key not in _NETWORK:
-            raise ConfigError("wifi.networks: %s is not a setting of a network" % key)
-        wanted = _wanted(_NETWORK[key], key, value)
-        if wanted:
-            raise ConfigError("wifi.networks: %s must %s" % (key, wanted))
-    if not network.get("ssid"):
-        raise ConfigError("wifi.networks: a network has no ssid")
+def endpoint(url, key):
+    """(secure, host, port, path) of ``url``; ``key`` names the setting in errors.
+
+    ``path`` has no slash at its end. Plain HTTP is taken only for an address of the local
+    network: over it a token or a key would be readable by everybody on the way.
+    """
+    scheme, found, rest = url.partition("://")
+    secure = scheme == "https"
+    host, slash, path = rest.partition("/")
+    host, port = _end(host, 443 if secure else 80)
+    if not found or not host or scheme not in ("http", "https"):
+        raise ConfigError("%s must be a URL such as https://host/path" % key)
+    if not port:
+        raise ConfigError("%s has a port that is not between 1 and 65535" % key)
+    if not secure and not _local(host):
+        raise ConfigError("%s must begin with https:// (%s is not a local address)" % (key, host))
+    return secure, host, port, (slash + path).rstrip("/")
+
+
+def _end(text, port):
+    """(host, port) of "host" or "host:port"; ``port`` if there is none, 0 if there cannot be."""
+    host, colon, number = text.partition(":")
+    if colon:
+        port = int(number) if number.isdigit() else 0
+    return host, port if port < 65536 else 0
+
+
+def _is_address(text):
+    """Whether ``text`` is an IPv4 address."""
+    parts = text.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
+
+
+def _local(host):
+    """Whether a host is of the local network: private or loopback (RFC 1918), or a local name."""
+    parts = host.split(".")
+    if _is_address(host):
+        first, second = int(parts[0]), int(parts[1])
+        return (
+            first in (10, 127)
+            or (first == 172 and 16 <= second < 32)
+            or (first in (169, 192) and second == (254 if first == 169 else 168))
+        )
+    return (
+        len(parts) == 1
+        or parts[-1] in ("local", "lan", "internal")
+        or ("." + host).endswith(".home.arpa")  # RFC 8375
+    )

@@ -11,11 +11,11 @@ import sys
 from micropython import const
 
 # Those that the relay calls behind its start, but for the console, where one can try again.
-_OVERLAYS = const(
+_LARGEST = const("net.query")
+_OTHERS = const(
     (
         "start",
         "outage",
-        "net.query",
         "model.sentences",
         "compaction",
         "status",
@@ -40,20 +40,21 @@ def call(module, function, *args):
 
 
 def warm_up():
-    """Loads each of _OVERLAYS once: names are never collected, and the table that holds them grows
+    """Loads each of these once: names are never collected, and the table that holds them grows
     by 9 KB at a time, which must not come out of the reserve while the relay runs.
 
     Returns what the largest took while it was loaded: little from ROM, more from a file.
     """
-    most = 0
-    for module in _OVERLAYS:
-        gc.collect()
-        free = gc.mem_free()
+    for module in _OTHERS:
         __import__("thimble." + module)
-        most = max(most, free - gc.mem_free())
         unload(module)
+        gc.collect()
+    free = gc.mem_free()
+    __import__("thimble." + _LARGEST)
+    took = free - gc.mem_free()
+    unload(_LARGEST)
     gc.collect()
-    return most
+    return took
 
 
 def unload(*modules):

@@ -1,12 +1,28 @@
 """A board's profile: the size of every buffer that is made at boot, in bytes.
 
 The largest piece of text that Telegram delivers or takes is 4,096 UTF-16 units, which are up to
-12,288 bytes of UTF-8; ``_TEXT`` is that.
+12,288 bytes of UTF-8. Profiles of larger machines: see board.larger.
 """
 
 from micropython import const
 
-_TEXT = const(12288)
+# In the order in which they are made.
+_BUFFERS = const(
+    (
+        "inbox",
+        "reply",
+        "telegram_in",
+        "model_in",
+        "asides",
+        "model_out",
+        "log",
+        "words",
+        "telegram_out",
+        "delta",
+        "turns",
+        "notes",
+    )
+)
 
 
 class Profile:
@@ -55,50 +71,6 @@ class Profile:
     turns = 512
 
 
-class Esp32S3(Profile):
-    """An ESP32-S3 with PSRAM: TLS lives in the IDF's heap, outside the collector's."""
-
-    name = "esp32_s3"
-    inbox = 49152
-    reply = _TEXT + 512
-    telegram_in = model_in = 4096
-    telegram_out = model_out = asides = words = log = 1024
-    segment = 2048
-    segments_max = 256
-    reserve = 65536
-    slots = 64
-    room = ()
-    flash_blocks = 512
-    files = 16
-    file_bytes = 65535
-    led = "48"
-    led_kind = "rgb"
-    button = "0"
-    journal = 65536
-    notes = 288
-
-
-class Unix(Profile):
-    """Any Linux box."""
-
-    name = "unix"
-    inbox = 131072
-    reply = _TEXT + 512
-    telegram_in = model_in = 8192
-    telegram_out = model_out = 1024
-    asides = words = log = 4096
-    segment = 2048
-    segments_max = 512
-    reserve = 65536
-    slots = 256
-    room = ()
-    flash_blocks = 1024
-    files = 16
-    file_bytes = 65535
-    journal = 147456
-    notes = 512
-
-
 class Buffers:
     """The buffers of a profile. Without methods, so that it holds nothing of this module."""
 
@@ -110,24 +82,6 @@ def buffers(sizes):
     leaves behind would lie between them.
     """
     made = Buffers()
-    made.inbox = bytearray(sizes.inbox)
-    made.reply = bytearray(sizes.reply)
-    made.telegram_in = bytearray(sizes.telegram_in)
-    made.model_in = bytearray(sizes.model_in)
-    made.asides = bytearray(sizes.asides)
-    made.model_out = bytearray(sizes.model_out)
-    made.log = bytearray(sizes.log)
-    made.words = bytearray(sizes.words)
-    made.telegram_out = bytearray(sizes.telegram_out)
-    made.delta = bytearray(sizes.delta)
-    made.turns = bytearray(sizes.turns)
-    made.notes = bytearray(sizes.notes)
+    for name in _BUFFERS:
+        setattr(made, name, bytearray(getattr(sizes, name)))
     return made
-
-
-def named(name):
-    """The profile called ``name``; ValueError that lists them if there is none."""
-    for profile in (Profile, Esp32S3, Unix):
-        if profile.name == name:
-            return profile
-    raise ValueError("no profile %s; there are pico_w, esp32_s3, unix" % name)

@@ -7,15 +7,28 @@ it has worked for 30 s. Being without a network is no crash, nor is a loss of po
 In safe mode there is neither relay nor dog, but the console. It ends by a command, or by itself.
 """
 
+import json
+import sys
+import time
+
 from micropython import const
 
 from thimble import VERSION, overlay
+from thimble.board import led
+from thimble.core.errors import ConfigError
 
+_SLICE_MS = const(50)
 _BAD_MOST = const(4)
-_MAINTENANCE = const(2)  # marks, as board.base
+_ASKED = const(1)  # marks, as board.base
+_MAINTENANCE = const(2)
 _SAFE_MODE = const(3)
 _CRASHED = const(5)
 _TOLD = const(6)  # crashed, and the owner knows why
+_HELP = const("""safe mode: the relay crashed again and again, or somebody asked for this
+status  one line of JSON
+log     what was kept of the crashes
+setup   asks for what is configured (setup wifi: for the network alone)
+relay   starts the relay again, which is tried every 10 minutes anyway""")
 
 
 def check(board, retry_ms=600_000):
@@ -38,7 +51,7 @@ def check(board, retry_ms=600_000):
         print("thimble %s: maintenance, nothing is started" % VERSION)
         return None
     if mark == _SAFE_MODE or (bad and counts[0] >= _BAD_MOST):
-        overlay.call("console.safe", "stay", board, retry_ms)
+        _stay(board, retry_ms)
     if mark == _TOLD and row == 1:
         reason = ""
     return row, reason
@@ -62,3 +75,49 @@ def _counts(board, bad, other):
     except OSError:
         pass  # safe mode is not for a flash that cannot be written
     return counts
+
+
+def _stay(board, retry_ms):
+    """Stays in safe mode for so long. It ends with a restart, or with Ctrl-C."""
+    from thimble import config
+
+    try:
+        settings = config.load(board.config_path)
+    except ConfigError:
+        settings = config.settings({})
+    try:
+        board.configure(settings.board)
+    except ValueError:
+        pass  # no such pin: no light
+    overlay.unload("config")
+    print(_HELP)
+    board.led.show(led.SAFE)
+    end = time.ticks_add(time.ticks_ms(), retry_ms)
+    while time.ticks_diff(end, time.ticks_ms()) > 0:
+        board.led.serve(time.ticks_ms())
+        line = board.read_line()
+        if line:
+            _carry_out(board, line)
+        time.sleep_ms(_SLICE_MS)
+    board.restart(_ASKED)
+
+
+def _carry_out(board, line):
+    try:
+        line = line.decode()
+    except UnicodeError:
+        line = ""  # an unknown command like any other
+    name, _, rest = line.partition(" ")
+    if line in ("relay", "start", "reboot", "safe"):
+        print("restarting")
+        board.restart(_ASKED)
+    elif line == "status":
+        state = {"version": VERSION, "board": board.name, "reset_cause": board.reset_cause}
+        state["error"] = "safe mode"
+        print(json.dumps(state))
+    elif line == "log":
+        overlay.call("store.crash", "show", board, sys.stdout)
+    elif name == "setup":
+        overlay.call("console.setup", "run", rest.strip(), board)
+    else:
+        print(_HELP)

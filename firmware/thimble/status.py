@@ -55,7 +55,7 @@ def words(relay):
         ("up", "%d min" % (state["uptime_s"] // 60)),
         ("memory", "%d KB free, pressure %s" % (state["heap_free"] >> 10, state["pressure"])),
         ("answered", "%d of %d" % (state["answered"], state["received"])),
-        ("waiting", "%d" % state["journal"]),  # beside the command itself
+        ("waiting", state["journal"]),  # beside the command itself
         ("last error", state["error"] or "none"),
     )
     return "\n".join("%s: %s" % row for row in rows).encode()

@@ -22,7 +22,7 @@ from thimble.telegram.limits import Limits
 from thimble.telegram.reply import Reply
 from thimble.telegram.updates import ASIDE, PATHS, RECORD, Updates
 
-_DEAF = const(16)  # as board.base.DEAF
+_DEAF = const(16)  # as board.base
 
 
 def make(relay, buffers, tls):

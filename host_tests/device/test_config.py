@@ -6,7 +6,6 @@ from kit import raises
 from thimble import config
 from thimble.console import settings
 from thimble.core.errors import ConfigError
-from thimble.net import url
 
 FILE = "/tmp/thimble-test-config.json"
 
@@ -18,6 +17,10 @@ def refused(**sections):
 def stored(values, read):
     config.save(values, FILE)
     return read(FILE)
+
+
+def ready(path):
+    return config.complete(config.load(path))
 
 
 def test_every_key_has_a_default():
@@ -56,7 +59,7 @@ def test_plain_http_is_only_for_the_local_network():
         "http://home.arpa",
         "http://nas.home.arpa:11434",
     ):
-        url.parse(good, "model.url")
+        config.endpoint(good, "model.url")
     for bad in (
         "http://api.openai.com/v1",
         "http://8.8.8.8",
@@ -66,8 +69,8 @@ def test_plain_http_is_only_for_the_local_network():
         "ftp://x",
         "x",
     ):
-        raises(ConfigError, lambda bad=bad: url.parse(bad, "model.url"))
-    assert url.parse("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
+        raises(ConfigError, lambda bad=bad: config.endpoint(bad, "model.url"))
+    assert config.endpoint("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
 
 
 def test_what_would_break_the_head_of_a_request_is_refused_by_name():
@@ -91,12 +94,12 @@ def test_what_the_radio_would_refuse_is_refused_by_name():
     for bad in ("DEU", "D", "D1", "dé", "äö"):
         assert "wifi.country must be two letters" in refused(wifi={"country": bad}), bad
     network = {"ssid": "x", "password": "short"}
-    assert refused(wifi={"networks": [network]}) == "wifi.networks: " + wanted
-    assert "networks: ssid must" in refused(wifi={"networks": [{"ssid": "ü" * 17}]})
+    assert refused(wifi={"networks": [network]}) == "wifi.networks." + wanted
+    assert "networks.ssid must" in refused(wifi={"networks": [{"ssid": "ü" * 17}]})
     assert "networks: a network has no ssid" in refused(wifi={"networks": [{"priority": 1}]})
     for bad in (101, "1", True):
         said = refused(wifi={"networks": [{"ssid": "x", "priority": bad}]})
-        assert "networks: priority must be" in said, bad
+        assert "networks.priority must be" in said, bad
 
 
 def test_what_the_radio_takes_is_taken():
@@ -148,7 +151,7 @@ def test_what_is_none_of_the_choices_is_refused_with_them():
 
 def test_an_unknown_key_of_a_network_is_refused_by_name():
     said = refused(wifi={"networks": [{"ssid": "x", "pasword": "12345678"}]})
-    assert said == "wifi.networks: pasword is not a setting of a network"
+    assert said.startswith("wifi.networks.pasword is not a setting; wifi.networks has ")
 
 
 def test_no_secret_is_left_out_of_those_that_no_output_may_show():
@@ -181,9 +184,9 @@ def test_a_token_that_cannot_stand_in_a_url_is_refused_without_being_shown():
 
 
 def test_what_is_missing_is_named():
-    assert "telegram.token" in str(raises(ConfigError, lambda: stored({}, config.ready)))
+    assert "telegram.token" in str(raises(ConfigError, lambda: stored({}, ready)))
     assert "model.name" in str(
-        raises(ConfigError, lambda: stored({"telegram": {"token": "1:a"}}, config.ready))
+        raises(ConfigError, lambda: stored({"telegram": {"token": "1:a"}}, ready))
     )
 
 

@@ -7,6 +7,7 @@ from thimble.core.errors import NetError
 from thimble.net import dns
 from thimble.net import query as wire
 
+IGNORED, FOUND, NO_NAME, NO_ADDRESS, FAILED = range(5)  # as net.query
 A, CNAME, AAAA = 1, 5, 28
 NAME = b"\xc0\x0c"  # a pointer to the question's name
 
@@ -48,7 +49,7 @@ def test_what_cannot_be_a_name_is_refused():
 def test_an_address_is_found():
     asked = query()
     message = answer(asked, record(NAME, A, b"\x01\x02\x03\xff"))
-    assert parse(message, asked) == (wire.FOUND, "1.2.3.255", 300)
+    assert parse(message, asked) == (FOUND, "1.2.3.255", 300)
 
 
 def test_aliases_are_followed_in_any_order():
@@ -59,9 +60,9 @@ def test_aliases_are_followed_in_any_order():
         record(edge, CNAME, name(b"far.example.net"), 50),
         record(far, A, b"\x0a\0\0\x01", 400),
     ]
-    assert parse(answer(asked, *chain), asked) == (wire.FOUND, "10.0.0.1", 50)
+    assert parse(answer(asked, *chain), asked) == (FOUND, "10.0.0.1", 50)
     chain[1] = record(name(b"edge.example.net"), CNAME, name(b"far.example.net"), 50)
-    assert parse(answer(asked, *reversed(chain)), asked) == (wire.FOUND, "10.0.0.1", 50)
+    assert parse(answer(asked, *reversed(chain)), asked) == (FOUND, "10.0.0.1", 50)
 
 
 def test_an_address_of_another_name_type_or_class_is_not_taken():
@@ -72,7 +73,7 @@ def test_an_address_of_another_name_type_or_class_is_not_taken():
         record(NAME, A, b"\x06\x06\x06\x06", class_=3),
         record(NAME, A, b"\x06\x06\x06"),
     ):
-        assert parse(answer(asked, bad), asked)[0] == wire.NO_ADDRESS
+        assert parse(answer(asked, bad), asked)[0] == NO_ADDRESS
         good = record(NAME, A, b"\x01\x01\x01\x01")
         assert parse(answer(asked, bad, good), asked)[1] == "1.1.1.1"
 
@@ -86,13 +87,13 @@ def test_how_long_an_address_is_kept_has_bounds():
 
 def test_what_a_server_says_instead_of_an_address():
     asked = query()
-    assert parse(answer(asked, flags=b"\x81\x83"), asked)[0] == wire.NO_NAME
-    assert parse(answer(asked, flags=b"\x81\x82"), asked)[0] == wire.FAILED
-    assert parse(answer(asked, flags=b"\x81\x85"), asked)[0] == wire.FAILED
-    assert parse(answer(asked), asked)[0] == wire.NO_ADDRESS
-    assert parse(answer(asked, flags=b"\x83\x80"), asked)[0] == wire.FAILED  # cut off
+    assert parse(answer(asked, flags=b"\x81\x83"), asked)[0] == NO_NAME
+    assert parse(answer(asked, flags=b"\x81\x82"), asked)[0] == FAILED
+    assert parse(answer(asked, flags=b"\x81\x85"), asked)[0] == FAILED
+    assert parse(answer(asked), asked)[0] == NO_ADDRESS
+    assert parse(answer(asked, flags=b"\x83\x80"), asked)[0] == FAILED  # cut off
     half = answer(asked, record(NAME, A, b"\x01\x01\x01\x01"), flags=b"\x83\x80", count=5)
-    assert parse(half, asked)[0] == wire.FOUND
+    assert parse(half, asked)[0] == FOUND
 
 
 def test_what_is_no_answer_to_the_question_is_ignored():
@@ -100,34 +101,34 @@ def test_what_is_no_answer_to_the_question_is_ignored():
     good = answer(asked, record(NAME, A, b"\x01\x01\x01\x01"))
     other = bytearray(good)
     other[0] ^= 1
-    assert parse(other, asked)[0] == wire.IGNORED  # another id
-    assert parse(bytes(asked), asked)[0] == wire.IGNORED  # a query
+    assert parse(other, asked)[0] == IGNORED  # another id
+    assert parse(bytes(asked), asked)[0] == IGNORED  # a query
     other = bytearray(good)
     other[14] ^= 1
-    assert parse(other, asked)[0] == wire.IGNORED  # another name
+    assert parse(other, asked)[0] == IGNORED  # another name
     other = bytearray(good)
     other[13] ^= 32
-    assert parse(other, asked)[0] == wire.FOUND  # only a capital letter
+    assert parse(other, asked)[0] == FOUND  # only a capital letter
     other = bytearray(good)
     other[len(asked) - 3] = 28
-    assert parse(other, asked)[0] == wire.IGNORED  # another type
+    assert parse(other, asked)[0] == IGNORED  # another type
     other = bytearray(good)
     other[5] = 2
-    assert parse(other, asked)[0] == wire.IGNORED  # two questions
+    assert parse(other, asked)[0] == IGNORED  # two questions
 
 
 def test_names_that_point_in_circles_end():
     asked = query()
     at = len(asked)
     circle = bytes([0xC0, at])
-    assert parse(answer(asked, record(circle, A, bytes(4))), asked)[0] == wire.NO_ADDRESS
+    assert parse(answer(asked, record(circle, A, bytes(4))), asked)[0] == NO_ADDRESS
     pair = bytes([0xC0, at + 2, 0xC0, at])
     message = answer(asked, pair + record(b"", A, bytes(4)))
     parse(message, asked)
     growing = b"\x01a" + bytes([0xC0, at])  # a.a.a.a…
-    assert parse(answer(asked, record(growing, A, bytes(4))), asked)[0] == wire.NO_ADDRESS
+    assert parse(answer(asked, record(growing, A, bytes(4))), asked)[0] == NO_ADDRESS
     alias = record(NAME, CNAME, NAME)  # an alias of itself
-    assert parse(answer(asked, alias), asked)[0] == wire.FAILED
+    assert parse(answer(asked, alias), asked)[0] == FAILED
 
 
 def test_a_message_may_break_off_anywhere():
@@ -139,9 +140,9 @@ def test_a_message_may_break_off_anywhere():
     )
     for n in range(len(message)):
         code, address, _ = wire.parse(message, n, asked)
-        assert code in (wire.IGNORED, wire.FAILED), n
+        assert code in (IGNORED, FAILED), n
         assert address is None
-    assert parse(message, asked)[0] == wire.FOUND
+    assert parse(message, asked)[0] == FOUND
 
 
 def test_any_bytes_are_survived():
@@ -158,11 +159,11 @@ def test_any_bytes_are_survived():
             damaged[random.randint(len(asked) - 4, len(damaged) - 1)] = random.getrandbits(8)
             damaged[6 + random.randint(0, 1)] = random.getrandbits(8)
         code = wire.parse(damaged, random.randint(0, len(damaged)), asked)[0]
-        assert wire.IGNORED <= code <= wire.FAILED
+        assert IGNORED <= code <= FAILED
     head = answer(asked, count=255)
     for _ in range(400):
         noise = bytes([random.choice((0, 1, 3, 0xC0, random.getrandbits(8))) for _ in range(200)])
-        assert wire.IGNORED <= parse(head + noise, asked)[0] <= wire.FAILED
+        assert IGNORED <= parse(head + noise, asked)[0] <= FAILED
 
 
 def test_the_hosts_file_is_read_without_asking_anybody():

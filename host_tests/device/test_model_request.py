@@ -5,7 +5,9 @@ from kit import raises
 from thimble.core.conversation import ASSISTANT, USER, Conversation
 from thimble.core.errors import ApiError, NetError, ParseError, ThimbleError
 from thimble.core.segments import Segments
-from thimble.model.request import CUT, DONE, LENGTH, NOTHING, OTHER, STOP, TEXT, Model
+from thimble.model.request import DONE, LENGTH, TEXT, Model
+
+NOTHING, STOP, CUT, OTHER = 0, 0, 2, 3  # as there
 
 QEMU = True
 HEAP = "2m"

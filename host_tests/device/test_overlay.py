@@ -1,5 +1,6 @@
 """Code that comes and goes: what is left of it, also where there is no memory left."""
 
+import gc
 import micropython
 import sys
 
@@ -59,3 +60,18 @@ def test_what_is_unloaded_twice_is_gone():
     assert is_loaded()
     overlay.unload("outage", "outage")
     assert not is_loaded()
+
+
+def test_the_reserve_has_room_for_the_largest_overlay():
+    # With it comes what stays, and the names that warm_up() leaves are there the second time.
+    import thimble.relay  # noqa: F401
+
+    overlay.warm_up()
+    room = overlay.warm_up()
+    assert room > 0
+    for module in ("outage", "model.sentences", "console.commands", "store.crash"):
+        gc.collect()
+        free = gc.mem_free()
+        __import__("thimble." + module)
+        assert free - gc.mem_free() <= room, module
+        overlay.unload(module)

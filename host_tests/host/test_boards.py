@@ -80,6 +80,7 @@ def test_of_the_boards_modules_only_its_own_ports_is_frozen(name, library):
     }
     assert not have
     assert "thimble/board/__init__.py" in frozen(name, library)
+    assert ("thimble/board/larger.py" in frozen(name, library)) == (name != "pico_w")
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -11,14 +11,17 @@ from tools.cloud import KEY, Cloud
 
 CLIENT = """
 import gc, json, micropython, os
+from thimble import config
 from thimble.core.conversation import ASSISTANT, USER, Conversation
 from thimble.core.errors import ThimbleError
 from thimble.core.segments import Segments
-from thimble.model.request import CUT, DONE, NOTHING, TEXT, Model
+from thimble.model.request import DONE, TEXT, Model
 from thimble.net.dns import Resolver
 from thimble.net.http import Http
-from thimble.net import roots, url
+from thimble.net import roots
 from thimble.net.link import Link
+
+NOTHING, CUT = 0, 2  # as in model.request
 
 def tick():
     pass
@@ -30,7 +33,7 @@ settings = Settings()
 for name, value in json.loads(os.getenv("MODEL")).items():
     setattr(settings, name, value)
 resolver = Resolver(tick, [], None)
-settings.endpoint = url.parse(settings.url, "model.url")
+settings.endpoint = config.endpoint(settings.url, "model.url")
 ca = os.getenv("CA")
 link = Link(resolver, tick, roots.context((), "", ca) if ca else None)
 http = Http(link, bytearray(1536), bytearray(512))

@@ -12,7 +12,7 @@ from tools import roots
 LOAD = """
 import os
 from thimble.core.errors import ConfigError
-from thimble.net.roots import Roots
+from thimble.net import roots
 
 class Context:
     count = size = 0
@@ -24,7 +24,7 @@ class Context:
 def load(hosts, folder, ca="", context=None):
     context = context or Context()
     try:
-        Roots(hosts, folder, ca).load(context)
+        roots.load(context, hosts, folder, ca)
         print(context.count, context.size)
     except ConfigError as error:
         print("refused |", error)
@@ -71,8 +71,8 @@ def test_a_host_needs_the_roots_of_its_known_suffix(device, folder):
     hosts += ["telegram.org", "org"]
     lines = device_lines(
         device,
-        f"for host in {hosts!r}: print(*Roots((host,), {str(folder)!r}).names())\n"
-        f"print(*Roots(('api.telegram.org', 'api.openai.com', 'x.ai'), {str(folder)!r}).names())",
+        f"for host in {hosts!r}: print(*roots.names((host,), {str(folder)!r}))\n"
+        f"print(*roots.names(('api.telegram.org', 'api.openai.com', 'x.ai'), {str(folder)!r}))",
     )
     rows = roots.table()
     wanted = [rows[key] for key in ("telegram.org", "telegram.org", "*", "azure.com")]
@@ -81,8 +81,8 @@ def test_a_host_needs_the_roots_of_its_known_suffix(device, folder):
 
 
 def test_a_host_of_one_s_own_is_left_to_tls_ca(device, folder):
-    source = f"print(*Roots(('box.lan',), {str(folder)!r}, 'ca.pem').names())\n"
-    source += f"print(*Roots(('box.lan', 'telegram.org'), {str(folder)!r}, 'ca.pem').names())"
+    source = f"print(*roots.names(('box.lan',), {str(folder)!r}, 'ca.pem'))\n"
+    source += f"print(*roots.names(('box.lan', 'telegram.org'), {str(folder)!r}, 'ca.pem'))"
     assert device_lines(device, source) == ["", roots.table()["telegram.org"][0]]
 
 
@@ -92,7 +92,7 @@ def test_the_shipped_roots_load_into_a_real_context(device, folder):
         device,
         f"load({hosts!r}, {str(folder)!r})\n"
         "context = tls()\n"
-        f"Roots({hosts!r}, {str(folder)!r}).load(context)\nprint('loaded')",
+        f"roots.load(context, {hosts!r}, {str(folder)!r})\nprint('loaded')",
     )
     assert lines[0].startswith("8 ") and lines[1] == "loaded"
 
@@ -112,7 +112,7 @@ def test_tls_ca_is_der_or_pem_with_any_number_of_certificates(device, tmp_path):
         device,
         f"base = {str(tmp_path)!r}\nfor name in ('one.der', 'one.pem', 'three.pem'):\n"
         "    load(('box.lan',), '', base + '/' + name)\n"
-        "    Roots(('box.lan',), '', base + '/' + name).load(tls())",
+        "    roots.load(tls(), ('box.lan',), '', base + '/' + name)",
     )
     assert lines == [f"1 {len(ders[0])}"] * 2 + [f"3 {sum(map(len, ders))}"]
 

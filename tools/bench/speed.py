@@ -9,7 +9,7 @@ import time
 
 from thimble.core.scan import MORE, Scanner
 from thimble.core.sse import DATA, DONE, EVENT, Sse
-from thimble.model import openai
+from thimble.model import OPENAI
 from thimble.telegram import updates
 from thimble.telegram.bot import Bot
 
@@ -88,7 +88,7 @@ def main():
     ratio = least(lambda: scan_all(scanner, out, data)) / least(lambda: json.loads(data))
     events = deltas()
     data = b"".join([b"data: " + event + b"\n\n" for event in events])
-    scanner = Scanner([path for path in openai.WANTED.split() if len(path) > 1])
+    scanner = Scanner([path for path in OPENAI[-1].split() if len(path) > 1])
     sse = Sse()
     loads = least(lambda: [json.loads(event) for event in events] and None)
     print(

@@ -16,11 +16,12 @@ from micropython import const
 from thimble.board.led import STARTING, Led
 from thimble.board.line import Line
 
-ASKED = const(1)  # somebody asked for a restart
-MAINTENANCE = const(2)  # neither relay nor dog: files are about to be written
-SAFE_MODE = const(3)
-SLEPT = const(4)  # the end of a deep sleep that the chip does not know
-DEAF = const(16)  # and above: so many restarts by keepers.watch without a poll between, plus 16
+# The marks; who needs one has a copy of it, since a name that others can see takes room.
+_ASKED = const(1)  # somebody asked for a restart
+_MAINTENANCE = const(2)  # neither relay nor dog: files are about to be written
+_SAFE_MODE = const(3)
+_SLEPT = const(4)  # the end of a deep sleep that the chip does not know
+_DEAF = const(16)  # and above: so many restarts by keepers.watch without a poll between, plus 16
 
 _SAMPLES = const(9)
 _MIDDLE = const(3)  # the samples whose mean is taken, once the outliers on both sides are left out
@@ -44,11 +45,9 @@ class Base:
     # Timers that must outlive the Board: collected, they would stop, and the dog would bite.
     timers = []  # type: list[machine.Timer]
 
-    def __init__(self):
-        # type: () -> None
-        from thimble.profile import named  # gone again once the buffers are made
-
-        self.profile = named(self.name)
+    def __init__(self, profile):
+        # type: (Any) -> None
+        self.profile = profile
         self.servers = []  # type: list[str]
         self.wlan = network.WLAN(network.WLAN.IF_STA)
         self.mark = self._take_mark()
@@ -163,7 +162,7 @@ class Base:
         year, month, day, hour, minute, second, weekday = date[:7]
         machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 
-    def restart(self, mark=ASKED):
+    def restart(self, mark=_ASKED):
         # type: (int) -> NoReturn
         """Restarts the board; the next boot finds ``mark``. Does not return."""
         self._set_mark(mark)
@@ -185,23 +184,25 @@ class Base:
 
     # What a port's Board brings.
 
-    def _cause(self):
-        # type: () -> str
-        raise NotImplementedError
+    if _TYPED:
 
-    def _take_mark(self):
-        # type: () -> int
-        raise NotImplementedError
+        def _cause(self):
+            # type: () -> str
+            raise NotImplementedError
 
-    def _set_mark(self, mark):
-        # type: (int) -> None
-        raise NotImplementedError
+        def _take_mark(self):
+            # type: () -> int
+            raise NotImplementedError
 
-    def _open_adc(self, pin):
-        # type: (machine.Pin) -> machine.ADC
-        raise NotImplementedError
+        def _set_mark(self, mark):
+            # type: (int) -> None
+            raise NotImplementedError
 
-    def _sample(self, adc):
-        # type: (machine.ADC) -> int
-        """Tenths of a millivolt at the pin."""
-        raise NotImplementedError
+        def _open_adc(self, pin):
+            # type: (machine.Pin) -> machine.ADC
+            raise NotImplementedError
+
+        def _sample(self, adc):
+            # type: (machine.ADC) -> int
+            """Tenths of a millivolt at the pin."""
+            raise NotImplementedError

@@ -36,7 +36,9 @@ class Board(base.Base):
 
     def __init__(self):
         # type: () -> None
-        super().__init__()
+        from thimble.board.larger import Esp32S3  # gone again once the buffers are made
+
+        super().__init__(Esp32S3)
         self._dog = None  # type: machine.WDT | None
         self._alive = None  # type: Callable[[_TicksMs], bool] | None
 

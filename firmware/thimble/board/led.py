@@ -6,7 +6,6 @@ time alone, so that a late tick shifts nothing, and nothing is allocated.
 
 from micropython import const
 
-OFF = const(0)
 STARTING = const(0xFF)  # steady
 JOINING = const(0x55)  # quick, even
 ONLINE = const(0x01)  # a short flash
@@ -28,7 +27,7 @@ class Led:
         # type: (Callable[[int], object] | None) -> None
         self._write = write
         self._lit = 0
-        self._pattern = OFF
+        self._pattern = 0
 
     def show(self, pattern):
         # type: (int) -> None

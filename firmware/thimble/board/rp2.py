@@ -28,6 +28,7 @@ _SCRATCH = const(0x4005800C)
 _MARKED = const(0x2C7D5100)
 _LOADED = const(0x40050094)  # CH7_CTR
 _WORDS = const(3)
+_SLEPT = const(4)  # a mark, see board.base
 _TYPED = const(0)
 if _TYPED:
     from collections.abc import Callable  # noqa: F401
@@ -46,7 +47,9 @@ class Board(base.Base):
 
     def __init__(self):
         # type: () -> None
-        super().__init__()
+        from thimble.profile import Profile  # gone again once the buffers are made
+
+        super().__init__(Profile)
         self._dog = None  # type: machine.WDT | None
         self._alive = None  # type: Callable[[_TicksMs], bool] | None
 
@@ -65,7 +68,7 @@ class Board(base.Base):
         # machine.reset_cause() calls both the dog's bite and a reset that was asked for WDT_RESET.
         reason = machine.mem32[_REASON]
         if self.mark:
-            return "deep sleep" if self.mark == base.SLEPT else "restart"
+            return "deep sleep" if self.mark == _SLEPT else "restart"
         if self.soft:
             return "soft reset"
         if reason & 1:
@@ -155,7 +158,7 @@ class Board(base.Base):
         """Sleeps, then boots: the RP2040 has no deeper sleep that a timer ends."""
         self.radio_off()
         self.sleep(ms)
-        self.restart(base.SLEPT)
+        self.restart(_SLEPT)
 
     def temperature(self):
         # type: () -> int

@@ -14,6 +14,7 @@ import micropython
 from micropython import const, kbd_intr
 
 import vfs
+from thimble import overlay
 from thimble.board.led import Led
 from thimble.board.line import Line
 
@@ -24,8 +25,8 @@ _DOG_S = const(120)
 _RUNNING = "/flash/running"
 _RTC = "/flash/rtc"  # the mark, one byte, and what memory() keeps
 _SIGINT = const(2)  # as a mask
-_ASKED = const(1)  # as base.ASKED
-_SLEPT = const(4)  # as base.SLEPT
+_ASKED = const(1)  # marks, see base
+_SLEPT = const(4)
 RESTART = const(75)  # the exit code that asks to be started again (EX_TEMPFAIL)
 
 
@@ -114,9 +115,7 @@ class Board:
     judged = False  # as base.Base.judged
 
     def __init__(self):
-        from thimble.profile import named  # gone again once the buffers are made
-
-        self.profile = named(os.getenv("THIMBLE_PROFILE") or "unix")
+        self.profile = _profile(os.getenv("THIMBLE_PROFILE") or "unix")
         self.config_path = os.getenv("THIMBLE_CONFIG") or "thimble.json"
         self.servers = (os.getenv("THIMBLE_DNS") or "").split() or None
         self.roots = sys.path[0] + "/roots"
@@ -254,6 +253,21 @@ class Board:
         """Nobody feeds any more, and nobody is bitten."""
         if self._alarm is not None:
             self._alarm(0)
+
+
+def _profile(name):
+    """The profile called ``name``; its module is gone again once the buffers are made."""
+    from thimble.profile import Profile
+
+    if name == Profile.name:
+        return Profile
+    from thimble.board import larger
+
+    for profile in (larger.Esp32S3, larger.Unix):
+        if profile.name == name:
+            overlay.unload("board.larger")
+            return profile
+    raise ValueError("no profile %s; there are pico_w, esp32_s3, unix" % name)
 
 
 def _exists(path):

@@ -62,8 +62,9 @@ def answer(relay, ring, off):
     if code == updates.NEW or code == updates.FORGET:
         if not _forget(relay, relay.responder.conversation(off), code == updates.FORGET):
             return b"Not all of it could be deleted. Please send /forget again."
-    if code in _WORDS:
-        return _WORDS[code]
+    said = _WORDS.get(code)
+    if said:
+        return said
     if code == updates.HELP:
         said = _COMMANDS.replace(b"=", b" ").replace(b"\n", b"\n/")
         said = b"Write a message, and the model answers. Besides:\n/" + said
@@ -104,16 +105,12 @@ def _history(relay, buf, off):
 
 def _forget(relay, chat, for_good):
     """Ends a conversation; ``for_good``: on flash too. False if something is left of it there."""
-    sessions, key = relay.sessions, chat.key
-    gone = True
-    if for_good:
-        gone = overlay.call("store.archive", "forget", sessions, key, 0, chat.key_len)
-        chat.clear()
-        gone = relay.journal.rewrite() and gone  # it has what was answered until then
-    else:
-        overlay.call("store.archive", "clear", sessions, key, 0, chat.key_len)
-        chat.clear()
-    return gone
+    what = "forget" if for_good else "clear"
+    gone = overlay.call("store.archive", what, relay.sessions, chat.key, 0, chat.key_len)
+    chat.clear()
+    if not for_good:
+        return True
+    return relay.journal.rewrite() and gone  # it has what was answered until then
 
 
 def reboot(relay):

@@ -10,10 +10,9 @@ from thimble.telegram.bot import FIRST
 
 PATHS = b"result[] result[].update_id .from.id .text"
 
-_ELEMENT = FIRST
-_UPDATE = FIRST + 1
-_FROM = FIRST + 2
-_TEXT = FIRST + 3
+# Their places behind the Bot's own.
+_UPDATE = const(1)
+_TEXT = const(3)
 _OUT = const(64)
 _MOST = const(100)  # updates that Telegram gives at once, and no others until it may forget them
 _POLL_S = const(5)
@@ -76,8 +75,8 @@ class Pairing:
         sender = count = last = 0
         event = bot.next()
         while event >= 0:
-            path = scanner.path
-            if path > _ELEMENT:
+            path = scanner.path - FIRST
+            if path > 0:
                 self._field(path, event, scanner.length)
             elif event == OPEN:
                 self._ids[:] = (0, 0)

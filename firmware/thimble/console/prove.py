@@ -37,7 +37,11 @@ class Quiet:
     fail = info
 
 
-def join(board, settings, tick, first=False):
+def _tick():
+    """Nothing is served while something is proved."""
+
+
+def join(board, settings, first):
     """Joins a network; ``first``: gives up as soon as one has failed. The network's name."""
     from thimble.net.wifi import Wifi
 
@@ -46,16 +50,15 @@ def join(board, settings, tick, first=False):
     while not wifi.serve(time.ticks_ms()):
         if first and wifi.error or time.ticks_diff(end, time.ticks_ms()) <= 0:
             raise NetError("wifi", wifi.error or "no network in time")
-        tick()
         time.sleep_ms(100)
     return wifi.ssid
 
 
-def clock(board, settings, tick):
+def clock(board, settings):
     """Sets the clock; a failure counts only where it was never set."""
-    resolver = Resolver(tick, board.servers)
+    resolver = Resolver(_tick, board.servers)
     try:
-        overlay.call("net.clock", "sync", resolver, tick, board.set_clock, settings.clock.servers)
+        overlay.call("net.clock", "sync", resolver, _tick, board.set_clock, settings.clock.servers)
     except NetError:
         if not overlay.call("net.clock", "plausible"):
             raise
@@ -82,14 +85,14 @@ def portal():
         raise NetError("wifi", "a captive portal stands before the Internet; a board cannot pass")
 
 
-def way(board, settings, section, tick):
+def way(board, settings, section):
     """An Http of its own for the endpoint of ``section``."""
     from thimble.net import roots
 
     secure, host = section.endpoint[:2]
     gc.collect()
     tls = roots.context([host], board.roots, settings.tls.ca) if secure else None
-    link = Link(Resolver(tick, board.servers), tick, tls)
+    link = Link(Resolver(_tick, board.servers), _tick, tls)
     return Http(link, bytearray(1024), bytearray(512))
 
 
@@ -112,9 +115,10 @@ def username(bot):
     return "@" + bytes(bot.username[: bot.username_len]).decode()
 
 
-def model(http, section):
-    """What the model of ``section`` says, see word."""
-    asked = request.Model(http, section, bytearray(_OUT))
+def model(board, settings):
+    """What the model says over a connection of its own, see word."""
+    section = settings.model
+    asked = request.Model(way(board, settings, section), section, bytearray(_OUT))
     asked.silence_ms = asked.progress_ms = asked.answer_ms = _SILENCE_MS
     return word(asked)
 
@@ -171,19 +175,13 @@ def report(board, path):
     """Proves the configuration at ``path`` and prints what works; whether all of it does."""
     from thimble import config
 
-    def tick():
-        pass
-
-    made = config.ready(path)
+    made = config.complete(config.load(path))
     if board.wlan is not None:
-        if not _say("wifi", lambda: join(board, made, tick), made):
+        if not _say("wifi", lambda: join(board, made, False), made):
             return False
-        if not _say("clock", lambda: clock(board, made, tick) or "is right", made):
+        if not _say("clock", lambda: clock(board, made) or "is right", made):
             return False
 
-    def bot():
-        return username(telegram(way(board, made, made.telegram, tick), made.telegram))
-
-    good = _say("telegram", bot, made)
-    answer = _say("model", lambda: model(way(board, made, made.model, tick), made.model), made)
-    return good and answer
+    section = made.telegram
+    good = _say("telegram", lambda: username(telegram(way(board, made, section), section)), made)
+    return _say("model", lambda: model(board, made), made) and good

@@ -26,7 +26,6 @@ def carry_out(relay, line):
             _config(rest)
         finally:  # half of it may be there since memory ran out
             overlay.forget("thimble.config", "thimble", "config")
-            overlay.forget("thimble.net.url", "thimble.net", "url")
     elif line == b"test":
         overlay.call("console.prove", "test", relay)
     elif line == b"reboot" or line == b"safe":

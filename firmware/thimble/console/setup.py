@@ -16,7 +16,6 @@ from thimble.log import blotted
 _SECTIONS = const(("wifi", "telegram", "pair", "model"))
 _PAIR_MS = const(300_000)
 _URLS = {"openai": config.DEFAULTS["model"]["url"], "anthropic": "https://api.anthropic.com/v1"}
-_OVERLAYS = const(("pair", "prove", "settings", "terminal", "setup"))
 
 
 def run(section="", board=None):
@@ -38,7 +37,8 @@ def run(section="", board=None):
         terminal.close()
         if own:
             own.close()
-        overlay.unload(*["console." + name for name in _OVERLAYS], "config", "net.url")
+        overlay.unload("config", "console.settings", "console.pair", "console.prove")
+        overlay.unload("console.terminal", "console.setup")
 
 
 class _Wizard:
@@ -97,15 +97,17 @@ class _Wizard:
             if ssid not in free:
                 self._ask("wifi.password", "Password, - for none")
             done = ssid and self._proved(self._join)
-        print("Joined %s; the clock is %04d-%02d-%02d %02d:%02d UTC." % ((done,) + _now()))
+        print(
+            "Joined %s; the clock is %04d-%02d-%02d %02d:%02d UTC." % ((done,) + time.gmtime()[:5])
+        )
 
-    def _join(self, settings, alone=True):
+    def _join(self, board, settings, alone=True):
         """Joins wifi.ssid, or any known network where not ``alone``; its name."""
         if alone:
             settings.wifi.networks = []
-        name = prove.join(self._board, settings, _tick, not settings.wifi.networks)
+        name = prove.join(board, settings, not settings.wifi.networks)
         prove.portal()
-        prove.clock(self._board, settings, _tick)
+        prove.clock(board, settings)
         self._online = True
         return name
 
@@ -113,7 +115,7 @@ class _Wizard:
         """Sees to it that there is a network, before something else is proved."""
         if not self._online:
             print("Joining the network ...")
-            if not self._proved(lambda settings: self._join(settings, False)):
+            if not self._proved(lambda *args: self._join(*args, False)):
                 self.wifi()
 
     def telegram(self):
@@ -124,10 +126,9 @@ class _Wizard:
                 done = self._proved(self._bot)
         print("Hello, I am %s." % prove.username(done))
 
-    def _bot(self, settings):
+    def _bot(self, board, settings):
         section = settings.telegram
-        http = prove.way(self._board, settings, section, _tick)
-        return prove.telegram(http, section, pair.PATHS)
+        return prove.telegram(prove.way(board, settings, section), section, pair.PATHS)
 
     def pair(self):
         """Who is answered: whoever sends a code to the bot."""
@@ -174,12 +175,8 @@ class _Wizard:
             self._ask("model.url", "URL")
             self._ask("model.key", "Key, - for none")
             if self._ask("model.name", "Model"):
-                done = self._proved(self._word)
+                done = self._proved(prove.model)
         print("The model says: %s" % done)
-
-    def _word(self, settings):
-        http = prove.way(self._board, settings, settings.model, _tick)
-        return prove.model(http, settings.model)
 
     # One answer.
 
@@ -218,7 +215,7 @@ class _Wizard:
     def _proved(self, proof):
         """What the proof gives; None where it failed, which is said."""
         try:
-            return proof(self._settings())
+            return proof(self._board, self._settings())
         except ThimbleError as error:
             self._say(error)
         except MemoryError:
@@ -227,11 +224,3 @@ class _Wizard:
 
     def _say(self, error):
         print(blotted(str(error), self._settings().secrets))
-
-
-def _tick():
-    pass
-
-
-def _now():
-    return time.gmtime()[:5]

@@ -26,12 +26,12 @@ def run():
         people = str(telegram["allow"])[1:-1]
         rows.append(("telegram", "token %s, answers %s" % (telegram["token"], people or "nobody")))
         rows.append(("model", "%s (%s), key %s" % (model["name"], model["api"], model["key"])))
-        config.ready(path)
+        config.complete(config.load(path))
     except config.ConfigError as error:
         rows.append(("missing", error))
     for row in rows:
         print("%-9s %s" % row)
-    overlay.unload("console.settings", "console.status", "config", "net.url")
+    overlay.unload("console.settings", "console.status", "config")
 
 
 def _network():

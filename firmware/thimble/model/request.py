@@ -13,18 +13,27 @@ from thimble.core import sse
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import get_int
 from thimble.core.scan import END, INTEGER, PIECE, VALUE, Scanner
+from thimble.model import ANTHROPIC, OPENAI, write_messages
 from thimble.model.think import ROOM, Think
 
+# Parts of a dialect, see thimble.model.
+_HEAD = const(0)
+_KEY = const(1)
+_SYSTEM = const(2)
+_TURNS = const(3)
+_ADAPTS = const(4)
+_WANTED = const(5)
+
 # What poll() returns.
-NOTHING = const(0)
+_NOTHING = const(0)
 TEXT = const(1)
 DONE = const(2)
 
 # Why an answer ended.
-STOP = const(0)
+_STOP = const(0)
 LENGTH = const(1)  # max_tokens, or the model's own limit
-CUT = const(2)  # the connection ended before the answer, or the service broke it off
-OTHER = const(3)  # a refusal, a content filter
+_CUT = const(2)  # the connection ended before the answer, or the service broke it off
+_OTHER = const(3)  # a refusal, a content filter
 
 # What the values mean that the dialects want, see thimble.model.
 _REFUSED = const(1)
@@ -35,19 +44,21 @@ _TOKENS_OUT = const(5)
 _CODE = const(7)
 _SAID = const(8)
 
-_LAST_EVENT = b"message_stop"
+_LAST_EVENT = const(b"message_stop")
 # What the words hold in which services say why an answer ended: three of LENGTH, of CUT and of
 # OTHER. All others are of STOP.
-_REASONS = (
-    b"length",
-    b"max_tokens",
-    b"model_",  # …context_window_exceeded
-    b"error",  # or network_error
-    b"abort",
-    b"insufficient_",
-    b"content_filter",
-    b"refusal",
-    b"sensitive",
+_REASONS = const(
+    (
+        b"length",
+        b"max_tokens",
+        b"model_",  # …context_window_exceeded
+        b"error",  # or network_error
+        b"abort",
+        b"insufficient_",
+        b"content_filter",
+        b"refusal",
+        b"sensitive",
+    )
 )
 
 _ON = const(-1)  # there is something to scan
@@ -75,10 +86,7 @@ class Model:
     repeatable = True
 
     def __init__(self, http, settings, out):
-        if settings.api == "anthropic":
-            from thimble.model import anthropic as dialect
-        else:
-            from thimble.model import openai as dialect
+        dialect = ANTHROPIC if settings.api == "anthropic" else OPENAI
         self.http = http
         self.log = self.waiting = None
         self.out = out
@@ -87,14 +95,13 @@ class Model:
         self.answer_ms = _ANSWER_MS
         secure, host, port, path = settings.endpoint
         http.origin(host, port, secure)
-        # For the dialect.
-        self.path = b"POST " + path.encode()
+        self._path = b"POST " + path.encode()
         self.key = settings.key.strip().encode()
         self.name = settings.name.encode()
         self.system = settings.system.encode()
         self.max_tokens = settings.max_tokens
-        self.newer = not dialect.ADAPTS  # the limit's newer name is used
-        self.usage = dialect.ADAPTS  # usage is asked for
+        self.newer = not dialect[_ADAPTS]  # the limit's newer name is used
+        self.usage = dialect[_ADAPTS]  # usage is asked for
         self.conversation = None
         self.turns = ALL
         self.question = b""
@@ -102,7 +109,7 @@ class Model:
         self._dialect = dialect
         paths = []
         self.meanings = bytearray()
-        for word in dialect.WANTED.split():
+        for word in dialect[_WANTED].split():
             if len(word) == 1:
                 meaning = word[0] - 0x30
             else:
@@ -171,15 +178,35 @@ class Model:
 
     def write_head(self, w):
         """For Http: the request line and the headers."""
-        self._dialect.write_head(w, self)
+        w.raw(self._path)
+        w.raw(self._dialect[_HEAD])
+        if self.key:
+            w.raw(self._dialect[_KEY])
+            w.raw(self.key)
         w.raw(
-            b"Content-Type: application/json\r\nAccept: text/event-stream, application/json\r\n"
-            b"User-Agent: Thimble\r\n"
+            b"\r\nContent-Type: application/json\r\nAccept: text/event-stream, application/json"
+            b"\r\nUser-Agent: Thimble\r\n"
         )
 
     def write_body(self, w):
         """For Http: the body, the same in each pass."""
-        self._dialect.write_body(w, self)
+        dialect = self._dialect
+        w.raw(b'{"model":"')
+        w.json(self.name, 0, len(self.name))
+        w.raw(b'","stream":true,')
+        if self.usage:
+            w.raw(b'"stream_options":{"include_usage":true},')
+        newer = self.newer and dialect[_ADAPTS]
+        w.raw(b'"max_completion_tokens":' if newer else b'"max_tokens":')
+        w.num(self.max_tokens)
+        if self.system:
+            w.raw(dialect[_SYSTEM])
+            w.json(self.system, 0, len(self.system))
+            w.raw(dialect[_TURNS])
+        else:
+            w.raw(b',"messages":[')
+        write_messages(w, self)
+        w.raw(b"]}")
 
     def _error(self, status):
         """The ApiError for what was scanned; status 0 inside a stream."""
@@ -258,11 +285,11 @@ class Model:
 
     def _read(self, ms):
         if ms < 0:
-            return NOTHING
+            return _NOTHING
         http = self.http
         n = http.read(ms)
         if n < 0:
-            return NOTHING
+            return _NOTHING
         if n == 0:
             return self._ended()
         pos = http.pos
@@ -353,9 +380,9 @@ class Model:
 
     def _finish(self):
         if self._refusal:
-            self.reason = OTHER
+            self.reason = _OTHER
         elif self.reason < 0:
-            self.reason = STOP
+            self.reason = _STOP
         self.tidy()
         return self._rest()
 
@@ -376,7 +403,7 @@ class Model:
         if self.failed:
             return False
         if self.reason < 0 and self._visible:
-            self.reason = CUT
+            self.reason = _CUT
             if self.log:
                 self.log.fail("the model's answer broke off before its end")
         return self.reason >= 0
@@ -387,4 +414,4 @@ def _reason(buf, pos, end):
     for i in range(len(_REASONS)):
         if buf.find(_REASONS[i], pos, end) >= 0:
             return LENGTH + i // 3
-    return STOP
+    return _STOP

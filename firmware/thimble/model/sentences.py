@@ -22,7 +22,7 @@ _READ_BYTES = const(65536)
 
 # A code that holds one of these words stands for the status before it. The first that fits counts.
 # 1113 is Zhipu's for an account without credit.
-_CODES = (
+_CODES = const(
     b"529overloaded 402quota 402billing 402credit 402balance 4021113 429rate_limit "
     b"401authentication 401api_key 403permission 404not_found 413too_large 504timeout "
     b"400invalid_request 400content_ 400inspection"
@@ -34,15 +34,17 @@ _LIMIT = const(1)
 _USAGE = const(2)
 _LONG = const(4)
 _LARGE = const(8)
-_NAMES = (
+_NAMES = const(
     b"1max_tokens,1max_completion_tokens,2stream_options,8equest too large,"
     b"4ontext l,4ontext_l,4ontext size,4ontext w,4s too long,4token count,4oo many tokens,"
     b"4prompt length,4input length,4model length,4max length,4model token limit,4tokens + `max_new"
 )
 
-_TOO_LONG = "The conversation is too long for the model (%d). /new begins a new one."
-_CREDIT = "The account of model.key has no credit left (%d). Add some with the model's service."
-_KEY = "The model refused the key (%d). Set model.key to one that is valid for model.url."
+_TOO_LONG = const("The conversation is too long for the model (%d). /new begins a new one.")
+_CREDIT = const(
+    "The account of model.key has no credit left (%d). Add some with the model's service."
+)
+_KEY = const("The model refused the key (%d). Set model.key to one that is valid for model.url.")
 
 
 def adapt(model, status, newer):

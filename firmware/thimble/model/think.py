@@ -12,8 +12,8 @@ from thimble.core.text import skip_space
 
 ROOM = const(8)
 
-_OPEN = b"<think>"
-_CLOSE = b"</think>"
+_OPEN = const(b"<think>")
+_CLOSE = const(b"</think>")
 
 _BEFORE = const(0)
 _INSIDE = const(1)

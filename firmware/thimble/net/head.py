@@ -7,49 +7,27 @@ import micropython
 from micropython import const
 
 from thimble.core.errors import NetError
-from thimble.core.octets import find, get_int, same
+from thimble.core.octets import copy, find, get_int, same
 
 _LINE = const(64)
 _MAX = const(8192)
 _CHUNK_MAX = const(0xFFFFFF)  # bytes of one chunk
-_MAGIC = b"HTTP/1."
-_BLANK = b" \t\r,"  # before a value; a list may begin with empty elements
+_MAGIC = const(b"HTTP/1.")
+_BLANK = const(b" \t\r,")  # before a value; a list may begin with empty elements
 
-_KNOWN = b"cCtTrR"  # what the known fields begin with
+_KNOWN = const(b"cCtTrR")  # what the known fields begin with
 # Their names, in the order of the numbers below, and the bytes of each.
-_NAMES = (
+_NAMES = const(
     b"content-length   content-type     content-encoding "
     b"connection       transfer-encodingretry-after      "
 )
-_LENGTHS = b"\x0e\x0c\x10\x0a\x11\x0b"
+_LENGTHS = const(b"\x0e\x0c\x10\x0a\x11\x0b")
 _WIDTH = const(17)
 _CONTENT_LENGTH = const(0)
 _CONTENT_TYPE = const(1)
 _CONTENT_ENCODING = const(2)
 _CONNECTION = const(3)
 _TRANSFER_ENCODING = const(4)
-
-
-@micropython.viper
-def _add(line: ptr8, n: int, buf: ptr8, pos: int, end: int) -> int:
-    """Adds buf[pos:end] to the line, which has n bytes; returns how many it has then.
-
-    At its end the line loses its line feed and the white space before it.
-    """
-    c = 0
-    while pos < end:
-        c = buf[pos]
-        if n < _LINE:
-            line[n] = c
-        n += 1
-        pos += 1
-    if c == 10:
-        n -= 1
-        while (
-            n > 0 and n <= _LINE and (line[n - 1] == 13 or line[n - 1] == 32 or line[n - 1] == 9)
-        ):
-            n -= 1
-    return n
 
 
 @micropython.viper
@@ -92,14 +70,23 @@ class Head:
         """Move bytes of buf[pos:end] to the line, at most to its end; returns the new pos."""
         if self.whole:
             self.n = 0
-        stop = buf.find(b"\n", pos, end) + 1
-        self.whole = stop > 0
-        if stop:
-            end = stop
-        self._left -= end - pos
+        n = buf.find(b"\n", pos, end) + 1
+        self.whole = n > 0
+        if n:
+            end = n
+        n = end - pos
+        self._left -= n
         if self._left < 0:
             raise NetError("http", "the answer's header is longer than 8 KB")
-        self.n = _add(self._line, self.n, buf, pos, end)
+        if n > _LINE - self.n:
+            n = _LINE - self.n
+        copy(self._line, self.n, buf, pos, n)
+        n = self.n + end - pos
+        if self.whole:
+            n -= 1  # and the white space before the line feed
+            while 0 < n <= _LINE and self._line[n - 1] in b" \t\r":
+                n -= 1
+        self.n = n
         return end
 
     def look(self):

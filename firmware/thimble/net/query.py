@@ -12,11 +12,12 @@ from time import sleep_ms, ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError
 
-IGNORED = const(0)  # not an answer to this question
-FOUND = const(1)
-NO_NAME = const(2)
-NO_ADDRESS = const(3)
-FAILED = const(4)  # this server cannot say
+# What an answer says:
+_IGNORED = const(0)  # not an answer to this question
+_FOUND = const(1)
+_NO_NAME = const(2)
+_NO_ADDRESS = const(3)
+_FAILED = const(4)  # this server cannot say
 
 _A = const(1)
 _CNAME = const(5)
@@ -82,14 +83,14 @@ def _ask(host, ms, tick, servers, stale):
                 servers.remove(server)
                 continue
             code, address, ttl, server = _await(sock, query, servers, wait, tick)
-            if code == FOUND:
+            if code == _FOUND:
                 return address, ttl
-            if code == FAILED:
+            if code == _FAILED:
                 failure = "the name servers cannot say where %s is"
                 servers.remove(server)
-            elif code != IGNORED:
+            elif code != _IGNORED:
                 stale = False
-                failure = "there is no host %s" if code == NO_NAME else "%s has no IPv4 address"
+                failure = "there is no host %s" if code == _NO_NAME else "%s has no IPv4 address"
                 break
             left = ms - ticks_diff(ticks_ms(), start)
     finally:
@@ -100,7 +101,7 @@ def _ask(host, ms, tick, servers, stale):
 
 
 def _await(sock, query, servers, ms, tick):
-    """(code, address, ttl, server) of the first answer within ms; code IGNORED if none."""
+    """(code, address, ttl, server) of the first answer within ms; code _IGNORED if none."""
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     start = ticks_ms()
@@ -115,10 +116,10 @@ def _await(sock, query, servers, ms, tick):
             answer = b""
         if answer and server in servers:
             code, address, ttl = parse(answer, len(answer), query)
-            if code != IGNORED:
+            if code != _IGNORED:
                 return code, address, ttl, server
         left = ms - ticks_diff(ticks_ms(), start)
-    return IGNORED, None, 0, None
+    return _IGNORED, None, 0, None
 
 
 def _servers():
@@ -153,18 +154,18 @@ def question(host):
 def parse(buf, n, query):
     """What the message buf[:n] answers to query: (code, address, ttl in s).
 
-    Only code FOUND has an address ("1.2.3.4"). Any bytes are taken; every loop is bounded.
+    Only code _FOUND has an address ("1.2.3.4"). Any bytes are taken; every loop is bounded.
     """
     end = len(query)
     if n < end or buf[0] != query[0] or buf[1] != query[1] or not buf[2] & 0x80:
-        return IGNORED, None, 0
+        return _IGNORED, None, 0
     if buf[4] or buf[5] != 1 or not _equal(buf, _HEADER, query, _HEADER, end - _HEADER):
-        return IGNORED, None, 0
+        return _IGNORED, None, 0
     status = buf[3] & 15
     if status == 3:
-        return NO_NAME, None, 0
+        return _NO_NAME, None, 0
     if status:
-        return FAILED, None, 0
+        return _FAILED, None, 0
     owner = _HEADER
     ttl = _TTL_MAX_S
     for _ in range(_ALIASES):
@@ -173,12 +174,12 @@ def parse(buf, n, query):
             ttl = seconds
         if kind == _A:
             address = "%d.%d.%d.%d" % (buf[at], buf[at + 1], buf[at + 2], buf[at + 3])
-            return FOUND, address, max(ttl, _TTL_MIN_S)
+            return _FOUND, address, max(ttl, _TTL_MIN_S)
         if kind != _CNAME:
             break
         owner = at
     # Without an address: cut off, if it says so, else there is none.
-    return FAILED if buf[2] & 2 or kind == _CNAME or at < 0 else NO_ADDRESS, None, 0
+    return _FAILED if buf[2] & 2 or kind == _CNAME or at < 0 else _NO_ADDRESS, None, 0
 
 
 def _find(buf, n, pos, owner):

@@ -10,72 +10,65 @@ hold a browser's 140. `tools/roots.py` writes the folder that is read here:
 
 import binascii
 
+from micropython import const
+
 from thimble.core.errors import ConfigError
 
-_BEGIN = b"-----BEGIN CERTIFICATE-----"
-_END = b"-----END CERTIFICATE-----"
+_BEGIN = const(b"-----BEGIN CERTIFICATE-----")
+_END = const(b"-----END CERTIFICATE-----")
 
 
 def context(hosts, folder, ca=""):
-    """A TLS context that verifies certificates against the roots of ``hosts``, see Roots."""
+    """A TLS context that verifies certificates against the roots of ``hosts``, see load."""
     import tls
 
     # A client context of the module tls begins with CERT_REQUIRED; it must stay so.
     made = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    Roots(hosts, folder, ca).load(made)
+    load(made, hosts, folder, ca)
     return made
 
 
-class Roots:
-    """The roots for a configuration.
+def load(context, hosts, folder, ca=""):
+    """Gives the roots for a configuration to a TLS context. Raises ConfigError.
 
     hosts: names that are spoken to over TLS. folder: see above. ca: path of the configuration's
     tls.ca (DER, or PEM with any number of certificates), or "". Where it is given, it is all that
     hosts without a line of their own are verified against, and it serves for the others as well.
     """
+    for name in names(hosts, folder, ca):
+        path = "%s/%s.der" % (folder, name)
+        _load(context, _read(path, "the root certificate"), path)
+    if ca:
+        data = _read(ca, "tls.ca")
+        start = data.find(_BEGIN)
+        if start < 0:
+            _load(context, data, ca)
+        while start >= 0:
+            _load(context, _decoded(data, start, ca), ca)
+            start = data.find(_BEGIN, start + 1)
 
-    def __init__(self, hosts, folder, ca=""):
-        self._hosts = hosts
-        self._folder = folder
-        self._ca = ca
 
-    def load(self, context):
-        """Give the certificates to a TLS context. Raises ConfigError."""
-        for name in self.names():
-            path = "%s/%s.der" % (self._folder, name)
-            _load(context, _read(path, "the root certificate"), path)
-        if self._ca:
-            data = _read(self._ca, "tls.ca")
-            start = data.find(_BEGIN)
-            if start < 0:
-                _load(context, data, self._ca)
-            while start >= 0:
-                _load(context, _decoded(data, start, self._ca), self._ca)
-                start = data.find(_BEGIN, start + 1)
-
-    def names(self):
-        """Names of the roots, each once. Raises ConfigError."""
-        found = []
-        for host in self._hosts:
-            best = None
-            host = "." + host.lower().rstrip(".")
-            for words in self._table():
-                known = host.endswith("." + words[0])
-                if (known or words[0] == "*") and (not best or known):
-                    best = words
-            if best and not (self._ca and best[0] == "*"):
-                found.extend([word for word in best[1:] if word not in found])
-        return found
-
-    def _table(self):
-        path = self._folder + "/hosts.txt"
-        try:
-            with open(path) as file:
-                return [line.split() for line in file if line.strip()]
-        except OSError:
-            if self._ca:
-                return ()
+def names(hosts, folder, ca=""):
+    """Names of the roots that load() loads, each once. Raises ConfigError."""
+    path = folder + "/hosts.txt"
+    table = ()
+    try:
+        with open(path) as file:
+            table = [line.split() for line in file if line.strip()]
+    except OSError:
+        if not ca:
             raise ConfigError("the table of root certificates cannot be read: %s" % path)
+    found = []
+    for host in hosts:
+        best = None
+        host = "." + host.lower().rstrip(".")
+        for words in table:
+            known = host.endswith("." + words[0])
+            if (known or words[0] == "*") and (not best or known):
+                best = words
+        if best and not (ca and best[0] == "*"):
+            found.extend([word for word in best[1:] if word not in found])
+    return found
 
 
 def _read(path, what):

@@ -34,7 +34,7 @@ def run(case):
         for key in sorted(config.DEFAULTS[name]):
             said.append("%s.%s=%s" % (name, key, _shown(getattr(section, key))))
     try:
-        config.ready("thimble.json")
+        config.complete(config.load("thimble.json"))
     except ConfigError:
         pass
     assert all(isinstance(secret, str) for secret in made.secrets)
