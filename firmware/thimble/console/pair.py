@@ -1,4 +1,7 @@
-"""Pairing: who sends a code to the bot goes on the allow-list. An overlay."""
+"""Pairing: who sends a code to the bot goes on the allow-list. An overlay.
+
+In private, where the chat has the person's id: in a group many may share a sender.
+"""
 
 import os
 import time
@@ -8,7 +11,7 @@ from micropython import const
 from thimble.core.scan import CLOSE, OPEN, PIECE
 from thimble.telegram.bot import FIRST
 
-PATHS = b"result[] result[].update_id .from.id .text"
+PATHS = b"result[] result[].update_id .chat.id .text"
 
 # Their places behind the Bot's own.
 _UPDATE = const(1)
@@ -84,7 +87,7 @@ class Pairing:
             elif event == CLOSE and not sender:
                 count += 1
                 last = self._ids[0]
-                sender = self._ids[1] if self._good else 0
+                sender = max(0, self._ids[1]) if self._good else 0
             if event == CLOSE:
                 bot.scratch()
             else:
