@@ -12,7 +12,7 @@ def gather(relay):
     """A dict whose keys do not change meaning; it collects, so that the heap figures are live."""
     gc.collect()
     free, used = gc.mem_free(), gc.mem_alloc()
-    updates, board = relay.updates, relay.board
+    updates, board, model = relay.updates, relay.board, relay.model
     links = relay.telegram_link, relay.model_link
     return {
         "version": VERSION,
@@ -29,6 +29,8 @@ def gather(relay):
         "sessions": relay.memory.chats.active,
         "received": updates.received,
         "answered": relay.answered,
+        "tokens_in": model.spent_in + model.tokens_in,
+        "tokens_out": model.spent_out + model.tokens_out,
         "refused": updates.refused,
         "dropped": updates.dropped,
         "duplicates": updates.duplicates,
@@ -55,6 +57,7 @@ def words(relay):
         ("up", "%d min" % (state["uptime_s"] // 60)),
         ("memory", "%d KB free, pressure %s" % (state["heap_free"] >> 10, state["pressure"])),
         ("answered", "%d of %d" % (state["answered"], state["received"])),
+        ("tokens", "%d in, %d out" % (state["tokens_in"], state["tokens_out"])),
         ("waiting", state["journal"]),  # beside the command itself
         ("last error", state["error"] or "none"),
     )

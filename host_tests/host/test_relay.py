@@ -629,8 +629,24 @@ def test_the_status_has_every_key(house):
         *("version", "board", "uptime_s", "reset_cause", "heap_free", "heap_used", "heap_low"),
         *("largest_block", "pressure", "inbox", "journal", "sessions", "received", "answered"),
         *("refused", "dropped", "duplicates", "compactions", "handshakes", "reconnects"),
-        *("last_poll_s", "rssi", "battery_mv", "rss_kb", "error"),
+        *("last_poll_s", "rssi", "battery_mv", "rss_kb", "error", "tokens_in", "tokens_out"),
     }
+
+
+def test_the_status_counts_the_tokens_of_all_answers(house):
+    def spent():
+        state = house.board.status()
+        return state["tokens_in"], state["tokens_out"]
+
+    before = spent()
+    for usage in ((700, 30), (800, 5)):
+        house.cloud.models.script(mode="echo", usage=usage)
+        house.ask("count")
+    after = spent()
+    assert (after[0] - before[0], after[1] - before[1]) == (1500, 35)
+    chat = house.say("/status")
+    line = f"tokens: {after[0]} in, {after[1]} out"
+    house.wait(lambda: any(line in text.splitlines() for text in house.texts(chat)))
 
 
 def test_no_secret_was_let_out(house):

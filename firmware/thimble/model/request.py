@@ -80,7 +80,7 @@ class Model:
     True gives it up.
 
     After DONE: reason (STOP, LENGTH, CUT or OTHER), tokens_in and tokens_out (0 if not told),
-    thought (there was reasoning).
+    thought (there was reasoning). spent_in and spent_out: the tokens of all requests before.
     """
 
     repeatable = True
@@ -89,6 +89,7 @@ class Model:
         dialect = ANTHROPIC if settings.api == "anthropic" else OPENAI
         self.http = http
         self.log = self.waiting = None
+        self.tokens_in = self.tokens_out = self.spent_in = self.spent_out = 0
         self.out = out
         self.silence_ms = _SILENCE_MS
         self.progress_ms = _PROGRESS_MS
@@ -124,6 +125,9 @@ class Model:
     def _begin(self):
         self.pos = self.end = ROOM
         self.reason = -1
+        # A service may tell them several times in an answer, each time all of them.
+        self.spent_in += self.tokens_in
+        self.spent_out += self.tokens_out
         self.tokens_in = self.tokens_out = 0
         self.thought = False
         self._visible = False  # text was shown
