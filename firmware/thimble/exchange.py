@@ -20,17 +20,17 @@ _PATIENCE_MS = const(60_000)
 _DAY_S = const(86_400)  # ticks_ms cannot hold much more
 _ODD_MOST = const(4)  # answers in a row that are none: that is no outage
 
-_LENGTH = b"\n\n(That was model.max_tokens; /more goes on.)"
-_CUT = b"\n\n(The answer was cut off here; /retry asks again.)"
-_STOPPED = b"\n\n(Stopped.)"
-_MORE = b"\n\n(/more goes on.)"
-_WITHHELD = b"\n\n(The model's provider withheld the rest.)"
-_EMPTY = b"The model gave an empty answer. /retry asks again."
-_THOUGHT = b"The model used up model.max_tokens on its reasoning. Raise that setting."
-_NOTES = (b"", _LENGTH, _CUT, _WITHHELD)  # by the answer's reason
+_LENGTH = const(b"\n\n(That was model.max_tokens; /more goes on.)")
+_CUT = const(b"\n\n(The answer was cut off here; /retry asks again.)")
+_STOPPED = const(b"\n\n(Stopped.)")
+_MORE = const(b"\n\n(/more goes on.)")
+_WITHHELD = const(b"\n\n(The model's provider withheld the rest.)")
+_EMPTY = const(b"The model gave an empty answer. /retry asks again.")
+_THOUGHT = const(b"The model used up model.max_tokens on its reasoning. Raise that setting.")
+_NOTES = const((b"", _LENGTH, _CUT, _WITHHELD))  # by the answer's reason
 _FAILURES = (ApiError, NetError, ParseError)
 # The request was taken. "http" is a ParseError's stage, too.
-_TAKEN = ("http", "first byte", "silence")
+_TAKEN = const(("http", "first byte", "silence"))
 
 
 class Exchange:

@@ -22,7 +22,7 @@ ASSISTANT = const(1)
 SUMMARY = const(2)  # of what was said before; only the oldest turn may be one
 
 HEADER = const(7)  # bytes of a segment that a turn takes beside its text
-_GAP = b" [...] "
+_GAP = const(b" [...] ")
 
 # Where reading stands within a turn that has a gap, in place of the bytes that are left before it.
 _NO_GAP = const(-1)

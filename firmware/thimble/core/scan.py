@@ -45,12 +45,14 @@ NULL = const(5)
 _MOST_LEVELS = const(16)  # of a path
 _LONGEST_NUMBER = const(24)
 
-_WHAT = (
-    "JSON: this byte cannot stand here",
-    "JSON: a control character in a string",
-    "JSON: half of a surrogate pair",
-    "JSON: not UTF-8",
-    "JSON: a number is too long",
+_WHAT = const(
+    (
+        "JSON: this byte cannot stand here",
+        "JSON: a control character in a string",
+        "JSON: half of a surrogate pair",
+        "JSON: not UTF-8",
+        "JSON: a number is too long",
+    )
 )
 _UNEXPECTED = const(-1)
 _CONTROL = const(-2)

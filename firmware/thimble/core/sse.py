@@ -18,7 +18,7 @@ EVENT = const(2)  # the event is complete
 DONE = const(3)  # … and its data was "[DONE]"
 
 # What is passed on as data without being in the input; the fields' names, each ended by 0.
-_MARKS = b"[DONE]\ndata\0\xef\xbb\xbferror\0"
+_MARKS = const(b"[DONE]\ndata\0\xef\xbb\xbferror\0")
 _JOINT = const(6)
 _NAME = const(7)
 _BOM = const(12)

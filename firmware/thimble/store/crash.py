@@ -25,7 +25,7 @@ _PAUSE_MS = const(1000)
 _CRASHED = const(5)  # marks for the next boot, as in safe
 _TOLD = const(6)
 _MOST = 2048  # bytes of a file
-_PROBES = (16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64)
+_PROBES = const((16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64))
 
 
 def memory(relay):

@@ -25,7 +25,7 @@ _KEY = const(11)  # its offset in a payload
 _MOST = const(255)  # bytes of a payload
 _CHUNK = const(259)  # bytes of the largest chunk
 _CRC = const(0xFFFF)
-_CUT = b" [...]"
+_CUT = const(b" [...]")
 _ENOSPC = const(28)  # littlefs's own number, on every board
 
 

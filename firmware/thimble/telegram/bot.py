@@ -217,7 +217,12 @@ class Bot:
         code = self.code = self.code or self.http.status
         wait = self.retry_after = self.retry_after or self.http.retry_after
         text = bytes(self._scratch[: self._described]).decode()
-        return ApiError(code, text or "Telegram answered %d without saying why" % code, wait)
+        if not text:
+            text = "Telegram answered %d without saying why"
+            if code < 400:
+                text = "Telegram redirects (%d), which is not followed"
+            text %= code
+        return ApiError(code, text, wait)
 
     # What Http asks for.
 

@@ -64,10 +64,10 @@ SLOWER = 12
 # No command either, but a message that a later /stop closed: nothing is said to it.
 STOPPED = 13
 # Their words, in this order, and the bytes of each.
-_COMMANDS = (
-    b"stop    status  help    start   model   new     retry   more    history forget  reboot  "
+_COMMANDS = const(
+    (b"stop    status  help    start   model   new     retry   more    history forget  reboot  ")
 )
-_LENGTHS = b"\x04\x06\x04\x05\x05\x03\x05\x04\x07\x06\x06"
+_LENGTHS = const(b"\x04\x06\x04\x05\x05\x03\x05\x04\x07\x06\x06")
 _WIDTH = const(8)
 
 _ELEMENT = const(6)  # as bot.FIRST
