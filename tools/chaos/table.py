@@ -150,8 +150,8 @@ def document(rows: list[Row]) -> str:
     failed = sum(bool(row.failed) for row in rows)
     most = max(row.heap_change for row in rows)
     lines = [
-        f"Measured with the relay's own limits ({len(rows)} rows, {failed or 'none'} not as it "
-        f"should be; the live heap after each is at most {most} bytes more than before):",
+        f"Measured with the relay's own limits ({len(rows)} rows, {failed} not as they should be; "
+        f"the live heap after each is at most {most} bytes more than before):",
         "",
         "| fault | polls: named / answers again | sends | model | `status` names |",
         "|---|---|---|---|---|",
@@ -160,7 +160,7 @@ def document(rows: list[Row]) -> str:
         ours = {row.side: row for row in rows if row.fault == fault}
         cells = [_cell(ours.get(side)) for side in _SIDES]
         error = next((ours[side].error for side in _SIDES if side in ours), "")
-        error = error.removeprefix("network failure ")
+        error = re.sub("^(network failure|the server answered) ", "", error)
         error = re.sub(r"port \d+", "port …", error)
         if len(error) > _STATUS_MOST:
             error = error[: _STATUS_MOST - 1] + "…"
