@@ -812,7 +812,11 @@ def test_what_leads_back_ends_after_seventeen_levels():
         found = [one for one in events if one != END and one[0] == VALUE]
         assert len(found) == (1 < depth <= 17), depth
         document = b'{"a":' * depth + b"1" + b"}" * (depth - 1) + b',"b":2}'
-        assert _run(scanner, document)[-2][3] == b"2"
+        events = _run(scanner, document)
+        assert events[-2][3] == b"2" and scanner.offset == len(document)
+        inner = min(max(depth - 2, 0), 16)  # all but a.a's last are objects
+        assert events[:inner] == [(OPEN, 0)] * inner, depth
+        assert events[-2 - inner : -2] == [(CLOSE, 0)] * inner, depth
 
 
 def test_an_element_and_a_member_of_one_name_beside_a_hundred_other_paths():

@@ -92,9 +92,9 @@ _KIND = const(15)
 _LENGTH = const(16)
 _BEGIN = const(17)  # of the output area, then of the key's room
 _LIMIT = const(19)  # of both
-_STACK = const(21)  # of each tracked container: its _SUB << 8 | path + 1
-_USED = const(38)  # bytes of the document
-_SIZE = const(39)
+_STACK = const(21)  # of each tracked container, at most 18: its _SUB << 8 | path + 1
+_USED = const(39)  # bytes of the document
+_SIZE = const(40)
 
 _TOP = const(8)  # no byte is 0x5D + (8 << 5)
 
