@@ -104,6 +104,16 @@ def test_the_order_of_the_fields_does_not_matter():
     assert http.last["offset"] == 6
 
 
+def test_an_answer_that_says_nothing_is_called_a_redirect_only_where_it_is_one():
+    for status in (200, 302, 400, 502):
+        for kind in (True, False) if status >= 300 else (True,):
+            it, http = make((status, b"{}"))
+            http.is_json = kind
+            error = raises(ApiError, lambda it=it: it.poll(0))
+            assert error.status == status and str(status) in error.text
+            assert ("redirects" in error.text) == (status == 302), error.text
+
+
 def test_a_stranger_is_counted_confirmed_and_nothing_else():
     it, http = make(answer(message(5, sender=666, chat=666)), answer())
     it.poll(0)
