@@ -217,6 +217,16 @@ def test_a_rich_messages_texts_are_read_a_line_for_each_block():
         assert found == [said.replace("|", "\n") + "\n", "and this"], found
 
 
+def test_a_rich_messages_lists_may_lie_in_each_other():
+    text = ["not ", {"type": "bold", "text": ["so ", {"type": "italic", "text": ["d", "eep"]}]}]
+    blocks = [{"type": "paragraph", "text": text}]
+    for depth in range(6):
+        it, _ = make(answer(rich(5, *blocks), message(6, "and this")))
+        it.poll(0)
+        assert texts(it.inbox) == ["not so deep\n", "and this"], depth
+        blocks = [{"type": "list", "items": [{"label": "1.", "blocks": blocks}]}]
+
+
 def test_a_rich_message_that_can_never_fit_is_marked_as_too_long():
     for size in (12287, 12289, 12321, 13000):  # and a line's end
         for count in (1, 2, 48):
