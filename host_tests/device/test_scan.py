@@ -805,14 +805,32 @@ def test_paths_beside_one_of_elements_lead_back_to_where_they_begin():
         ], chunk
 
 
-def test_what_leads_back_ends_after_seventeen_levels():
+def test_what_leads_back_ends_after_33_levels():
     scanner = Scanner((b"a.a", b"a.\xff", b"b"))
     for depth in range(1, 300):
         events = _run(scanner, b'{"a":' * depth + b'"x"' + b"}" * depth)
         found = [one for one in events if one != END and one[0] == VALUE]
-        assert len(found) == (1 < depth <= 17), depth
+        assert len(found) == (1 < depth <= 33), depth
         document = b'{"a":' * depth + b"1" + b"}" * (depth - 1) + b',"b":2}'
-        assert _run(scanner, document)[-2][3] == b"2"
+        events = _run(scanner, document)
+        assert events[-2][3] == b"2" and scanner.offset == len(document)
+        inner = min(max(depth - 2, 0), 32)  # all but a.a's last are objects
+        assert events[:inner] == [(OPEN, 0)] * inner, depth
+        assert events[-2 - inner : -2] == [(CLOSE, 0)] * inner, depth
+
+
+def test_what_leads_back_closes_as_it_opened_however_deep_it_lies():
+    scanner = Scanner((b"a.text.text.b", b"a.text.text", b"a.text", b"a.text.\xff", b"a.\xff"))
+    for depth in range(60):
+        tree = b"[" * depth + b'{"text":[{"text":[{"b":[0]}]}]}' + b"]" * depth
+        document = b'{"a":' + tree + b"}"
+        stack = []
+        for event, path, *_ in _run(scanner, document)[:-1]:
+            if event == OPEN:
+                stack.append(path)
+            elif event == CLOSE:
+                assert stack.pop() == path, depth
+        assert not stack and scanner.offset == len(document), depth
 
 
 def test_an_element_and_a_member_of_one_name_beside_a_hundred_other_paths():

@@ -104,6 +104,16 @@ def test_the_order_of_the_fields_does_not_matter():
     assert http.last["offset"] == 6
 
 
+def test_an_answer_that_says_nothing_is_called_a_redirect_only_where_it_is_one():
+    for status in (200, 302, 400, 502):
+        for kind in (True, False) if status >= 300 else (True,):
+            it, http = make((status, b"{}"))
+            http.is_json = kind
+            error = raises(ApiError, lambda it=it: it.poll(0))
+            assert error.status == status and str(status) in error.text
+            assert ("redirects" in error.text) == (status == 302), error.text
+
+
 def test_a_stranger_is_counted_confirmed_and_nothing_else():
     it, http = make(answer(message(5, sender=666, chat=666)), answer())
     it.poll(0)
@@ -205,6 +215,16 @@ def test_a_rich_messages_texts_are_read_a_line_for_each_block():
         it.poll(0)
         found = texts(it.inbox)
         assert found == [said.replace("|", "\n") + "\n", "and this"], found
+
+
+def test_a_rich_messages_lists_may_lie_in_each_other():
+    text = ["not ", {"type": "bold", "text": ["so ", {"type": "italic", "text": ["d", "eep"]}]}]
+    blocks = [{"type": "paragraph", "text": text}]
+    for depth in range(6):
+        it, _ = make(answer(rich(5, *blocks), message(6, "and this")))
+        it.poll(0)
+        assert texts(it.inbox) == ["not so deep\n", "and this"], depth
+        blocks = [{"type": "list", "items": [{"label": "1.", "blocks": blocks}]}]
 
 
 def test_a_rich_message_that_can_never_fit_is_marked_as_too_long():

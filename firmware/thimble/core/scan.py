@@ -4,7 +4,7 @@ It copies out the few values that are wanted and checks and skips all else, howe
 document is ever held whole. Wanted values are named by paths: b"result[].message.chat.id", where
 "[]" stands for every element of an array. So does b".\xff", and then that path, and those beside
 it that no other goes on from, lead back to where they begin: of b"tree.\xff", b"tree.left" and
-b"tree.right" each is wanted at any depth, down to the document's level 17.
+b"tree.right" each is wanted at any depth, down to the document's level 33.
 
 The paths become a tree of names, in which the byte 0xFE, that no UTF-8 has, stands for "[]". One
 bytearray, the table, holds (offsets in bytes)
@@ -43,6 +43,7 @@ FALSE = const(4)
 NULL = const(5)
 
 _MOST_LEVELS = const(16)  # of a path
+_DEEPEST = const(32)  # containers around one in which paths are still looked for
 _LONGEST_NUMBER = const(24)
 
 _WHAT = const(
@@ -92,9 +93,9 @@ _KIND = const(15)
 _LENGTH = const(16)
 _BEGIN = const(17)  # of the output area, then of the key's room
 _LIMIT = const(19)  # of both
-_STACK = const(21)  # of each tracked container: its _SUB << 8 | path + 1
-_USED = const(38)  # bytes of the document
-_SIZE = const(39)
+_STACK = const(21)  # of each tracked container, at most 34: its _SUB << 8 | path + 1
+_USED = const(55)  # bytes of the document
+_SIZE = const(56)
 
 _TOP = const(8)  # no byte is 0x5D + (8 << 5)
 
@@ -333,10 +334,10 @@ class Scanner:
                         inside = c >> 5 & 1
                         if tab[node + 1] & _CHILDREN:
                             sub = node + _NAME + tab[node]
-                        elif p == 0 or tab[sub + _NAME] <= _ELEMENT or depth > _MOST_LEVELS:
+                        elif p == 0 or tab[sub + _NAME] <= _ELEMENT:
                             sub = 0
                         # The elements' node is the first child, before all members.
-                        if inside == 0 and tab[sub + _NAME] < _ELEMENT:
+                        if depth > _DEEPEST or inside == 0 and tab[sub + _NAME] < _ELEMENT:
                             sub = 0
                         if sub or p:
                             st[_STACK + depth] = sub << 8 | p

@@ -219,7 +219,7 @@ class Bot:
         text = bytes(self._scratch[: self._described]).decode()
         if not text:
             text = "Telegram answered %d without saying why"
-            if code < 400:
+            if 300 <= code < 400:
                 text = "Telegram redirects (%d), which is not followed"
             text %= code
         return ApiError(code, text, wait)
