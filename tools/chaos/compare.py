@@ -9,7 +9,7 @@ from tools.cloud.script import Script, directed
 
 from .answers import Broken, outcome
 from .draws import PLACES
-from .reference import GO_ON, MARK, SUMMARIZE, WAITING
+from .reference import FELL, GO_ON, MARK, SUMMARIZE, WAITING
 
 EDIT_S = 1.4, 3.9  # between two edits, in a private chat and in a group; the clocks are two
 HEAP_SLACK = 1024
@@ -47,6 +47,8 @@ def settled(town, state):
             if one.id > session.seen and (one.thread or 0) == thread
         ]
         session.seen = max([session.seen, *(one.id for one in texts)])
+        if town.house.small:  # it may not have come up at once
+            texts = [one for one in texts if not one.text.startswith(FELL)]
         said = [
             (one["time"], one["text"])
             for one in changes

@@ -77,7 +77,7 @@ def _walk(value, where, paths, found):
             found.append((OPEN, wanted))
         if isinstance(value, Pairs):
             for key, inner in value:
-                if any(name != b"[]" for name in deeper):
+                if deeper:
                     # A key "[]" would look like an element to this walk, not to the scanner.
                     name = b"\0" if key == "[]" else plain_utf8(key)
                     _walk(inner, [*where, name], paths, found)

@@ -193,10 +193,11 @@ class Http(Target):
         return None
 
 
-# What only we refuse: other versions, compression, two lengths, folded lines.
+# What only we refuse: other versions, compression, two lengths, a length past a small int, folded
+# lines.
 _OURS_ALONE = re.compile(
     rb"HTTP/(?!1\.)|HTTP/1\.. 101|\n[ \t]|content-encoding|"
-    rb"content-length.*content-length|content-length:[^\n]*,",
+    rb"content-length.*content-length|content-length:[^\n]*(?:,|\d{10})",
     re.IGNORECASE | re.DOTALL,
 )
 
