@@ -7,7 +7,7 @@ import pytest
 from tools.chaos import compare, people
 from tools.chaos.answers import EMPTY, Broken, outcome
 from tools.chaos.draws import draw
-from tools.chaos.reference import POISON, STARVED, STOPPED, Item, Session
+from tools.chaos.reference import POISON, STARVED, STOPPED, WORDS, Item, Session
 from tools.cloud.script import Script
 
 ANSWERED = ([("user", "hello")], 200, Script(mode="echo"))
@@ -131,6 +131,14 @@ def test_new_for_which_memory_ran_out_may_be_done_or_not():
         one = session(Item("new"), Item("ask", "hello"), turns=turns)
         one.small = True
         one.settle([([*before, ("user", "hello")], 200, Script(mode="echo"))], [STARVED, "hello"])
+
+
+@pytest.mark.parametrize("kind", ["retry", "more"])
+def test_what_stop_closed_may_be_answered_or_not(kind):
+    for texts in ([], [WORDS[kind]]):
+        session(Item(kind, stopped=1)).settle([], texts)
+    with pytest.raises(Broken):
+        session(Item(kind)).settle([], [])
 
 
 def test_what_is_asked_after_stop_is_found():

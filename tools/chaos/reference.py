@@ -286,6 +286,9 @@ class Session:
 
     def _nothing(self, item):
         """/retry or /more of nothing; where the day's calls are made, that comes first."""
+        said = bool(self.texts) and self.texts[0].startswith(WORDS[item.kind])
+        if item.stopped and not said:
+            return
         if not self.used_up:
             self._say(item, WORDS[item.kind])
         elif self.texts and self.texts[0].startswith((WORDS[item.kind], USED_UP)):
