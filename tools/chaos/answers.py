@@ -47,7 +47,7 @@ def outcome(script, question):
     for end in (script.cut_after, script.error_after):
         if end is not None and end <= len(pieces):
             text, note = "".join(pieces[:end]), CUT
-    if blank(text):
+    if not clean(text):
         thought = script.think or script.finish == "length"
         return "", THOUGHT if thought else EMPTY
     return text, note
@@ -78,14 +78,6 @@ def clean(text: str) -> str:
     with contextlib.suppress(ApiError):
         text = formatted(text, "", "")[0]
     return text.lstrip(" \n\xa0\u3000" + "".join(map(chr, _UNSEEN)))
-
-
-def blank(text: str) -> bool:
-    """Whether Telegram takes it for nothing."""
-    try:
-        return not formatted(text, "", "")[0]
-    except ApiError as error:
-        return "empty" in error.description
 
 
 def units(text: str) -> int:

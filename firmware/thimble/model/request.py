@@ -79,7 +79,7 @@ class Model:
     said what cut an answer off, or None. waiting: called while the answer has not begun, or None;
     True gives it up.
 
-    After DONE: reason (STOP, LENGTH, CUT or OTHER), tokens_in and tokens_out (0 if not told),
+    After DONE: reason (why the answer ended, see above), tokens_in and tokens_out (0 if not told),
     thought (there was reasoning). spent_in and spent_out: the tokens of all requests before.
     """
 
@@ -101,7 +101,8 @@ class Model:
         self.name = settings.name.encode()
         self.system = settings.system.encode()
         self.max_tokens = settings.max_tokens
-        self.newer = not dialect[_ADAPTS]  # the limit's newer name is used
+        # The limit's newer name is used; where there is none, no refusal leads to it.
+        self.newer = not dialect[_ADAPTS]
         self.usage = dialect[_ADAPTS]  # usage is asked for
         self.conversation = None
         self.turns = ALL

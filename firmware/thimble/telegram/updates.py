@@ -65,7 +65,7 @@ SLOWER = 12
 STOPPED = 13
 # Their words, in this order, and the bytes of each.
 _COMMANDS = const(
-    (b"stop    status  help    start   model   new     retry   more    history forget  reboot  ")
+    b"stop    status  help    start   model   new     retry   more    history forget  reboot  "
 )
 _LENGTHS = const(b"\x04\x06\x04\x05\x05\x03\x05\x04\x07\x06\x06")
 _WIDTH = const(8)
