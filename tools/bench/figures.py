@@ -164,7 +164,7 @@ PARTS = {
     "scan": lambda options: scan_speed(),
     "start": lambda options: start(),
     "instructions": lambda options: instructions.measure(),
-    "trim": lambda options: trim.measure(),
+    "trim": lambda options: trim.both(),
 }
 
 

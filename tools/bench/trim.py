@@ -17,12 +17,13 @@ from tools.bench import grind
 from tools.bench.harness import HERE
 
 SCRIPT = HERE / "trimming.py"
+SHORT = 42  # bytes of each turn, where trimming is dearest
 _ROUNDS = (5, 25)
 
 
-def _run(what: str, rounds: int) -> tuple[int, dict]:
+def _run(what: str, size: int, rounds: int) -> tuple[int, dict]:
     argv, env = build.command(runtime.find("amd64"), str(SCRIPT), heap="4m")
-    env |= {"TRIM_WHAT": what, "TRIM_ROUNDS": str(rounds)}
+    env |= {"TRIM_WHAT": what, "TRIM_BYTES": str(size), "TRIM_ROUNDS": str(rounds)}
     with tempfile.TemporaryDirectory() as folder:
         out = grind.output(Path(folder))
         said = subprocess.run(
@@ -36,18 +37,28 @@ def _run(what: str, rounds: int) -> tuple[int, dict]:
         return grind.instructions(out), json.loads(said)
 
 
-def measure() -> dict:
-    """Instructions of one round; ``ratio``: trimming's to those of json.loads."""
+def measure(size: int = 0) -> dict:
+    """Instructions of one round; ``ratio``: trimming's to those of json.loads. ``size``: most
+    bytes of a turn; 0: 100 in a question and 952 in an answer."""
     counts, rows = {}, {}
     for what in ("fill", "trim", "loads"):
-        few, _ = _run(what, _ROUNDS[0])
-        many, rows[what] = _run(what, _ROUNDS[1])
+        few, _ = _run(what, size, _ROUNDS[0])
+        many, rows[what] = _run(what, size, _ROUNDS[1])
         counts[what] = (many - few) / (_ROUNDS[1] - _ROUNDS[0])
     trim, loads = counts["trim"] - counts["fill"], counts["loads"] - counts["fill"]
     return {**rows["trim"], "trim": trim, "loads": loads, "ratio": trim / loads}
 
 
+def both() -> dict:
+    """A common conversation, and beside it one of short turns."""
+    return {**measure(), "short": measure(SHORT)}
+
+
 def table(result: dict) -> str:
+    return _line(result) + "\n" + _line(result["short"])
+
+
+def _line(result: dict) -> str:
     return (
         f"trimming {result['turns']} turns   {result['trim'] / 1e3:.0f} k instructions, "
         f"{result['allocated']} B allocated; json.loads of {result['json']} B "
