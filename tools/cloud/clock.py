@@ -1,4 +1,4 @@
-"""The cloud's clock: it runs like the real one, and a test can push it forward.
+"""The cloud's clock: it runs like the real one, and a test can push it forward or stop it.
 
 Everything that waits or counts in the cloud (long polls, flood buckets, the life of an update, the
 pauses between deltas) asks this clock, so that a test of a 24-hour rule needs no waiting.
@@ -7,6 +7,7 @@ pauses between deltas) asks this clock, so that a test of a 24-hour rule needs n
 import asyncio
 import heapq
 import itertools
+import math
 import time
 
 
@@ -17,6 +18,7 @@ class Clock:
     """
 
     def __init__(self):
+        self._real = time.time
         self._offset = 0.0
         self._loop = None
         self._timers = []
@@ -27,7 +29,18 @@ class Clock:
         self._loop = loop
 
     def time(self) -> float:
-        return time.time() + self._offset
+        return self._real() + self._offset
+
+    def stop(self):
+        """From now on the time goes on by `advance` alone."""
+        self._offset = self.time()
+        self._real = float
+        self._arm()
+
+    def due(self) -> float:
+        """Seconds until the first timer; infinite without one."""
+        due = (timer[0] for timer in self._timers if timer[2] is not None)
+        return max(0.0, min(due, default=math.inf) - self.time())
 
     def advance(self, seconds: float):
         """Moves the time forward by `seconds` and runs the timers that are due by then."""
@@ -67,6 +80,6 @@ class Clock:
         if self._wakeup is not None:
             self._wakeup.cancel()
             self._wakeup = None
-        if self._timers:
+        if self._timers and self._real is time.time:
             pause = max(0.0, self._timers[0][0] - self.time())
             self._wakeup = self._loop.call_later(pause, self._run_due)

@@ -86,7 +86,7 @@ class Updates:
         expiry = self._clock.time() + LIFE_S
         self.events.append((number, expiry, b'"%s":%s' % (kind.encode(), payload)))
         if self._waiting is not None and self._waking is None:
-            self._waking = asyncio.get_running_loop().call_later(_WAKE_S, self._wake)
+            self._waking = self._clock.call_later(_WAKE_S, self._wake)
         return number
 
     def restart(self, first_id: int):
