@@ -98,6 +98,10 @@ class Memory:
         """Percent of the heap above the floor that is used, garbage too."""
         return percent(gc.mem_alloc() - self._floor, self._budget - self._floor)
 
+    def gauges(self):
+        """All three, in percent: the segments, the heap, and the board's, seven bits each."""
+        return (self.fill() << 7 | self.heap()) << 7 | self._outside()
+
     def regrow(self):
         """Takes back segments that went to the heap, while the reserve stays free."""
         segments = self.segments

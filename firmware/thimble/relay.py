@@ -37,8 +37,8 @@ _NOW = const(1)
 _LATER = const(2)
 # What tick() and look() leave to be done between messages, beside closing the model's connection.
 _SHED = const(1)
-_REPORT = const(2)
-_RECONNECT = const(4)
+_RECONNECT = const(2)
+_GAUGES = const(2)  # bits further left stand those that are to be reported
 
 
 class Relay:
@@ -132,8 +132,8 @@ class Relay:
                 self.telegram_link.close()
             if todo & _SHED:
                 self.resolver.clear()
-            if todo & _REPORT:
-                overlay.call("store.crash", "memory", self)
+            if todo >> _GAUGES:
+                overlay.call("store.crash", "memory", self, todo >> _GAUGES)
         if self.sessions.error:
             overlay.call("outage", "unkept", self)
         record = self.responder.ready()
@@ -195,7 +195,9 @@ class Relay:
         was = self.memory.pressure.level
         level = self.memory.look(again)
         if level == CRITICAL:
-            self._todo |= _SHED | (_REPORT if was < level else 0)
+            self._todo |= _SHED
+            if was < level:
+                self._todo = self._todo & (_SHED | _RECONNECT) | self.memory.gauges() << _GAUGES
             self.memory.relieve()
         for chat in self.memory.chats.all:
             if chat.turns > self.config.memory.max_messages:

@@ -1,5 +1,7 @@
 """Critical pressure: heap that is taken away from outside is given back by the relay."""
 
+import re
+
 import pytest
 from memory_kit import Pressed
 
@@ -86,6 +88,19 @@ def test_connection_and_addresses_go_and_a_report_is_written(house):
     assert house.state()["cached"] == 0
     report = house.file("memory.txt")
     assert "critical" in report and "segments" in report and "block of" in report
+
+
+def test_a_report_tells_how_memory_stood_however_late_it_is_written(house):
+    house.ask("hello")
+    squeeze(house)  # served in the wait of a poll; the report is written behind it
+    house.do("give")
+    house.do("look")
+    assert house.state()["level"] == 0
+    house.say("and now?")
+    house.wait(lambda: "memory.txt" in house.do("files")["files"])
+    line = house.file("memory.txt").split("\n")[0]
+    segments, heap, outside = map(int, re.findall(r"(\d+) %", line))
+    assert "critical" in line and segments < 20 and heap >= 90 and outside == 0
 
 
 def test_a_report_is_written_each_time_it_gets_critical_and_only_then(house):

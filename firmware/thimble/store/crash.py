@@ -12,7 +12,6 @@ import time
 from micropython import const
 
 from thimble.core.errors import NetError
-from thimble.core.pressure import LEVELS
 from thimble.log import blotted
 
 MEMORY = "memory.txt"
@@ -28,29 +27,29 @@ _MOST = 2048  # bytes of a file
 _PROBES = const((16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64))
 
 
-def memory(relay):
-    """Writes down how memory stands: level, gauges, conversations, buffers, block sizes."""
-    keeper = relay.memory
-    segments = keeper.segments
+def memory(relay, gauges):
+    """Writes down how memory stood when it got critical, and stands now: ``gauges`` as
+    Memory.gauges() gives them, conversations, buffers, block sizes."""
+    segments, inbox = relay.memory.segments, relay.inbox
     free, used = gc.mem_free(), gc.mem_alloc()
-    text = "minute %d, %s, %d %% of the segments, %d %% of the heap above the floor\n" % (
+    text = (
+        "minute %d, critical: segments %d %%, heap %d %%, outside %d %%\n"
+        "now: heap %d used, %d free, block of %d; segments %d of %d B, %d free\n"
+        "sessions %d, inbox %d messages in %d B, answered %d\n"
+    ) % (
         relay.minute,
-        LEVELS[keeper.pressure.level],
-        keeper.fill(),
-        keeper.heap(),
-    )
-    text += "heap %d used, %d free, block of %d; segments %d of %d B, %d free\n" % (
+        gauges >> 14,
+        gauges >> 7 & 127,
+        gauges & 127,
         used,
         free,
         probe(),
         segments.count,
         segments.size,
         segments.free,
-    )
-    text += "sessions %d, inbox %d messages in %d B, answered %d\n" % (
-        keeper.chats.active,
-        relay.inbox.count,
-        len(relay.inbox.buf),
+        relay.memory.chats.active,
+        inbox.count,
+        len(inbox.buf),
         relay.answered,
     )
     keep(relay.board.flash + "/" + MEMORY, text)
