@@ -26,7 +26,7 @@ def start(tmp_path):
     def start(argv=CHAT, **environment):
         env = {**os.environ, "TERM": "xterm", "TMPDIR": str(tmp_path), **environment}
         size = {"dimensions": (24, 80), "encoding": "utf-8"}
-        child = pexpect.spawn(argv[0], argv[1:], cwd=ROOT, env=env, timeout=30, **size)
+        child = pexpect.spawn(argv[0], argv[1:], cwd=ROOT, env=env, timeout=90, **size)
         child.delaybeforesend = 0.01
         started.append(child)
         return child
