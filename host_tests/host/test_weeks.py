@@ -8,13 +8,16 @@ the machine.
 """
 
 import asyncio
+import collections
 import heapq
 import itertools
 import json
 import math
+import random
 import socket
 import struct
 
+import pytest
 from relay_kit import WAITING, Board, House, started_by
 
 WRAP = 1 << 30  # ticks_ms
@@ -74,6 +77,7 @@ class Weeks(House):
         self.cloud.clock.stop()
         self.began = self.cloud.clock.time()
         self._plan, self._order = [], itertools.count()
+        self._dark = 0  # ms that the power stays away
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.bind(("127.0.0.1", 0))
         loop = self.cloud.thread.loop
@@ -91,6 +95,37 @@ class Weeks(House):
         call = int(hour * HOUR), next(self._order), lambda: what(*args, **named)
         heapq.heappush(self._plan, call)
 
+    def cut(self, hours):
+        """The power goes, and comes back so many hours later."""
+        self._dark = int(hours * HOUR)
+        self.board.process.kill()
+
+    def until(self, hour):
+        """Waits for that hour; a relay that has ended is started again."""
+        while self.now < hour * HOUR:
+            self.wait(lambda: self.now >= hour * HOUR or self._ended(), 60)
+            if self._ended() and not self.board.again():
+                assert self._dark, self.board.why()
+                self.cloud.thread.call(self._pass)
+                self.start()
+
+    def _ended(self):
+        return self.board.process.poll() is not None
+
+    def _pass(self):
+        end, self._dark = self.now + self._dark, 0
+        while self.now < end:
+            self._go(end - self.now)
+
+    def _go(self, ms):
+        """The time goes on, up to what is planned next."""
+        if self._plan:
+            ms = max(0, min(ms, self._plan[0][0] - self.now))
+        self.now += ms
+        self.cloud.clock.advance(ms / 1000)
+        while self._plan and self._plan[0][0] <= self.now:
+            heapq.heappop(self._plan)[2]()
+
     def _asked(self):
         data, sender = self._sock.recvfrom(8)
         self._task = asyncio.ensure_future(self._answer(sender, *struct.unpack("<I", data[:4])))
@@ -100,13 +135,7 @@ class Weeks(House):
         await self._quiet()
         if ms:
             due = math.ceil(clock.due() * 1000) if clock.due() < math.inf else ms
-            ms = due if telegram.polling() else min(ms, due)
-            if self._plan:
-                ms = max(0, min(ms, self._plan[0][0] - self.now))
-            self.now += ms
-            clock.advance(ms / 1000)
-            while self._plan and self._plan[0][0] <= self.now:
-                heapq.heappop(self._plan)[2]()
+            self._go(due if telegram.polling() else min(ms, due))
             await self._quiet()
         ticks = (WRAP - HOUR + self.now) % WRAP
         self._sock.sendto(struct.pack("<II", ticks, int(clock.time())), sender)
@@ -117,6 +146,21 @@ class Weeks(House):
         await asyncio.sleep(0)
         while loop._ready:
             await asyncio.sleep(0)
+
+
+# What may be out of reach, and how; without a service: the power.
+OUTAGES = (
+    ("models", "status", {"status": 503}),
+    ("models", "flood", {"retry_after": 4000}),
+    ("models", "hang", {}),
+    ("models", "close", {}),
+    ("telegram", "status", {"status": 502}),
+    ("telegram", "hang", {}),
+    ("telegram", "close", {}),
+    (None, None, None),
+    (None, None, None),
+)
+HOW = ("", "[[first=20]]", "[[deltas=40 delay=0.5]]" + "x" * 3000)  # is answered
 
 
 def test_two_weeks_with_long_silences_leave_everything_as_it_was(tmp_path):
@@ -278,3 +322,36 @@ def test_commands_that_need_no_model_take_their_turn(tmp_path):
         assert len(house.texts(101)) == 20
         _, answered = house.changes(102)
         assert answered["time"] - house.began - 0.2 * 3600 < 5
+
+
+@pytest.mark.parametrize("seed", (1, 2))
+def test_days_of_outages_and_power_cuts_lose_nothing(tmp_path, seed):
+    draw = random.Random(seed)
+    chats, hour, said = range(101, 113), 0.1, collections.defaultdict(list)
+    with Weeks(tmp_path / "house", settings={"model": {"patience_min": 90}}) as house:
+        for number in range(60):
+            chat, how = draw.choice(chats), draw.choice(HOW)
+            text = f"message {number} {how}"
+            said[chat].append(number)
+            house.at(hour, house.cloud.telegram.say, chat=chat, text=text)
+            hour += draw.choice((0.001, 0.001, 0.01, 2))
+        days = hour
+        hour = 0.1
+        while hour < days:
+            service, kind, options = draw.choice(OUTAGES)
+            lasts = min(10 ** draw.uniform(-3, 1), 8)
+            if service:
+                house.at(hour, house.cloud.fault, service, None, kind, None, **options)
+                house.at(hour + lasts, house.cloud.clear_faults)
+            else:
+                house.at(hour, house.cut, lasts)
+            hour += lasts + draw.choice((0.01, 0.1, 1, 4))
+        house.until(max(hour, days) + 3)
+
+        for chat in chats:
+            got = [text for text in house.texts(chat) if text != WAITING]
+            answered = [int(text.split()[1]) for text in got if text.startswith("message")]
+            assert answered == [number for number in said[chat] if number in answered]
+            closed = [text for text in got if text.startswith(("The model co", "The model ca"))]
+            assert len(closed) == len(said[chat]) - len(answered)
+        assert house.board.status()["inbox"] == 0
