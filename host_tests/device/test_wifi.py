@@ -71,6 +71,17 @@ def test_without_a_name_server_from_dhcp_the_gateway_is_asked():
     assert board.servers == ["10.0.0.1"]
 
 
+def test_in_another_network_its_own_name_server_is_asked():
+    wifi, board, _ = start(Board, networks=[{"ssid": "phone", "password": "p"}])
+    lease = "172.20.10.4", "255.255.255.240", "172.20.10.1", "0.0.0.0"
+    radio.air["phone"] = Net("p", lease=lease)
+    live(wifi, 60_000)
+    assert (wifi.ssid, board.servers) == ("home", ["10.0.0.2"])
+    del radio.air["home"]
+    live(wifi, 20_000)
+    assert (wifi.ssid, board.servers) == ("phone", ["172.20.10.1"])
+
+
 def test_a_network_without_dhcp_is_given_up_at_the_deadline_and_tried_again():
     wifi, _, log = start(Board)
     radio.air["home"].dhcp = False

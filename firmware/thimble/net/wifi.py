@@ -137,6 +137,7 @@ class Wifi:
             elif not self._steady and ticks_diff(now, self._end) >= 0:
                 self._steady = True
                 self._backoff.reset()
+                self._learn()
         elif state == _UP:
             self._lost(now)
         elif state == _CHOOSE:
@@ -162,9 +163,7 @@ class Wifi:
         network.hostname(settings.hostname)
         wlan.active(True)
         self._leave()  # an ESP32 stays in its network through a soft reset
-        power = settings.power
-        pm = wlan.PM_NONE if power == "none" else wlan.PM_PERFORMANCE
-        wlan.config(pm=wlan.PM_POWERSAVE if power == "powersave" else pm)
+        wlan.config(pm=getattr(wlan, "PM_" + settings.power.upper()))
         if settings.address:
             gateway = settings.gateway
             name_server = settings.dns or gateway
@@ -233,11 +232,17 @@ class Wifi:
         self.up = True
         self.error = ""
         self.joins += 1
+        self._log.info("wifi: %s, address %s" % (self.ssid, self._learn()))
+
+    def _learn(self):
+        # type: () -> Any
+        """Which name server is asked; our address. Once more when the link is steady: until DHCP
+        has answered, a Pico W goes by what the network before had given it."""
         address, _, gateway, name_server = self._wlan.ifconfig()
         if name_server == "0.0.0.0":
             name_server = gateway
         self._board.servers[:] = [self._settings.dns or name_server]
-        self._log.info("wifi: %s, address %s" % (self.ssid, address))
+        return address
 
     def _lost(self, now):
         # type: (_TicksMs) -> None

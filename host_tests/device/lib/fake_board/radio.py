@@ -14,15 +14,19 @@ from fake_board.chip import chip
 _EPERM = 1
 _ASSOCIATE_MS = 800
 _SCAN_MS = 2000
+_RENEW_MS = 3500  # two questions for the lease of before, at 0 and 1 s, and two more seconds
+LEASE = ("10.0.0.7", "255.255.255.0", "10.0.0.1", "10.0.0.2")
 
 
 class Net:
     """A network. dhcp: whether addresses are given out. refuses_ms: how long a Pico W takes a lost
-    frame for a refusal, before it tries again by itself and is let in."""
+    frame for a refusal, before it tries again by itself and is let in. lease: what ifconfig() says
+    once its DHCP has answered; a Pico W keeps that of the network before until then, and calls
+    itself connected with it (lwIP, dhcp_network_changed_link_up)."""
 
-    def __init__(self, password, rssi=-60, hidden=False, dhcp=True, refuses_ms=0):
+    def __init__(self, password, rssi=-60, hidden=False, dhcp=True, refuses_ms=0, lease=LEASE):
         self.password, self.rssi, self.hidden, self.dhcp = password, rssi, hidden, dhcp
-        self.refuses_ms = refuses_ms
+        self.refuses_ms, self.lease = refuses_ms, lease
 
 
 class Radio:
@@ -41,6 +45,7 @@ class Radio:
     def off(self):
         """The power goes."""
         self.active = self.stuck = self.lies = False
+        self.lease = None
         self.forget()
 
     def forget(self):
@@ -75,6 +80,14 @@ class Radio:
                 self.reason = 0
                 if net.dhcp or self.address:
                     self.up = name
+                    self.renewed = chip.now + _RENEW_MS
+
+    def leased(self):
+        """What DHCP gave."""
+        fresh = chip.port == "esp32" or chip.now >= self.renewed
+        if self.up is not None and (fresh or self.lease is None):
+            self.lease = self.air[self.up].lease
+        return self.lease
 
     def _failed(self, rp2, esp32):
         if chip.port == "rp2":
@@ -172,7 +185,7 @@ class WLAN:
     def ifconfig(self, address=None):
         self._call("ifconfig")
         if address is None:
-            return radio.address or ("10.0.0.7", "255.255.255.0", "10.0.0.1", "10.0.0.2")
+            return radio.address or radio.leased()
         radio.address = address
 
 
