@@ -55,7 +55,8 @@ TARGETS = {
 def check(name: str, facts: Facts) -> None:
     """Raises BoardError for a board that cannot run the firmware built for ``name``."""
     target = TARGETS[name]
-    if target.machine.replace("-", "") not in facts.machine.replace("-", ""):
+    machine = facts.machine.replace("-", "")
+    if machine and target.machine.replace("-", "") not in machine:
         raise BoardError(f"this board is a {facts.machine}, which BOARD={name} is not")
     version = ".".join(map(str, facts.version))
     if facts.version < target.oldest:

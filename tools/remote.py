@@ -50,7 +50,8 @@ except ImportError:
     _frozen = ""
 sys.path[:] = _path
 sys.modules.pop("thimble", None)
-print((_i.version[:3], _i._machine, getattr(_i, "_mpy", 0), _v[0], _v[2], _v[3], _frozen))
+_machine, _mpy = getattr(_i, "_machine", ""), getattr(_i, "_mpy", 0)
+print((_i.version[:3], _machine, _mpy, _v[0], _v[2], _v[3], _frozen))
 """
 
 # Prints (path, size) of every file that is named or stands below a folder that is named.
@@ -94,8 +95,9 @@ class BoardError(ToolError):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a board is: MicroPython's version, ``sys.implementation``'s machine and mpy, the file
-    system's block size in bytes and its blocks, and the version of a frozen Thimble or ""."""
+    """What a board is: MicroPython's version, ``sys.implementation``'s machine ("" before 1.19)
+    and mpy, the file system's block size in bytes and its blocks, and the version of a frozen
+    Thimble or ""."""
 
     version: tuple[int, ...]
     machine: str

@@ -277,6 +277,19 @@ def test_a_board_that_cannot_run_it_is_refused_with_a_sentence(name, changed, sa
         flash.check(name, Facts(**{**PICO_W.__dict__, **changed}))
 
 
+def test_a_micropython_from_before_it_told_its_machine_is_refused_by_its_version(
+    flashed, monkeypatch
+):
+    """Before 1.19 there is no sys.implementation._machine."""
+    old = "class Old:\n    version = (1, 18, 0)\n    mpy = 7942\n"
+    facts = remote._FACTS.replace("sys.implementation", "Old")
+    monkeypatch.setattr(remote, "_FACTS", old + facts)
+    before = files(flashed)
+    with pytest.raises(BoardError, match=r"MicroPython 1\.18\.0; 1\.25 or newer is needed"):
+        flash.flash("esp32_s3", flashed.port)
+    assert files(flashed) == before
+
+
 def test_the_boards_that_are_meant_are_taken():
     flash.check("pico_w", PICO_W)
     for machine in (S3, "FeatherS3 with ESP32-S3", "TinyS3 with ESP32-S3-FN8"):
