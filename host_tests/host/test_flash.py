@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 
-from tools import backup, flash, qemu, remote
+from tools import backup, build, flash, qemu, remote
 from tools.remote import BoardError, Facts, Remote
 
 PICO_W = Facts((1, 26, 0), "Raspberry Pi Pico W with RP2040", 4 << 10 | 0x306, 4096, 212, 200, "")
@@ -358,6 +358,23 @@ def test_whatever_goes_wrong_in_it_the_board_starts_again(flashed):
         link.link.exec_raw_no_follow("while True: pass")
         raise KeyboardInterrupt
     assert "starts in" in Remote(flashed.port).first_line("thimble ")
+
+
+def test_the_relay_is_started_three_seconds_after_boot(device):
+    source = """
+import sys, time
+class thimble:
+    VERSION = "0.1.0"
+    run = staticmethod(lambda: print(time.ticks_diff(time.ticks_ms(), start)))
+sys.modules["thimble"] = thimble
+with open(%r) as file:
+    main = file.read()
+start = time.ticks_ms()
+exec(main)
+"""
+    *lines, waited = device.run(source % str(build.FIRMWARE / "main.py")).stdout.splitlines()
+    assert [line[14:27] for line in lines] == ["starts in 3 s", "starts in 2 s", "starts in 1 s"]
+    assert int(waited) >= 3000
 
 
 def test_ctrl_c_in_the_seconds_after_boot_gives_the_prompt(flashed):
