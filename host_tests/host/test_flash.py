@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 
-from tools import backup, build, flash, qemu, remote
+from tools import backup, build, configure, flash, qemu, remote
 from tools.remote import BoardError, Facts, Remote
 
 PICO_W = Facts((1, 26, 0), "Raspberry Pi Pico W with RP2040", 4 << 10 | 0x306, 4096, 212, 200, "")
@@ -350,6 +350,34 @@ def test_a_maintenance_boot_starts_nothing_and_counts_once(flashed):
         assert remote.MARKER not in link.sizes("/")
         link.reset()
         assert "starts in" in link.first_line("thimble ")
+
+
+BOOTS = b"""import os
+with open("/boots.log", "a") as log:
+    log.write("maintenance " if "maintenance" in os.listdir() else "start ")
+"""
+
+
+@pytest.mark.parametrize("command", ["flash", "configure", "save", "restore", "erase"])
+def test_whatever_copies_files_first_asks_for_a_maintenance_boot(flashed, tmp_path, command):
+    config = {"thimble.json": '{"telegram": {"token": "1:a"}, "model": {"name": "x"}}'}
+    (tmp_path / "thimble.json").write_text(config["thimble.json"])
+    put(flashed, "/thimble.json")
+    put(flashed, "/thimble/log.mpy")
+    put(flashed, "/boot.py", BOOTS)
+    {
+        "flash": lambda: flash.flash("qemu", flashed.port),
+        "configure": lambda: configure.configure(
+            tmp_path / "thimble.json", flashed.port, force=True
+        ),
+        "save": lambda: backup.save(flashed.port, tmp_path / "board.zip"),
+        "restore": lambda: backup.restore(flashed.port, zipped(tmp_path, config)),
+        "erase": lambda: backup.erase(flashed.port),
+    }[command]()
+    with Remote(flashed.port) as link:
+        assert link.read("/boots.log") == b"maintenance start "
+        for path in ("/boot.py", "/boots.log", "/thimble.json"):
+            link.remove(path)
 
 
 def test_whatever_goes_wrong_in_it_the_board_starts_again(flashed):
