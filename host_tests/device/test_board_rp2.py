@@ -76,6 +76,24 @@ def test_a_relay_that_is_back_in_time_after_a_soft_reset_keeps_the_dog_quiet():
     turn(guard, 60_000)
 
 
+def test_a_start_after_a_soft_reset_may_take_longer_than_the_dogs_time():
+    """Reading a full flash, or the wizard before it."""
+    guarded()
+    chip.soft_reset()
+    chip.run(5000)
+    board = Board()
+    chip.run(600_000)
+    guard = Watch(board.feed, chip.now)
+    board.guard(guard.alive)
+    turn(guard, 30_000)
+    assert 30_000 <= bitten_after() <= 38_388
+
+
+def test_a_board_without_a_dog_is_given_none_by_being_made():
+    power_on()
+    assert chip.dog_ms is None and chip.timers == []
+
+
 def test_a_relay_that_is_started_again_is_not_kept_alive_by_the_old_ones_timer():
     board, guard = guarded()
     guard.rest()

@@ -5,7 +5,7 @@ import micropython
 import random
 
 PWRON, HARD, WDT_RESET, DEEPSLEEP, SOFT = 1, 2, 3, 4, 5
-REASON, SCRATCH = 0x40058008, 0x4005800C
+CTRL, REASON, SCRATCH = 0x40058000, 0x40058008, 0x4005800C  # the watchdog's
 CTR = 0x40050094  # the counter of PWM slice 7: any reset of the chip clears it, a soft reset not
 
 
@@ -222,6 +222,8 @@ class RTC:
 
 class Mem32:
     def __getitem__(self, address):
+        if address == CTRL:
+            return (chip.dog_ms is not None) << 30  # ENABLE
         assert address in (REASON, CTR) or SCRATCH <= address < SCRATCH + 16
         return chip.registers.get(address, 0)
 
