@@ -171,7 +171,8 @@ def test_safe_marks_the_next_start_and_there_marks_it_off(house, device):
 
 
 def test_setup_says_how_to_get_there(house):
-    assert "thimble.setup()" in house.board.ask("setup")
+    said = house.board.ask("setup")
+    assert "thimble.setup()" in said and "make setup" in said  # here there is no REPL
 
 
 # The REPL.

@@ -31,7 +31,7 @@ def carry_out(relay, line):
     elif line == b"reboot" or line == b"safe":
         _restart(relay, line == b"safe")
     elif line == b"setup":
-        print("Ctrl-C ends the relay; then: import thimble; thimble.setup()")
+        print("Ctrl-C ends the relay; then: import thimble; thimble.setup() (Linux: make setup)")
     elif line == b"help":
         print(_HELP)
     else:
