@@ -251,3 +251,20 @@ def test_saving_replaces_the_file_and_what_is_invalid_never_gets_there():
     config.save({"model": {"name": "b"}}, FILE)
     assert config.load(FILE).model.name == "b"
     os.remove(FILE)
+
+
+def test_a_saving_that_ends_in_the_middle_leaves_the_file_as_it_was():
+    class Json:
+        def dump(self, values, file):
+            file.write('{"model": {"na')
+            raise MemoryError
+
+    config.save({"model": {"name": "a"}}, FILE)
+    real, config.json = config.json, Json()
+    try:
+        raises(MemoryError, lambda: config.save({"model": {"name": "b"}}, FILE))
+    finally:
+        config.json = real
+    assert config.load(FILE).model.name == "a"
+    os.remove(FILE)
+    os.remove(FILE + ".new")
