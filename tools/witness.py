@@ -33,7 +33,8 @@ def configured(path: Path) -> list[str]:
     try:
         values = json.loads(path.read_bytes())
         found = [values.get(section, {}).get(key) for section, key in _KEYS]
-    except (OSError, ValueError, AttributeError):
+        found += [one.get("password") for one in values.get("wifi", {}).get("networks", [])]
+    except (OSError, ValueError, AttributeError, TypeError):
         return []
     return [one for one in found if isinstance(one, str)]
 

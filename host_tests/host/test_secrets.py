@@ -8,10 +8,13 @@ from tools.cloud import KEY, TOKEN
 from tools.witness import WITNESS, Witness, parts
 
 
-@pytest.mark.parametrize("secret", [TOKEN, KEY, "a-wifi-password"])
+@pytest.mark.parametrize("secret", [TOKEN, KEY, "a-wifi-password", "another-one-of-them"])
 def test_a_secret_is_found_whole_and_in_part(tmp_path, secret):
     config = tmp_path / "thimble.json"
-    config.write_text('{"wifi": {"ssid": "home", "password": "a-wifi-password"}}')
+    more = '[{"ssid": "office", "password": "another-one-of-them"}]'
+    config.write_text(
+        f'{{"wifi": {{"ssid": "home", "password": "a-wifi-password", "networks": {more}}}}}'
+    )
     env = {"THIMBLE_CONFIG": str(config)}
     kept = secret.rpartition(":")[2]
     for leak in (secret, kept[1:], kept[:-2], kept[2:14]):
