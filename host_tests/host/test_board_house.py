@@ -18,7 +18,7 @@ from tools.runtime import PROJECT
 
 LIB = PROJECT / "host_tests" / "device" / "lib"
 START_S = 30
-JOINING, ONLINE = 0x55, 0x01
+JOINING, ONLINE, SAFE = 0x55, 0x01, 0x0F
 SCRIPT = """
 import json
 import os
@@ -39,6 +39,8 @@ fake_board.live()
 radio.air = {"home": Net("correct horse")}
 if os.getenv("BOARD_CAUSE") == "reset":
     chip.reset(HARD, 2)
+if os.getenv("BOARD_CAUSE") == "button":
+    chip.bootsel, chip.pins = True, {0: 0}
 files = {}
 for name in ("thimble.json", "extra.der"):
     with open(os.getenv("BOARD_FILES") + "/" + name, "rb") as file:
@@ -58,6 +60,15 @@ Own = __import__("thimble.board." + port, None, None, ("Board",)).Board
 
 
 class Board(Own):
+    def restart(self, mark=1):
+        # As a SystemExit it passes through run(), and the next run is the next boot.
+        type(self).judged = False
+        chip.bootsel, chip.pins = False, {}
+        try:
+            super().restart(mark)
+        except Reset:
+            raise SystemExit
+
     def configure(self, pins):
         super().configure(pins)
         self.plain_line = self.read_line
@@ -214,3 +225,17 @@ def test_a_reset_counts_once_however_often_the_relay_is_started_then(tmp_path, p
             ended = house.ended()
             assert sum("configuration:" in line for line in house.board.log) == 0
     assert ended["boots"] == [1, 0]
+
+
+def test_the_button_and_a_command_lead_to_safe_mode_with_its_own_light(tmp_path, port):
+    with (
+        UdpServer(good) as clock,
+        desk(tmp_path, port, clock, runs=4, cause="button") as house,
+    ):
+        house.shown(SAFE)
+        assert house.tells("status")["error"] == "safe mode"
+        house.board.tell("relay")
+        house.ask("hello", timeout=START_S)
+        house.board.tell("safe")
+        house.shown(SAFE)
+        assert house.ended()["boots"] == []
