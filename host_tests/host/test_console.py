@@ -276,6 +276,8 @@ def test_the_repls_face_works_without_a_configuration(device, tmp_path):
     assert lines[0] == "openai"
     assert "exit 2" in done.stdout and "none.json cannot be read" in done.stdout
     assert "missing   telegram.token is not set" in done.stdout
+    assert "telegram  token not set, answers nobody\n" in done.stdout
+    assert "model     not set (openai), key not set\n" in done.stdout
     assert "a-key-of-some" not in done.stdout and "…ngth" in done.stdout
     assert lines[-2].startswith("nothing is not a section") and lines[-1] == "0.1.0"
     assert json.loads((tmp_path / "none.json").read_text())["model"]["key"]

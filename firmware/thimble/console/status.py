@@ -14,7 +14,7 @@ def run():
     free = gc.mem_free()
     rows = [
         ("thimble", VERSION + ", the relay does not run"),
-        ("machine", sys.implementation[2] if len(sys.implementation) > 2 else sys.platform),
+        ("machine", sys.implementation[2]),
         ("memory", "%d of %d KB free" % (free >> 10, (free + gc.mem_alloc()) >> 10)),
         ("network", _network()),
         ("clock", "%04d-%02d-%02d %02d:%02d UTC" % time.gmtime()[:5]),
@@ -23,9 +23,10 @@ def run():
         path = settings.place()
         rows.append(("settings", path))
         telegram, model = settings.get("telegram"), settings.get("model")
-        people = str(telegram["allow"])[1:-1]
-        rows.append(("telegram", "token %s, answers %s" % (telegram["token"], people or "nobody")))
-        rows.append(("model", "%s (%s), key %s" % (model["name"], model["api"], model["key"])))
+        people, none = str(telegram["allow"])[1:-1] or "nobody", "not set"
+        rows.append(("telegram", "token %s, answers %s" % (telegram["token"] or none, people)))
+        name, key = model["name"] or none, model["key"] or none
+        rows.append(("model", "%s (%s), key %s" % (name, model["api"], key)))
         config.complete(config.load(path))
     except config.ConfigError as error:
         rows.append(("missing", error))
