@@ -47,6 +47,17 @@ def test_config_shows_everything_and_of_a_secret_four_characters(house):
     assert house.board.ask("config model.name") == f'"{NAMES[0]}"'
 
 
+def test_config_shows_no_password_of_any_network(device, tmp_path):
+    path = tmp_path / "thimble.json"
+    networks = [{"ssid": "home", "password": "a long password"}, {"ssid": "open"}]
+    path.write_text(json.dumps({"wifi": {"networks": networks}}))
+    source = "import thimble\nfor name in ('', 'wifi', 'wifi.networks'):\n"
+    source += "    print(thimble.config.get(name))"
+    done = device.run(source, {"THIMBLE_CONFIG": str(path)})
+    assert done.stdout.count("'ssid': 'open'") == 3, done.stderr
+    assert done.stdout.count("\\u2026word'") == 3 and "a long" not in done.stdout
+
+
 def test_config_sets_one_thing_saves_it_and_says_that_it_needs_a_restart(house):
     before = stored(house)
     for command, section, key, value in (

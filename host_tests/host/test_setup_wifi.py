@@ -6,6 +6,7 @@ import json
 import pexpect
 import pytest
 from net_kit import READ, Server, UdpServer
+from test_clock import answer as reply
 from test_clock import good
 
 from tools.cloud.cloud import Cloud
@@ -234,3 +235,42 @@ for port in range(2):
     ], done.stdout + done.stderr
     assert lines[4] == "True" and lines[6] == "False"
     assert "FAILS" in lines[5] and "home refused the password" in lines[5]
+
+
+def test_a_clock_that_was_never_set_and_cannot_be_set_is_a_failure(device, tmp_path):
+    proof = """
+from thimble.console import prove
+fake_board.live()
+print(prove.report(board, "{path}"))
+chip.date = (2026, 1, 1, 3, 0, 0, 0, 0)
+print(prove.report(board, "{path}"))
+"""
+    path = tmp_path / "thimble.json"
+    with UdpServer(lambda query, _: [reply(query, stratum=0)]) as server, Cloud() as cloud:
+        values = {"port": "rp2", "portal": "", "password": PASSWORD, "path": path}
+        values |= {"section": "-", "fault": ""}
+        settings = {"wifi": {"ssid": "home", "password": PASSWORD}}
+        settings["clock"] = {"servers": [server.name]}
+        path.write_text(json.dumps(settings | cloud.config(secure=False)))
+        done = device.run((SOURCE + proof).format(**values), timeout=60)
+    never, _, *then = done.stdout.splitlines()[-7:]
+    assert never.startswith("clock     FAILS: network failure (clock)"), done.stdout
+    assert then[1] == "clock     works: is right" and then[4] == "True", done.stdout
+
+
+@pytest.mark.parametrize("port", ["rp2", "esp32"])
+def test_status_says_how_the_network_stands(device, port):
+    source = """
+import fake_board
+radio = fake_board.install("{0}")
+from fake_board.air import live, start
+from thimble.board.{0} import Board
+import thimble
+wifi, _, _ = start(Board)
+thimble.status()
+live(wifi, 10_000, True)
+thimble.status()
+"""
+    done = device.run(source.format(port))
+    found = [line for line in done.stdout.splitlines() if line.startswith("network")]
+    assert found == ["network   not joined", "network   joined, 10.0.0.7, -60 dBm"], done.stderr
