@@ -395,6 +395,14 @@ def test_a_stream_that_is_not_to_be_had_is_an_answer_in_one_piece(cloud, dialect
     assert b"application/json" in head and dialect.text(json.loads(body)) == "whole"
 
 
+def test_half_of_a_surrogate_pair_goes_out_as_it_is(cloud, dialect):
+    cloud.models.script(pieces=["a\ud83d"])
+    assert b"a\xed\xa0\xbd" in dialect.bytes(cloud)
+
+    cloud.models.script(pieces=["a\ud83d"], ascii=True)
+    assert rb"a\ud83d" in dialect.bytes(cloud)
+
+
 def test_a_stream_without_its_end(cloud, dialect):
     cloud.models.script(text="x", no_end=True)
 

@@ -255,13 +255,13 @@ async def _keep_alive(writer, events, script):
 
 
 async def _send(writer, script, events):
+    line_end = script.newline.encode()
     for name, data in events:
-        line_end = script.newline
-        text = data if isinstance(data, str) else _dump(data, script.ascii).decode()
-        event = f"data: {text}{line_end}{line_end}"
+        text = data.encode() if isinstance(data, str) else _dump(data, script.ascii)
+        event = b"data: " + text + line_end * 2
         if name is not None:
-            event = f"event: {name}{line_end}{event}"
-        await writer.send(event.encode("utf-8", "surrogatepass"))
+            event = b"event: " + name.encode() + line_end + event
+        await writer.send(event)
 
 
 def _refuse(dialect, error, number):
