@@ -1,11 +1,12 @@
 """The figures that must not grow, in a short form of the benchmark."""
 
+import json
 import sys
 
 import pytest
 
 from tools import cli
-from tools.bench import figures
+from tools.bench import figures, harness
 
 
 def test_a_message_costs_at_most_256_bytes_of_heap_and_leaves_nothing_behind():
@@ -25,13 +26,49 @@ def test_frozen_code_relays_a_burst_in_a_heap_with_room_to_spare_on_a_pico_w(hea
     assert figures.survives(heap, "frozen", 200, held, {})
 
 
-def test_a_part_that_lacks_a_tool_says_so_and_the_others_are_measured(monkeypatch, capsys):
+def test_the_scanner_takes_at_most_half_of_the_time_of_json_loads():
+    assert max(figures.scan_speed().values()) <= 0.5
+
+
+_COUNT = {"instructions": 1e6, "calls": {}}
+_TRIM = {"turns": 8, "trim": 3e4, "loads": 1e5, "allocated": 0, "json": 9, "ratio": 0.3}
+_HEAP = {"heap_kb": 95, "held": False, "code_bytes": 1, "before_boot": 2}
+RESULTS = {
+    "rom": _HEAP,
+    "mpy": _HEAP,
+    "frozen": {**_HEAP, "held": True},
+    "long": {"peaks": {1000: 150_000, 1_000_000: 150_000}, "difference": 0, "messages": 250},
+    "scan": {"getUpdates / json.loads": 0.25},
+    "start": {"relay": 2e8, "bare": 1e8, "ratio": 2},
+    "instructions": {"naive": _COUNT, "single": _COUNT, "streamed": _COUNT, "ratio": 1},
+    "trim": {**_TRIM, "short": _TRIM},
+}
+
+
+@pytest.mark.parametrize("part", sorted(figures.PARTS.keys() - {"heap"}))
+def test_every_part_writes_a_file_and_a_picture_and_says_where_code_was(
+    part, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(figures.PARTS, part, lambda options: RESULTS[part])
+    monkeypatch.setattr(harness, "OUT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["figures", part])
+
+    assert figures.main() == 0
+    where = {"mpy": "code as .mpy", "frozen": "code frozen"}.get(part, "code in ROMFS")
+    assert capsys.readouterr().out.startswith(f"{part}: {where}\n")
+    assert json.loads((tmp_path / f"{part}.json").read_text())["where"] == where
+    assert (tmp_path / f"{part}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_part_that_lacks_a_tool_says_so_and_the_others_are_measured(
+    monkeypatch, tmp_path, capsys
+):
     def lacking(options):
         raise cli.ToolMissing("apt-get install gcc")
 
     monkeypatch.setitem(figures.PARTS, "frozen", lacking)
     monkeypatch.setitem(figures.PARTS, "scan", lambda options: {"quick": 0.25})
-    monkeypatch.setattr(figures, "write", lambda name, result: None)
+    monkeypatch.setattr(harness, "OUT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["figures", "frozen", "scan"])
 
     assert figures.main() == 1

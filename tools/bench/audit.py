@@ -22,6 +22,7 @@ from tools.bench.harness import (
     OUT,
     Setting,
     burst,
+    code_in,
     illustrate,
     relay,
     simulated,
@@ -194,6 +195,7 @@ def account(books: dict, bare: float) -> dict:
     }
     return {
         "messages": messages,
+        "code": code_in(),
         "per_message": sum(stages.values()),
         "without_wrappers": bare,
         "stages": stages,
@@ -208,7 +210,7 @@ def budget() -> dict[str, float]:
 
 def table(result: dict) -> str:
     ceilings = budget()
-    lines = ["heap allocated per message, bytes      ceiling"]
+    lines = [f"heap allocated per message, bytes      ceiling   ({result['code']})"]
     for stage, size in result["stages"].items():
         lines.append(f"{stage:28}{size:8.1f}{ceilings[stage]:11}")
         for row in result["rows"]:

@@ -4,8 +4,8 @@
                                   [instructions] [trim]
 
 Workload: 40 chats, 100 bytes in, 1,000 bytes out in 60 deltas, one send and at least one edit
-each, over verified TLS with the flood limits on. Each part writes ``build/bench/NAME.json`` and
-prints its rows; the picture of the heap over the messages stands beside it.
+each, over verified TLS with the flood limits on. Each part writes ``build/bench/NAME.json`` and a
+picture beside it, and prints its rows and where code was.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from tools import build, cli, runtime
 from tools.bench import grind, instructions, pictures, trim
@@ -24,6 +25,7 @@ from tools.bench.harness import (
     HERE,
     Setting,
     burst,
+    code_in,
     naive,
     relay,
     simulated,
@@ -168,6 +170,39 @@ PARTS = {
 }
 
 
+LIMITS_KB = {"rom": 64, "mpy": 96, "frozen": 64}
+LIMITS_HELD_KB = {"rom": 128, "mpy": 176, "frozen": 128}
+
+
+def where(name: str) -> str:
+    """Where code was in one part's runs."""
+    counted = name in ("start", "instructions", "trim")  # by callgrind, in the 64-bit runtime
+    return code_in(name if name in build.MODES else "rom", "amd64" if counted else "i386")
+
+
+def picture(name: str, result: dict, path: Path) -> None:
+    """The picture of one part."""
+    if name == "heap":
+        return pictures.allocated(result, path)
+    if name in build.MODES:
+        limit = (LIMITS_HELD_KB if result["held"] else LIMITS_KB)[name]
+        unit, rows = "smallest heap, KB", [("burst", result["heap_kb"], limit)]
+    elif name == "long":
+        unit = "live heap at its peak, bytes"
+        rows = [(f"answer of {size} B", peak, 0) for size, peak in result["peaks"].items()]
+    elif name == "start":
+        unit = "instructions to the first getUpdates"
+        rows = [("relay", result["relay"], 2 * result["bare"]), ("bare", result["bare"], 0)]
+    elif name == "instructions":
+        unit, rows = "instructions per message", instructions.rows(result)
+    elif name == "trim":
+        unit = "instructions, json.loads = 1"
+        rows = [("long turns", result["ratio"], 1), ("short turns", result["short"]["ratio"], 1)]
+    else:
+        unit, rows = "time, json.loads = 1", [(key, value, 0.5) for key, value in result.items()]
+    return pictures.bars(f"{name}: {where(name)}", unit, rows, path)
+
+
 def table(name: str, result: dict) -> str:
     """The rows of one part, for people."""
     if name == "heap":
@@ -184,11 +219,11 @@ def table(name: str, result: dict) -> str:
             f"{result['refused_429']}"
         )
     if name in build.MODES:
-        limits, blocks = {"rom": 64, "mpy": 96, "frozen": 64}, "not held"
+        limits, blocks = LIMITS_KB, "not held"
         if result["held"]:
-            limits, blocks = {"rom": 128, "mpy": 176, "frozen": 128}, "held"
+            limits, blocks = LIMITS_HELD_KB, "held"
         return (
-            f"smallest heap, code as {name:6} {result['heap_kb']} KB   (to reach {limits[name]}; "
+            f"smallest heap                {result['heap_kb']} KB   (to reach {limits[name]}; "
             f"the connections' blocks {blocks}); the code's share {result['code_bytes']} B; "
             f"{result['before_boot']} B, most of them the gauges', were used before boot"
         )
@@ -226,10 +261,9 @@ def main() -> int:
             print(f"{name}: {error}", file=sys.stderr)
             code = 1
             continue
-        path = write(name, result)
-        print(table(name, result), flush=True)
-        if name == "heap":
-            pictures.allocated(result, path.with_suffix(".png"))
+        path = write(name, {"where": where(name), **result})
+        print(f"{name}: {where(name)}\n{table(name, result)}", flush=True)
+        picture(name, result, path.with_suffix(".png"))
     return code
 
 

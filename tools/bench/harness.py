@@ -247,6 +247,12 @@ def burst(cloud: Cloud, count: int, first: int = 0) -> None:
         cloud.telegram.say(chat=chat, user=chat, text=QUESTION.format(number).ljust(100, "x"))
 
 
+def code_in(code: str = "rom", arch: str = "i386") -> str:
+    """Where code was in a run with this Setting, for people."""
+    code = runtime.find(arch).mode(code)
+    return {"rom": "code in ROMFS", "mpy": "code as .mpy", "frozen": "code frozen"}[code]
+
+
 def illustrate(draw: Callable[[Path], None], path: Path, images: bool) -> None:
     """Has ``draw`` make the picture beside the JSON file ``path``; ``images``: in docs/ too."""
     picture = path.with_suffix(".png")

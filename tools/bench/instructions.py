@@ -15,6 +15,11 @@ TARGET = 2
 ONCE = {"length": 400, "deltas": 1}  # what a single message can show at once
 FIRST = 40  # messages of the shorter burst
 SETTING = Setting(heap="352k", arch="amd64", secure=False)
+TITLES = (  # and the bound, naive bot = 1
+    ("naive", "naive bot, 1 completion", 0),
+    ("single", "Thimble, a stream of 1 delta", TARGET),
+    ("streamed", f"Thimble, {ANSWER['deltas']} deltas", 0),
+)
 _SECONDS = 240
 _QUIET = "1000000000"  # no lines between the messages
 
@@ -66,13 +71,19 @@ def measure(messages: int = 100, streamed: bool = True) -> dict:
     return result
 
 
+def rows(result: dict) -> list[tuple[str, float, float]]:
+    """(name, instructions, how many at the most; 0: no bound) of what was measured."""
+    least = result["naive"]["instructions"]
+    return [
+        (title, result[name]["instructions"], bound * least)
+        for name, title, bound in TITLES
+        if name in result
+    ]
+
+
 def table(result: dict) -> str:
     lines = []
-    for name, title in (
-        ("naive", "naive bot, 1 completion"),
-        ("single", "Thimble, a stream of 1 delta"),
-        ("streamed", f"Thimble, {ANSWER['deltas']} deltas"),
-    ):
+    for name, title, _ in TITLES:
         row = result.get(name)
         if not row:
             continue

@@ -18,6 +18,7 @@ from tools.bench.harness import (
     ANSWER,
     Setting,
     burst,
+    code_in,
     illustrate,
     naive,
     relay,
@@ -113,7 +114,7 @@ def title(result: dict) -> str:
     bits = 32 if one["arch"] == "i386" else 64
     if result["name"] != "Thimble":
         return f"{result['name']}, {link}, {bits}-bit, heap {one['heap']}"
-    where = {"rom": "code in ROMFS", "mpy": "code as .mpy", "frozen": "code frozen"}[one["code"]]
+    where = code_in(one["code"], one["arch"])
     return f"Thimble {one['profile']}, {link}, {bits}-bit, {where}, heap {one['heap']}"
 
 

@@ -37,6 +37,20 @@ def allocated(result: dict, path: Path) -> None:
     _save(figure, path)
 
 
+def bars(title: str, unit: str, rows: list[tuple[str, float, float]], path: Path) -> None:
+    """A bar for each (name, value, bound), with a line at the bound; 0: there is none."""
+    figure, axes = _axes(height=1.2 + 0.4 * len(rows))
+    for place, (_, value, bound) in enumerate(rows):
+        axes.barh(place, value, color="tab:blue")
+        if bound:
+            axes.plot([bound, bound], [place - 0.4, place + 0.4], color="black")
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel(unit)
+    axes.set_title(title, fontsize="medium")
+    _save(figure, path)
+
+
 def membench(results: list[dict], title, path: Path) -> None:
     """Over the burst: the live heap, all that was allocated, the process's anonymous memory."""
     figure, (live, total, anon) = _axes(7.0, 7.0, rows=3)

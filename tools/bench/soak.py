@@ -20,7 +20,7 @@ import time
 
 from tools import cli
 from tools.bench import pictures
-from tools.bench.harness import Setting, illustrate, relay, simulated, write
+from tools.bench.harness import Setting, code_in, illustrate, relay, simulated, write
 
 CHATS = [2000 + number for number in range(50)]
 REFERENCE = 500
@@ -85,6 +85,7 @@ def measure(count: int, seed: int = 1, secure: bool = True, heap: str = HEAP) ->
     return {
         "messages": count,
         "seed": seed,
+        "code": code_in(),
         "seconds": time.monotonic() - started,
         "reference": reference["answered"],
         "live_at_reference": reference["live"],
@@ -168,7 +169,8 @@ def verdict(result: dict) -> str:
     last = result["samples"][-1]
     counters = ", ".join(f"{name} {last[name]}" for name in COUNTERS)
     return (
-        f"{result['messages']} messages in {result['seconds']:.0f} s, seed {result['seed']}\n"
+        f"{result['messages']} messages in {result['seconds']:.0f} s, seed {result['seed']}, "
+        f"{result['code']}\n"
         f"live heap behind message {result['reference']}, at the end   "
         f"{result['live_at_reference']}, {result['live_at_end']} B   "
         f"(difference {grown}; to reach 0)\n"
