@@ -114,7 +114,7 @@ class Relay:
             if record < 0:
                 self.pause(_SLICE_MS)
         elif self.tell and poller.greeted and not (self.crashes > 1 and self._proving):
-            overlay.call("store.crash", "tell", self)
+            overlay.call("start", "tell", self)
         elif not (poller.greeted or poller.backoff.failures):
             overlay.call("start", "greet", self)
         elif record < 0 or self.updates.due(time.ticks_ms()):

@@ -1,4 +1,5 @@
-"""The first steps, the relay's and each day's: attempts that were none, the clock, the greeting.
+"""The first steps, the relay's and each day's: attempts that were none, the clock, the greeting,
+what the owner is to know.
 
 An overlay.
 """
@@ -50,5 +51,20 @@ def greet(relay):
         return
     try:
         overlay.call("console.commands", "set_menu", relay.bot)
+    except ThimbleError as error:
+        relay.log.fail(error)
+
+
+def tell(relay):
+    """Tells the owner why there was a restart."""
+    owner, reason = relay.updates.owner, relay.tell
+    relay.tell = ""
+    if not owner:
+        return
+    times = " %d times" % relay.crashes if relay.crashes > 1 else ""
+    relay.aside.peer.load(owner, 0, len(owner), len(owner), False)
+    relay.aside.begin()
+    try:
+        relay.aside.say(("Something went wrong, and I restarted%s: %s" % (times, reason)).encode())
     except ThimbleError as error:
         relay.log.fail(error)

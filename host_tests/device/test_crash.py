@@ -2,6 +2,7 @@
 
 import os
 
+from thimble import start
 from thimble.core.errors import NetError
 from thimble.store import crash
 
@@ -66,5 +67,5 @@ def test_that_the_owner_cannot_be_told_just_now_is_no_crash():
     relay.tell = "what went wrong"
     relay.updates = relay.aside = relay.log = part
     part.peer = part
-    crash.tell(relay)
+    start.tell(relay)
     assert "out of reach" in part.said and not relay.tell

@@ -11,7 +11,6 @@ import time
 
 from micropython import const
 
-from thimble.core.errors import NetError
 from thimble.log import blotted
 
 MEMORY = "memory.txt"
@@ -112,23 +111,6 @@ def _kept(board):
             return file.read(_MOST)
     except (OSError, UnicodeError):
         return "nothing was kept of it\n"
-
-
-def tell(relay):
-    """Tells the owner why there was a restart."""
-    from thimble.telegram.reply import Gone
-
-    owner, reason = relay.updates.owner, relay.tell
-    relay.tell = ""
-    if not owner:
-        return
-    times = " %d times" % relay.crashes if relay.crashes > 1 else ""
-    relay.aside.peer.load(owner, 0, len(owner), len(owner), False)
-    relay.aside.begin()
-    try:
-        relay.aside.say(("Something went wrong, and I restarted%s: %s" % (times, reason)).encode())
-    except (Gone, NetError) as error:
-        relay.log.fail(error)
 
 
 def probe():
