@@ -7,7 +7,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tools import roots
+from tools import build, roots
 
 LOAD = """
 import os
@@ -57,6 +57,13 @@ def test_every_root_of_the_table_is_written_and_is_a_self_signed_authority(folde
         assert certificate.subject == certificate.issuer
         basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
         assert basic.value.ca
+
+
+def test_the_readme_names_every_host_of_the_table():
+    text = (build.PROJECT / "README.md").read_text()
+    section = text.partition("### Certificates")[2].partition("\n## ")[0]
+    for suffix in roots.table().keys() - {"*"}:
+        assert f"`{suffix}`" in section, suffix
 
 
 def test_a_root_that_certifi_does_not_have_stops_the_build(tmp_path, monkeypatch):
