@@ -243,6 +243,22 @@ def test_a_file_that_is_not_utf8_is_said_and_all_that_is_utf8_is_taken():
     assert config.load(FILE).model.system == text
 
 
+def test_a_save_that_is_cut_short_leaves_the_file_that_was_there():
+    class PowerCut:
+        def rename(self, old, new):
+            raise OSError(5)
+
+    config.save({"model": {"name": "a"}}, FILE)
+    config.os = PowerCut()
+    try:
+        raises(OSError, lambda: config.save({"model": {"name": "b"}}, FILE))
+    finally:
+        config.os = os
+    assert config.load(FILE).model.name == "a"
+    os.remove(FILE + ".new")
+    os.remove(FILE)
+
+
 def test_saving_replaces_the_file_and_what_is_invalid_never_gets_there():
     config.save({"model": {"name": "a"}}, FILE)
     raises(ConfigError, lambda: config.save({"model": {"name": 5}}, FILE))

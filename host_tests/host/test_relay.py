@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import time
 
 import pytest
@@ -88,6 +89,10 @@ def test_an_answer_streams_as_one_message_and_its_edits_over_verified_tls(house)
     for one in changes:
         assert text.startswith(one["text"])
     assert all(call.secure for call in house.cloud.calls())
+    sent = house.cloud.telegram.calls("sendMessage")
+    for call in sent + house.cloud.telegram.calls("editMessageText"):
+        assert json.loads(call.params["link_preview_options"]) == {"is_disabled": True}
+        assert "parse_mode" not in call.params and "entities" not in call.params
 
 
 @pytest.mark.parametrize("api", ["openai", "anthropic"])
@@ -208,6 +213,13 @@ def test_an_answer_past_4096_units_goes_on_in_further_messages(house):
     whole = ("wörter_und_🧵_mehr" * 600)[:9000]
     assert "".join(texts) == whole
     assert all(len(text.encode("utf-16-le")) // 2 <= 4096 for text in texts)
+
+
+def test_an_answer_takes_8_messages_if_nothing_else_is_said(house):
+    house.cloud.models.script(length=40_000, deltas=100)
+    chat = house.say("long")
+    house.wait(lambda: house.texts(chat)[-1:] and house.texts(chat)[-1].endswith(MORE), 30)
+    assert len(house.texts(chat)) == 8
 
 
 def test_max_parts_bounds_an_answer_and_more_goes_on(build):
@@ -401,7 +413,16 @@ def test_a_refusal_is_told_and_never_holds_the_key(house, status):
     assert len(house.cloud.models.calls()) == 1
 
 
-@pytest.mark.parametrize("status", [429, 503, 529])
+@pytest.mark.parametrize("status", [402, 403, 404, 413, 422])
+def test_what_no_second_try_would_change_is_told_after_one_call(house, status):
+    house.cloud.models.script(status=status)
+    chat = house.say("hello")
+    assert f"({status})" in house.wait(lambda: house.texts(chat))[-1]
+    house.ask("goes on", chat)
+    assert [call.status for call in house.cloud.models.calls()] == [status, 200]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
 def test_an_overloaded_model_is_asked_again(house, status):
     house.cloud.models.script(status=status, retry_after=1 if status == 429 else None)
     house.ask("patience")
