@@ -10,7 +10,7 @@ from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.ring import Ring
 from thimble.store.journal import Journal
 from thimble.telegram import updates
-from thimble.telegram.bot import Bot
+from thimble.telegram.bot import Bot, Peer
 
 QEMU = True
 HEAP = "512k"
@@ -81,6 +81,24 @@ def test_a_message_of_the_allowed_user_is_in_the_inbox_and_confirmed():
     assert key(it.inbox) == b"42"
     it.poll(0)
     assert http.last["offset"] == 101
+    assert http.last["allowed_updates"] == ["message"]
+
+
+def test_all_calls_but_a_message_may_be_sent_again():
+    it, http = make(*[answer()] * 8)
+    bot, peer = it.bot, Peer()
+    peer.load(b"42", 0, 2, 2, False)
+    bot.message_id_len = 1
+    bot.get_me()
+    bot.set_my_commands(b"")
+    bot.send_message(peer, b"hi", 0, 2)
+    bot.edit_message(peer, b"ho", 0, 2)
+    bot.send_message(peer, b"hi", 0, 2)
+    it.poll(0)
+    bot.send_chat_action(peer)
+    bot.delete_message(peer)
+    names = "getMe setMyCommands editMessageText getUpdates sendChatAction deleteMessage"
+    assert http.repeatable == names.split()
 
 
 def test_any_chunking_gives_the_same_record():

@@ -82,6 +82,17 @@ def test_the_certificate_holds_for_both_names_and_der_is_the_same_ca(running):
     assert handshake(running.secure, context)
 
 
+def test_flood_limits_hold_unless_they_are_turned_off():
+    with Cloud() as cloud:
+        api = Api(cloud)
+        for _ in range(5):
+            assert api("sendMessage", chat_id=42, text="x")["ok"]
+        api("sendMessage", chat_id=42, text="x")
+        assert api.status == 429
+        cloud.telegram.flood_limits(enabled=False)
+        assert api("sendMessage", chat_id=42, text="x")["ok"]
+
+
 def test_connections_and_handshakes_are_counted_by_service():
     with Cloud() as cloud:
         raw(cloud, get_me(), secure=True)

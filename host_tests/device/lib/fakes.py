@@ -8,11 +8,13 @@ from thimble.core import octets
 
 class Http:
     """Answers each request with the next of ``answers`` (bytes, or (status, bytes), or an error
-    to raise), in pieces of ``step`` bytes. ``requests`` holds (head, body) of each."""
+    to raise), in pieces of ``step`` bytes. ``requests`` holds (head, body) of each, ``repeatable``
+    the methods that may be sent again."""
 
     def __init__(self, answers=(), step=64):
         self.answers = list(answers)
         self.requests = []
+        self.repeatable = []
         self.step = step
         self.retry_after = 0
         self.is_json = True
@@ -24,6 +26,8 @@ class Http:
         req.write_head(head)
         req.write_body(body)
         self.requests.append((head.text, body.text))
+        if req.repeatable:
+            self.repeatable.append(head.text.split()[1].split(b"/")[-1].decode())
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
