@@ -290,6 +290,7 @@ def test_a_full_inbox_confirms_nothing_more_and_loses_nothing():
     it.poll(0)
     first = it.inbox.count
     assert 0 < first < 7 and it.inbox.full
+    assert not it.due(it.polled_at + 3900) and it.due(it.polled_at + 4100)
     it.poll(0)
     assert http.last["offset"] == first + 1 and http.last["limit"] == 100
     assert it.inbox.count == first

@@ -556,6 +556,13 @@ def test_a_member_of_a_listed_group_may_speak_there_only(house):
     assert not house.texts(STRANGER)
 
 
+def test_a_poll_waits_for_50_seconds_where_nothing_is_to_do_and_brings_10_updates_at_most(build):
+    house = build()
+    house.wait(house.cloud.telegram.polling)
+    last = house.cloud.telegram.calls("getUpdates")[-1].params
+    assert (last["timeout"], last["limit"]) == ("50", "10")
+
+
 def test_an_empty_list_lets_nobody_in(build):
     house = build(settings={"telegram": {"allow": []}})
     house.say("hello", OWNER)
