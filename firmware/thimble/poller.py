@@ -10,6 +10,7 @@ from thimble.core.errors import ApiError, NetError, ParseError, failure
 
 _RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
 _LONG_AGO_MS = const(432_000_000)  # a day more, and it would soon pass for a time to come
+_NAMED_MOST = const(96)  # of those who were refused, the last few
 _FAILURES = (NetError, ApiError, ParseError)
 
 
@@ -79,8 +80,8 @@ class Poller:
 
     def _name_refused(self, updates):
         """Names whom the allow-list kept out, once, so that the owner can add the id."""
-        number = bytes(updates.refused_id[: updates.refused_len]).decode()
+        number = " %s;" % bytes(updates.refused_id[: updates.refused_len]).decode()
         updates.refused_len = 0
-        if number != self._refused:
-            self._refused = number
-            self._relay.log.info("refused %s; add it to telegram.allow to let it in" % number)
+        if number not in self._refused:
+            self._refused = (self._refused + number)[-_NAMED_MOST:]
+            self._relay.log.info("refused%s add it to telegram.allow to let it in" % number)
