@@ -50,6 +50,20 @@ def test_an_override_that_is_no_micropython_is_an_error_of_one_line(program, why
         runtime.find()
 
 
+def test_one_older_than_1_24_is_refused_with_its_version(tmp_path):
+    program = tmp_path / "micropython"
+    for version, fits in ((23, False), (24, True)):
+        program.write_text(f"#!/bin/sh\necho 1 {version} 32 0 0\n")
+        program.chmod(0o755)
+        if fits:
+            assert runtime.probe((str(program),), "it").bits == 32
+        else:
+            with pytest.raises(
+                runtime.RuntimeMissing, match=r"^it is MicroPython 1\.23; 1\.24 or"
+            ):
+                runtime.probe((str(program),), "it")
+
+
 def test_without_apt_one_on_the_path_serves_and_one_line_says_what_it_cannot_show(
     monkeypatch, tmp_path, capsys
 ):
