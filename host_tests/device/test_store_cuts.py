@@ -4,12 +4,15 @@ Messages of three chats go through the journal; what is said goes to the session
 summary takes the place of the older half of a conversation, and the configuration is changed.
 """
 
+import os
+
 from journal_desk import Desk
 from ramdisk import Cuts, Stand
 from thimble import config
 from thimble.core.chats import Chats
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 from thimble.core.segments import Segments
+from thimble.store import archive
 from thimble.store.sessions import Sessions
 
 HEAP = "3m"
@@ -136,3 +139,45 @@ def test_a_power_cut_at_any_moment_leaves_ledger_sessions_and_configuration_whol
         assert len(desk.promises.closed) == COUNT and said.sessions.files > 1
         said.close()
         desk.journal.close()
+
+
+def test_a_power_cut_while_a_session_is_forgotten_costs_no_other_and_forgetting_goes_on():
+    said, heard = Said("/flash/turns"), Said("/copy/turns")
+    chats = Chats(Segments(1024, 64), 4)
+    mine = KEYS[0]
+    left = []  # how many of its turns were there still
+
+    with Stand(32) as disk:
+
+        def check(half):
+            for key, (found, _) in heard.check(chats):
+                turns = said.now[key][0]
+                if key == mine:
+                    left.append(len(found))
+                    assert all(turn in turns for turn in found)
+                else:
+                    assert found == turns, (key, found)
+            heard.open()
+            assert archive.forget(heard.sessions, mine, 0, len(mine))
+            heard.close()
+            for name, _, _, *_ in os.ilistdir("/copy/turns"):
+                with open("/copy/turns/" + name, "rb") as file:
+                    assert mine + b" " not in file.read(), name
+            for key, (found, _) in heard.check(chats):
+                assert found == ([] if key == mine else said.now[key][0]), key
+
+        said.open()
+        for number in range(COUNT):
+            key = KEYS[number % 3]
+            said.turn(key, USER, words(key, number, USER))
+            said.turn(key, ASSISTANT, words(key, number, ASSISTANT))
+            if number == COUNT // 2:
+                said.turn(mine, SUMMARY, words(mine, number, SUMMARY), 2)
+            said.commit(key)
+        assert said.sessions.files > 2
+        cuts = Cuts(disk, "/copy", check)
+        assert archive.forget(said.sessions, mine, 0, len(mine))
+        disk.watch = None
+        print("%d cuts, %s" % (cuts.count, sorted(set(left))))
+        said.close()
+        assert cuts.count > 150 and len(set(left)) > 2
