@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 from memory_kit import Pressed
+from relay_kit import WAITING
 
 SYSTEM = "Answer briefly."
 MOST = 16
@@ -144,6 +145,25 @@ def test_a_message_that_comes_meanwhile_is_answered_first_and_nothing_has_change
     house.ask("again", chat, timeout=15)
     compacted(house)
     assert len(summaries(house)) == 2
+
+
+def test_while_a_message_waits_for_the_model_no_summary_is_asked_for(build):
+    house = build()
+    chat = house.chat()
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(length=600, delay=1, deltas=30)
+    house.ask("last", chat)
+    house.wait(lambda: summaries(house))
+    house.cloud.models.default(status=503, retry_after=3600)
+    house.last(house.say("in between"), WAITING)
+    house.do("look")
+    house.say("/help", chat)  # ends the long poll: a summary is asked for between messages
+    house.wait(lambda: house.texts(chat)[-1] != "last")
+    house.quiet()
+    state = house.state()
+    assert state["inbox"] == 1 and len(summaries(house)) == 1
+    assert len(state["chats"][str(chat)]) == MOST + 2
 
 
 def test_where_the_model_cannot_whole_oldest_turns_go(build):
