@@ -143,7 +143,7 @@ def test_history_shows_more_as_it_was_said(tmp_path):
         assert house.texts(chat)[-1] == "> short\n\nshort\n\n> /more\n\nlonger"
 
 
-def test_turns_older_than_keep_days_go_at_boot_and_daily(tmp_path):
+def test_turns_older_than_keep_days_go_daily(tmp_path):
     with Pressed(tmp_path, settings={"memory": {"keep_days": 1}}) as house:
         house.do("fast")
         chat = house.chat()
@@ -152,6 +152,17 @@ def test_turns_older_than_keep_days_go_at_boot_and_daily(tmp_path):
         assert house.state()["files"] == 1
         house.do(f"later {3 * 1440}")
         house.say("/help", chat)  # ends the long poll: what is daily is done between messages
+        house.wait(lambda: house.state()["files"] == 0)
+
+
+def test_turns_older_than_keep_days_go_at_boot(tmp_path):
+    with Pressed(tmp_path, settings={"memory": {"keep_days": 1}}) as house:
+        house.do("fast")
+        house.do(f"later {-3 * 1440}")
+        house.ask("old")
+        house.quiet()
+        assert house.state()["files"] == 1
+        house.restart()  # the clock is right again
         house.wait(lambda: house.state()["files"] == 0)
 
 
