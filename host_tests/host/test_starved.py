@@ -17,12 +17,12 @@ STEP = 1 if os.environ.get("STARVE") == "all" else 16
 FEW = [*range(0, 64, STEP)]
 
 
-def growing(first=64, by=1.2 if STEP == 1 else 1.5):
+def growing(first=64):
     """More and more blocks, without an end."""
     count = first
     while True:
         yield count
-        count = int(count * by)
+        count = count + 1 if STEP == 1 else int(count * 1.5)
 
 
 @pytest.fixture(scope="module")
