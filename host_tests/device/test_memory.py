@@ -1,7 +1,7 @@
 import gc
 
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
-from thimble.core.pressure import CRITICAL, NORMAL, RELIEVED
+from thimble.core.pressure import CRITICAL, ELEVATED, NORMAL, RELIEVED
 from thimble.memory import Memory
 
 HEAP = "256k"
@@ -127,6 +127,18 @@ def test_the_conversation_that_is_being_answered_is_not_touched():
         was = roles_of(other)
         memory.relieve()
         assert roles_of(other) == was
+
+
+def test_the_levels_begin_where_the_settings_say():
+    Settings.elevated, Settings.critical = 70, 75
+    try:
+        memory = made(40)
+        say(memory, b"k", [USER] * 29, b"x" * 1000)
+        assert memory.fill() == 72 and memory.look() == ELEVATED
+        say(memory, b"k", [USER] * 2, b"x" * 1000)
+        assert memory.fill() == 77 and memory.look() == CRITICAL
+    finally:
+        Settings.elevated, Settings.critical = 80, 90
 
 
 def test_those_silent_longest_are_let_go_until_the_pressure_is_over_but_not_the_busy_one():

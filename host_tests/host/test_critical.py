@@ -76,6 +76,24 @@ def test_heap_taken_from_outside_is_given_back_and_taken_again_when_there_is_roo
     assert len(house.prompts()[-1]) > FEW
 
 
+def test_what_is_seen_while_an_answer_is_written_costs_all_others_but_not_that_one(house):
+    other, chat = house.chat(), house.chat()
+    talk(house, (other, chat), 5)
+    house.cloud.models.script(length=1500, deltas=60, delay=0.1)
+    house.say("long", chat)
+    house.wait(lambda: len(house.texts(chat)) == 6)
+    house.do(f"take {LEFT}")
+    house.do("battery 4000")  # what is done every 30 s is due
+    state = house.wait(lambda: house.state()["level"] == CRITICAL and house.state())
+    assert state["busy"] and state["chats"] == {str(chat): [0, 1] * 6}
+
+    house.wait(lambda: not house.state()["busy"], 20)
+    answer = house.texts(chat)[-1]
+    assert len(answer) == 1500
+    house.ask("next", chat)
+    assert [text for _, text in house.prompts()[-1]][-3:] == ["long", answer, "next"]
+
+
 def test_connection_and_addresses_go_and_a_report_is_written(house):
     chat = house.chat()
     talk(house, (chat,), 2)
