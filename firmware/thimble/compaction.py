@@ -52,8 +52,8 @@ def run(relay):
                 return True
         _shorten(relay, chat, chat.turns - older if size else chat.turns // 2, size)
         memory.compactions += 1
+        relay.log.info("compacted: %d %% of the segments used" % memory.fill())
     memory.look()
-    relay.log.info("compacted: %d %% of the segments used" % memory.fill())
     return False
 
 

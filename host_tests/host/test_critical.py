@@ -134,6 +134,18 @@ def test_a_report_is_written_each_time_it_gets_critical_and_only_then(house):
         house.do("look")
 
 
+def test_where_other_memory_stays_elevated_the_log_names_no_compaction_that_was_none(house):
+    chat = house.ask("hello")
+    house.do("outside 85")
+    for number in range(3):  # as every 30 s, while it lasts
+        house.do("look")
+        house.ask(f"{number}", chat)
+    house.quiet()
+    state = house.state()
+    assert (state["level"], state["compactions"]) == (1, 0)
+    assert not [line for line in house.board.log if "compacted" in line]
+
+
 @pytest.mark.parametrize("kb, same", [(0, True), (1000, True), (172, False), (20, False)])
 def test_a_budget_caps_the_relay_under_its_heap(tmp_path, kb, same):
     with Pressed(tmp_path, settings={"memory": {"budget_kb": kb}}) as house:
