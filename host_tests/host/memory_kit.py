@@ -30,7 +30,7 @@ from relay_kit import Board, House, started_by
 
 from tools.firmware import FirmwareError
 
-SCRIPT = """
+HEAD = """
 import gc
 import json
 import os
@@ -58,6 +58,8 @@ class Free:
         pass
 
 
+"""
+HANDLED = """
 class Handled(Relay):
     def __init__(self, *args):
         self.held = None
@@ -249,6 +251,30 @@ class Handled(Relay):
         return super().starved()
 
 
+"""
+# Where many chats are allowed there is room for no more than what they need.
+FEW = """
+class Handled(Relay):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.read_line = self.board.read_line
+        self.board.read_line = self.line
+
+    def line(self):
+        line = self.read_line()
+        if not line or line == b"status":
+            return line
+        if line == b"fast":
+            self.reply.limits = self.aside.limits = Free()
+        else:
+            with open("/flash/firmware", "wb") as file:
+                for _ in range(int(line.split()[1])):
+                    file.write(bytes(1024))
+        print("{}")
+
+
+"""
+MAIN = """
 def main():
     board = _booted[1]
     try:
@@ -266,7 +292,9 @@ main()
 
 
 class Pressed(House):
-    """A House with the commands above."""
+    """A House with the commands above, or in ``few``: with ``fast`` and ``load`` alone."""
+
+    few = False
 
     def __enter__(self) -> Pressed:
         self._options.setdefault("heap", "200k")  # the script lives there too
@@ -277,7 +305,9 @@ class Pressed(House):
         path = self.folder / "thimble.json"
         path.write_text(json.dumps(self.config))
         board = Board(path, self.folder / "root", **self._options)
-        self.board = started_by(board, self.folder / "pressed.py", SCRIPT)
+        self.board = started_by(
+            board, self.folder / "pressed.py", HEAD + (FEW if self.few else HANDLED) + MAIN
+        )
         self.board.__enter__()
         return self
 
