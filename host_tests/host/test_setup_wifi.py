@@ -274,3 +274,23 @@ thimble.status()
     done = device.run(source.format(port))
     found = [line for line in done.stdout.splitlines() if line.startswith("network")]
     assert found == ["network   not joined", "network   joined, 10.0.0.7, -60 dBm"], done.stderr
+
+
+def test_in_another_network_the_wizard_asks_its_own_name_server(device):
+    """Not that of the network before, whose lease a Pico W shows until DHCP has answered."""
+    source = """
+import fake_board
+radio = fake_board.install("rp2")
+from fake_board import Settings
+from fake_board.air import Net, section, start
+from thimble.board.rp2 import Board
+from thimble.console import prove
+_, board, _ = start(Board)
+fake_board.live()
+radio.air["phone"] = Net("correct horse", lease=("172.20.10.4", "", "172.20.10.1", "0.0.0.0"))
+for ssid in ("home", "phone"):
+    prove.join(board, Settings(wifi=section(ssid=ssid)), True)
+    print(board.servers)
+"""
+    done = device.run(source)
+    assert done.stdout == "['10.0.0.2']\n['172.20.10.1']\n", done.stderr

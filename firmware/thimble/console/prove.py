@@ -45,6 +45,7 @@ def join(board, settings, first):
     """Joins a network; ``first``: gives up as soon as one has failed. The network's name."""
     from thimble.net.wifi import Wifi
 
+    board.radio_off()  # a Pico W takes the addresses of one network into the next
     wifi = Wifi(board, settings.wifi, Quiet())
     end = time.ticks_add(time.ticks_ms(), _JOIN_MS)
     while not wifi.serve(time.ticks_ms()):
