@@ -10,7 +10,7 @@ from thimble.core.errors import ApiError, NetError, ParseError, failure
 
 _RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
 _LONG_AGO_MS = const(432_000_000)  # a day more, and it would soon pass for a time to come
-_NAMED_MOST = const(96)  # of those who were refused, the last few
+_NAMED_MOST = const(96)  # characters: the ids that were named last, six at the least
 _FAILURES = (NetError, ApiError, ParseError)
 
 

@@ -38,7 +38,7 @@ _LATER = const(2)
 # What tick() and look() leave to be done between messages, beside closing the model's connection.
 _SHED = const(1)
 _RECONNECT = const(2)
-_GAUGES = const(2)  # bits further left stand those that are to be reported
+_GAUGES = const(2)  # a shift: left of the flags, Memory.gauges() as they are to be reported
 
 
 class Relay:
