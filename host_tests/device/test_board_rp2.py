@@ -66,16 +66,6 @@ def test_a_soft_reset_ends_the_timer_and_the_dog_bites_within_its_time():
     assert bitten_after() <= 8388
 
 
-def test_a_relay_that_is_back_in_time_after_a_soft_reset_keeps_the_dog_quiet():
-    _, guard = guarded()
-    chip.soft_reset()
-    chip.run(6000)
-    board = Board()
-    guard = Watch(board.feed, chip.now)
-    board.guard(guard.alive)
-    turn(guard, 60_000)
-
-
 def test_a_start_after_a_soft_reset_may_take_longer_than_the_dogs_time():
     """Reading a full flash, or the wizard before it."""
     guarded()
