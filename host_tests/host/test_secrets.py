@@ -1,5 +1,7 @@
 """No output holds a secret: every test's is looked through behind it, see conftest.py."""
 
+import json
+
 import pytest
 from collector_kit import project, run
 from relay_kit import House
@@ -11,10 +13,9 @@ from tools.witness import WITNESS, Witness, parts
 @pytest.mark.parametrize("secret", [TOKEN, KEY, "a-wifi-password", "another-one-of-them"])
 def test_a_secret_is_found_whole_and_in_part(tmp_path, secret):
     config = tmp_path / "thimble.json"
-    more = '[{"ssid": "office", "password": "another-one-of-them"}]'
-    config.write_text(
-        f'{{"wifi": {{"ssid": "home", "password": "a-wifi-password", "networks": {more}}}}}'
-    )
+    more = [{"ssid": "office", "password": "another-one-of-them"}]
+    wifi = {"ssid": "home", "password": "a-wifi-password", "networks": more}
+    config.write_text(json.dumps({"wifi": wifi}))
     env = {"THIMBLE_CONFIG": str(config)}
     kept = secret.rpartition(":")[2]
     for leak in (secret, kept[1:], kept[:-2], kept[2:14]):
