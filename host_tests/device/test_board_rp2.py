@@ -67,21 +67,17 @@ def test_a_soft_reset_ends_the_timer_and_the_dog_bites_within_its_time():
 
 
 def test_a_start_after_a_soft_reset_may_take_longer_than_the_dogs_time():
-    """Reading a full flash, or the wizard before it."""
+    """Reading a full flash, or the wizard before it; and safe mode has no dog at all."""
     guarded()
     chip.soft_reset()
     chip.run(5000)
     board = Board()
+    assert chip.dog_ms is None and chip.timers == []
     chip.run(600_000)
     guard = Watch(board.feed, chip.now)
     board.guard(guard.alive)
     turn(guard, 30_000)
     assert 30_000 <= bitten_after() <= 38_388
-
-
-def test_a_board_without_a_dog_is_given_none_by_being_made():
-    power_on()
-    assert chip.dog_ms is None and chip.timers == []
 
 
 def test_a_relay_that_is_started_again_is_not_kept_alive_by_the_old_ones_timer():

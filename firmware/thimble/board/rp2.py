@@ -19,11 +19,11 @@ from micropython import const
 
 from thimble.board import base
 
-# The dog cannot be stopped, not even by a soft reset, and its time cannot be longer.
+# No soft reset stops the dog, and no call of MicroPython's; its time cannot be longer.
 _DOG_MS = const(8388)
 _FEED_MS = const(1000)
 _NAP_MS = const(5000)  # less than the dog's time
-_CTRL = const(0x40058000)  # bit 30: the dog runs
+_CTRL = const(0x40058000)  # the dog's; 0 stops it (data sheet, 4.7.6: ENABLE)
 _REASON = const(0x40058008)  # bit 0: the dog bit; bit 1: a reset was asked for
 _SCRATCH = const(0x4005800C)
 _MARKED = const(0x2C7D5100)
@@ -53,8 +53,7 @@ class Board(base.Base):
         super().__init__(Profile)
         self._dog = None  # type: machine.WDT | None
         self._alive = None  # type: Callable[[_TicksMs], bool] | None
-        if machine.mem32[_CTRL] >> 30 & 1:
-            self.guard(bool)  # through a soft reset: fed until the relay guards itself
+        machine.mem32[_CTRL] = 0  # safe mode and the wizard have no dog, nor a long start
 
     def _take_mark(self):
         # type: () -> int
@@ -107,7 +106,7 @@ class Board(base.Base):
         """Starts the dog. ``alive`` is asked every second, in an interrupt: it must not allocate.
 
         A soft reset ends the timer while the dog goes on: the board then resets within 8.4 s,
-        unless another Board is made by then.
+        unless another Board is made by then, which stops it.
         """
         while self.timers:
             self.timers.pop().deinit()

@@ -125,7 +125,7 @@ class Timer:
 
 
 class WDT:
-    """The dog. Nothing stops it but a reset."""
+    """The dog. Nothing in MicroPython stops it but a reset."""
 
     def __init__(self, id=0, timeout=5000):
         if chip.port == "rp2" and timeout > 8388:
@@ -134,7 +134,8 @@ class WDT:
         self.feed()
 
     def feed(self):
-        chip.dog_end = chip.now + chip.dog_ms
+        if chip.dog_ms is not None:
+            chip.dog_end = chip.now + chip.dog_ms
 
 
 # The pins that ESP32_GENERIC_S3 has: not those of flash and PSRAM.
@@ -222,12 +223,14 @@ class RTC:
 
 class Mem32:
     def __getitem__(self, address):
-        if address == CTRL:
-            return (chip.dog_ms is not None) << 30  # ENABLE
         assert address in (REASON, CTR) or SCRATCH <= address < SCRATCH + 16
         return chip.registers.get(address, 0)
 
     def __setitem__(self, address, word):
+        if address == CTRL:
+            assert word == 0  # ENABLE goes
+            chip.dog_ms = chip.dog_end = None
+            return
         assert address == CTR or SCRATCH <= address < SCRATCH + 16
         assert 0 <= word < 1 << 32
         chip.registers[address] = word
