@@ -127,7 +127,8 @@ class Board(base.Base):
 
     def rest(self):
         # type: () -> None
-        """The REPL opens: the timer goes on feeding, as ``alive`` then says."""
+        """The REPL opens: no dog, which would bite behind a soft reset (mpremote's, say)."""
+        machine.mem32[_CTRL] = 0
 
     # Sleep.
 
