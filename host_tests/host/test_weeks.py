@@ -145,7 +145,8 @@ class Weeks(House):
         self._sock.sendto(struct.pack("<II", ticks, int(clock.time())), sender)
 
     async def _quiet(self):
-        """Until the cloud has done all that it can do at this moment."""
+        """Until the cloud has done all that it can do at this moment. No public call of a loop
+        tells whether something is ready."""
         loop = self.cloud.thread.loop
         await asyncio.sleep(0)
         while loop._ready:
