@@ -260,11 +260,11 @@ class Session:
         self._whole(item, whole, "", most=True)
 
     def _retry(self, item):
-        if self.turns[-1:] and self.turns[-1][0] == "assistant":
-            self.turns.pop()
         if not self.turns or self._lost(item):
             self._nothing(item)
         else:
+            if self.turns[-1][0] == "assistant":
+                self.turns.pop()
             question = self.turns.pop()[1]
             self._exchange(item, question, again=True)
 
@@ -276,11 +276,12 @@ class Session:
             self._exchange(item, GO_ON)
 
     def _lost(self, item):
-        """Whether there was no room for the conversation any more, so that it is gone."""
+        """Whether there was no room for the conversation any more. Where memory is small it may
+        come back from flash; where the flash is full it is gone."""
         gone = (
             (self.full or self.small) and self.texts and self.texts[0].startswith(WORDS[item.kind])
         )
-        if gone:
+        if gone and not self.small:
             self.turns = []
         return gone
 
