@@ -292,9 +292,11 @@ main()
 
 
 class Pressed(House):
-    """A House with the commands above, or in ``few``: with ``fast`` and ``load`` alone."""
+    """A House with the commands above, or with ``few``: with ``fast`` and ``load`` alone."""
 
-    few = False
+    def __init__(self, folder, few=False, **options):
+        super().__init__(folder, **options)
+        self._source = HEAD + (FEW if few else HANDLED) + MAIN
 
     def __enter__(self) -> Pressed:
         self._options.setdefault("heap", "200k")  # the script lives there too
@@ -305,9 +307,7 @@ class Pressed(House):
         path = self.folder / "thimble.json"
         path.write_text(json.dumps(self.config))
         board = Board(path, self.folder / "root", **self._options)
-        self.board = started_by(
-            board, self.folder / "pressed.py", HEAD + (FEW if self.few else HANDLED) + MAIN
-        )
+        self.board = started_by(board, self.folder / "pressed.py", self._source)
         self.board.__enter__()
         return self
 

@@ -75,6 +75,15 @@ def summarized(house) -> int:
     return chat
 
 
+def being_summarized(house, chat):
+    """The model writes a summary of the chat, and takes its time."""
+    fill(house, chat, MOST // 2)
+    house.cloud.models.script(mode="echo")
+    house.cloud.models.script(length=600, delay=1, deltas=30)
+    house.ask("last", chat)
+    house.wait(lambda: summaries(house))
+
+
 @pytest.mark.parametrize("api", ["openai", "anthropic"])
 def test_the_older_half_becomes_a_summary_at_the_head_of_the_next_prompt(build, api):
     house = build(api=api)
@@ -152,11 +161,7 @@ def test_a_message_that_comes_meanwhile_is_answered_first_and_nothing_has_change
 def test_while_a_message_waits_for_the_model_no_summary_is_asked_for(build):
     house = build()
     chat = house.chat()
-    fill(house, chat, MOST // 2)
-    house.cloud.models.script(mode="echo")
-    house.cloud.models.script(length=600, delay=1, deltas=30)
-    house.ask("last", chat)
-    house.wait(lambda: summaries(house))
+    being_summarized(house, chat)
     house.cloud.models.default(status=503, retry_after=3600)
     house.last(house.say("in between"), WAITING)
     house.do("look")
@@ -226,11 +231,7 @@ def test_where_the_model_cannot_the_summary_before_stays(build, failure):
 def test_stop_while_a_summary_is_written_is_answered(build):
     house = build()
     chat = house.chat()
-    fill(house, chat, MOST // 2)
-    house.cloud.models.script(mode="echo")
-    house.cloud.models.script(length=600, delay=1, deltas=30)
-    house.ask("last", chat)
-    house.wait(lambda: summaries(house))
+    being_summarized(house, chat)
     house.say("/stop", chat)
     house.last(chat, "Nothing is being written here.", 6)
 
@@ -238,11 +239,7 @@ def test_stop_while_a_summary_is_written_is_answered(build):
 def test_what_comes_with_its_stop_while_a_summary_is_written_is_not_answered(build):
     house = build()
     chat, other = house.chat(), house.chat()
-    fill(house, chat, MOST // 2)
-    house.cloud.models.script(mode="echo")
-    house.cloud.models.script(length=600, delay=1, deltas=30)
-    house.ask("last", chat)
-    house.wait(lambda: summaries(house))
+    being_summarized(house, chat)
     house.cloud.telegram.say_many(["never mind", "/stop"], other)
     house.last(other, "(Stopped.)")
     house.ask("and now?", other)

@@ -8,12 +8,6 @@ SECRET = "the-word-is-%s-"
 ARCHIVED = "There is nothing in the archive."
 
 
-class Crowded(Pressed):
-    """With the few commands that are needed, since all it has is a Pico W's heap."""
-
-    few = True
-
-
 def words(chat, number) -> str:
     return f"chat {chat} says {number}".ljust(90, "x")
 
@@ -23,7 +17,7 @@ def test_each_chat_remembers_its_own_last_turns_and_nobody_elses(tmp_path, count
     chats = [100000 + number for number in range(count)]
     rounds = 3 if count > 4 else 6
     settings = {"telegram": {"allow": [42, *chats]}}
-    with Crowded(tmp_path, settings=settings, heap="176k") as house:
+    with Pressed(tmp_path, few=True, settings=settings, heap="176k") as house:
         for chat in chats:
             house.cloud.telegram.chat(chat)
         house.do("fast")
