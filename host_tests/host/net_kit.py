@@ -129,14 +129,14 @@ class Server:
     not.
     """
 
-    def __init__(self, *script: list, context: ssl.SSLContext | None = None, backlog: int = 5):
+    def __init__(self, *script: list, context: ssl.SSLContext | None = None):
         self.script = list(script)
         self.context = context
         self.requests: list[bytes] = []
         self.tls: list[tuple] = []
         self.errors: list[str] = []
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self._ended = threading.Event()

@@ -240,9 +240,9 @@ def simulated(limits: bool, chats: Sequence[int] = CHATS, **answer):
         yield cloud, Path(folder)
 
 
-def burst(cloud: Cloud, count: int, first: int = 0) -> None:
+def burst(cloud: Cloud, count: int) -> None:
     """``count`` messages at once, spread over the chats."""
-    for number in range(first, first + count):
+    for number in range(count):
         chat = CHATS[number % len(CHATS)]
         cloud.telegram.say(chat=chat, user=chat, text=QUESTION.format(number).ljust(100, "x"))
 

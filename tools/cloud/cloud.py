@@ -47,8 +47,6 @@ class Cloud:
         tls_port=0,
         folder=None,
         chats=(42,),
-        token=TOKEN,
-        key=KEY,
         keep=100_000,
         keep_raw=False,
     ):
@@ -66,16 +64,16 @@ class Cloud:
         self.clock = Clock()
         self.faults = Faults()
         self.folder = Path(folder)
-        self.key = key
+        self.key = KEY
         self.plain = None
         self.recorder = Recorder(self.clock, keep, keep_raw=keep_raw)
         self.recorder.on_change = self._on_change
         self.secure = None
         self.thread = LoopThread()
-        self.token = token
+        self.token = TOKEN
         self.clock.bind(self.thread.loop)
-        self.telegram = Telegram(self.thread, self.clock, self.recorder, token, chats)
-        self.models = Models(self.thread, self.clock, self.recorder, key)
+        self.telegram = Telegram(self.thread, self.clock, self.recorder, TOKEN, chats)
+        self.models = Models(self.thread, self.clock, self.recorder, KEY)
         self._control = Control(self)
 
     def __enter__(self):
@@ -208,19 +206,16 @@ class Cloud:
         self.clock.advance(seconds)
 
     @in_loop
-    def drop(self, service=None, idle_only=False, reset=False, polite=False) -> int:
-        """Ends open connections, of one service or of all; returns how many. `polite` closes in
-        good order (with close_notify), else the network fails."""
+    def drop(self, service=None, idle_only=False, reset=False) -> int:
+        """Ends open connections, of one service or of all, as a failing network would; returns how
+        many."""
         dropped = 0
         for listener in self._extra:
             for connection in list(listener.open_now):
                 if service not in (None, connection.service) or (idle_only and connection.busy):
                     continue
                 dropped += 1
-                if polite:
-                    connection.close()
-                else:
-                    connection.cut(reset)
+                connection.cut(reset)
         return dropped
 
     def listen(self, tls="default", certificate="good", port=0) -> Listener:

@@ -159,10 +159,8 @@ async def late(request, proceed, seconds=1.0):
 
 
 @kind("hang")
-async def hang(request, proceed, seconds=3600.0, effect=False):
+async def hang(request, proceed, seconds=3600.0):
     """No answer at all; the connection stays open, for `seconds` at most."""
-    if effect:
-        await proceed()
     await asyncio.sleep(seconds)
     request.connection.cut()
 
@@ -176,11 +174,11 @@ async def close(request, proceed, effect=False, reset=False):
 
 
 @kind("close_in_head")
-async def close_in_head(request, proceed, effect=False, reset=False):
+async def close_in_head(request, proceed, effect=False):
     """The connection ends in the middle of the headers."""
     response = await proceed() if effect else Response(200, b"{}")
     data = response.bytes()
-    await _write_part(request.connection, data[: data.index(b"\r\n\r\n") // 2 + 1], reset)
+    await _write_part(request.connection, data[: data.index(b"\r\n\r\n") // 2 + 1])
 
 
 @kind("close_in_body")
@@ -194,33 +192,28 @@ async def close_in_body(request, proceed, at=None, reset=False):
 
 
 @kind("stall_in_body")
-async def stall_in_body(request, proceed, at=None, seconds=3600.0):
-    """Silence after `at` bytes of the body, then after `seconds` the rest."""
+async def stall_in_body(request, proceed, seconds=3600.0):
+    """Silence after half of the body, then after `seconds` the rest."""
     response = await proceed()
     data = response.bytes()
-    end = len(data) - len(response.body) + (len(response.body) // 2 if at is None else at)
+    end = len(data) - (len(response.body) + 1) // 2
     request.connection.write(data[:end])
     await asyncio.sleep(seconds)
     request.connection.write(data[end:])
 
 
 @kind("garbage")
-async def garbage(request, proceed, data=None, size=300, seed=1):
-    """Bytes that are no HTTP, then the end of the connection."""
-    data = data.encode() if isinstance(data, str) else data
-    await _write_part(
-        request.connection, data if data is not None else random.Random(seed).randbytes(size)
-    )
+async def garbage(request, proceed, size=300):
+    """Bytes that are no HTTP, the same each time, then the end of the connection."""
+    await _write_part(request.connection, random.Random(1).randbytes(size))
 
 
 @kind("raw")
-async def raw(request, proceed, data=b"", pause=0.0, fast=0, then="close", effect=False):
+async def raw(request, proceed, data=b"", pause=0.0, fast=0, then="close"):
     """Exactly these bytes; with `pause`, behind the first `fast` one every so many seconds.
     `then`: "close" as a failing network, "reset", "polite" (in good order), or "hold": the
     connection stays open, silent."""
     connection = request.connection
-    if effect:
-        await proceed()
     fast = fast if pause else len(data)
     connection.write(data[:fast])
     for at in range(fast, len(data)):
@@ -235,9 +228,9 @@ async def raw(request, proceed, data=b"", pause=0.0, fast=0, then="close", effec
 
 
 @kind("garbage_body")
-async def garbage_body(request, proceed, data='{"ok":true,"result":[{]'):
+async def garbage_body(request, proceed):
     """A well-formed answer with a body that is not JSON."""
-    return Response(200, data.encode() if isinstance(data, str) else data)
+    return Response(200, b'{"ok":true,"result":[{]')
 
 
 @kind("length")
@@ -289,14 +282,14 @@ async def gzip(request, proceed):
 
 
 @kind("chunked")
-async def chunked(request, proceed, size=7, trailer=True):
+async def chunked(request, proceed, size=7):
     """The right answer in chunks of `size` bytes, with a chunk extension and a trailer."""
     response = await proceed()
     body = response.body
     parts = [body[at : at + size] for at in range(0, len(body), size)]
     data = b"".join(b"%x;n=1\r\n%s\r\n" % (len(part), part) for part in parts)
-    end = b"0\r\nX-Trailer: yes\r\n\r\n" if trailer else b"0\r\n\r\n"
     lines = (("Transfer-Encoding", "chunked"), *response.headers)
+    end = b"0\r\nX-Trailer: yes\r\n\r\n"
     request.connection.write(head(response.status, lines) + data + end)
 
 
@@ -329,9 +322,9 @@ async def trickle(request, proceed, size=1, pause=0.001):
 
 
 @kind("continue")
-async def continue_first(request, proceed, status=100, times=1):
-    """Interim answers (1xx) before the right one."""
-    request.connection.write(b"HTTP/1.1 %d Interim\r\nX-Interim: yes\r\n\r\n" % status * times)
+async def continue_first(request, proceed):
+    """An interim answer (1xx) before the right one."""
+    request.connection.write(b"HTTP/1.1 100 Interim\r\nX-Interim: yes\r\n\r\n")
     return await proceed()
 
 

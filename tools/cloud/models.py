@@ -199,7 +199,7 @@ class Models:
     async def _stream(self, request, dialect, body, script, answer):
         writer = BodyWriter(request.connection, script, self._clock, request.keep_alive)
         events = dialect.Events(answer, body, script)
-        writer.start("text/event-stream; charset=utf-8")
+        writer.start()
         await self._keepalives(writer, events, script)
         await _send(writer, script, events.start())
         deltas = []

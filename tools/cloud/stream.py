@@ -6,6 +6,7 @@ import re
 from .wire import Response, head
 
 _ESCAPE = re.compile(rb'\\(?:u[0-9A-Fa-f]{4}|["\\/bfnrt])')
+_CONTENT_TYPE = "text/event-stream; charset=utf-8"
 _WIDE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 
 # What a service and the proxies before it say besides. Some begin like fields that matter.
@@ -38,15 +39,11 @@ class BodyWriter:
         self._held = []
         self._keep_alive = keep_alive and script.framing != "close"
         self._script = script
-        self._content_type = ""
-        self._headers = ()
 
-    def start(self, content_type, headers=()):
-        self._content_type = content_type
-        self._headers = headers
+    def start(self):
         if self._script.framing == "length":
             return
-        lines = [("Content-Type", content_type), ("Cache-Control", "no-cache"), *headers]
+        lines = [("Content-Type", _CONTENT_TYPE), ("Cache-Control", "no-cache")]
         if self._script.framing == "chunked":
             lines.append(("Transfer-Encoding", "chunked"))
         if self._script.frills:
@@ -75,7 +72,7 @@ class BodyWriter:
     async def end(self):
         script = self._script
         if script.framing == "length":
-            answer = Response(200, b"".join(self._held), self._content_type, self._headers)
+            answer = Response(200, b"".join(self._held), _CONTENT_TYPE)
             self._connection.write(answer.bytes(self._keep_alive))
         elif script.framing == "chunked":
             await self._packets(chunk_packets(b"", script.cuts))

@@ -57,7 +57,6 @@ class Updates:
         self._waking = None
         self._waiting = None
         self.allowed = None
-        self.conflicts = 0
         self.events = collections.deque()
         self.tail = first_id or random.randrange(2_000_001, 1_000_000_000)
         self.webhook_url = ""
@@ -191,7 +190,6 @@ class Updates:
     def _conflict(self, why):
         """409, at once or, if there was one in the last 3 s, after 3 s."""
         now = self._clock.time()
-        self.conflicts += 1
         if now >= self._next_conflict:
             self._next_conflict = now + 3.0
             return self._refuse(why, 0)

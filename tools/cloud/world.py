@@ -13,11 +13,12 @@ from .errors import ApiError
 BOT_NAME = "Thimble"
 BOT_USERNAME = "thimble_test_bot"
 ANONYMOUS = 1087968824  # the sender of what admins of any group write without their names
+_KEEP = 100_000
 
 
 class Chat:
     """`kind` is "private", "group", "supergroup" or "channel". `access` is "" or why the bot may
-    not write: "blocked", "deactivated", "kicked" or "left"."""
+    not write: "blocked", "kicked" or "left"."""
 
     def __init__(self, number: int, kind: str, name: str):
         self.id = number
@@ -51,8 +52,6 @@ class Chat:
             )
         if self.access == "blocked":
             raise ApiError(403, "Forbidden: bot was blocked by the user")
-        if self.access == "deactivated":
-            raise ApiError(403, "Forbidden: user is deactivated")
         if self.access == "kicked":
             raise ApiError(403, f"Forbidden: bot was kicked from the {self.kind} chat")
         if self.access == "left":
@@ -110,15 +109,14 @@ class BotMessage:
 
 
 class World:
-    """The chats that the bot knows and what it wrote in them, at most `keep` messages."""
+    """The chats that the bot knows and what it wrote in them, the last _KEEP messages."""
 
-    def __init__(self, clock, bot_id: int, keep=100_000):
+    def __init__(self, clock, bot_id: int):
         self._clock = clock
         self._numbers = collections.Counter()
         self._order = collections.deque()
         self.bot_id = bot_id
         self.chats = {}
-        self.keep = keep
         self.messages = {}
         self.callbacks = itertools.count(1)
         self.bot = {
@@ -155,12 +153,12 @@ class World:
         chat.check()
         return chat
 
-    def user(self, number: int, name=None) -> dict:
+    def user(self, number: int) -> dict:
         if number == ANONYMOUS:
             bot = {"id": number, "is_bot": True, "first_name": "Group"}
             return {**bot, "username": "GroupAnonymousBot"}
         chat = self.chats.get(number)
-        first = name or (chat.name if chat is not None else f"User {number}")
+        first = chat.name if chat is not None else f"User {number}"
         return {"id": number, "is_bot": False, "first_name": first, "language_code": "en"}
 
     def number(self, chat: Chat) -> int:
@@ -173,7 +171,7 @@ class World:
     def add(self, message: BotMessage):
         self.messages[message.chat, message.id] = message
         self._order.append((message.chat, message.id))
-        while len(self._order) > self.keep:
+        while len(self._order) > _KEEP:
             self.messages.pop(self._order.popleft(), None)
 
     def show(self, message: BotMessage, edited=False) -> dict:

@@ -39,9 +39,9 @@ _WORDS = (
 )
 
 
-def damage(rng: Random, data: bytes, most: int = 4) -> bytes:
-    """``data`` with one to ``most`` small changes."""
-    for _ in range(rng.randint(1, most)):
+def damage(rng: Random, data: bytes) -> bytes:
+    """``data`` with one to four small changes."""
+    for _ in range(rng.randint(1, 4)):
         data = _once(rng, data)
     return data
 
