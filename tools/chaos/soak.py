@@ -45,7 +45,7 @@ _TELEGRAM = ("getUpdates", "sendMessage", "editMessageText")
 
 
 @dataclass
-class Broken:
+class Cut:
     """An answer of the model that ends in its middle."""
 
     applied: int = 1
@@ -61,7 +61,7 @@ def strike(cloud, random) -> list:
     if random.random() < RATE:
         where = random.choice(("error_after", "cut_after"))
         cloud.models.script(**{where: random.randint(0, 3)})
-        armed.append(Broken())
+        armed.append(Cut())
     return armed
 
 

@@ -23,14 +23,12 @@ from pathlib import Path
 from tools import firmware
 from tools.cloud.cloud import Cloud
 
+from .answers import CUT
+from .reference import POISON, STARVED, WAITING
 from .tally import Tally
 
 _NUMBER = re.compile(r"m(\d+),")
 _CHATS = range(101, 200)
-_CUT = "\n\n(The answer was cut off here; /retry asks again.)"
-_STARVED = "(Memory ran out here. /retry asks again; send a command again.)"
-_APOLOGY = "I have tried three times"
-_WAITING = "The model cannot be reached just now"
 _WINDOW_S = 0.5  # from Telegram's answer to the kill: a busy machine's time to read and note it
 # Faults of the cloud that leave an answer whole.
 _READ = ("delay", "chunked", "trickle", "continue", "close_after", "no_length")
@@ -237,21 +235,21 @@ class Street:
         if self._extra(question) is not None:
             return "answered"
         last = texts[-1] if texts else ""
-        if last.endswith(_CUT):
+        if last.endswith(CUT):
             return "cut"
-        if last.endswith(_STARVED):
+        if last.endswith(STARVED):
             return "starved"
-        if last.startswith(_APOLOGY):
+        if last.startswith(POISON):
             return "apologies"
         # A part of a long answer may begin anywhere in it.
-        if last not in question.answer and not last.startswith(_WAITING):
+        if last not in question.answer and not last.startswith(WAITING):
             return "refused"
         return ""
 
     def _extra(self, question: Question) -> int | None:
         """How many messages stand beside those that are the answer; None if it is not whole."""
         texts = list(self.shown[question.number].values())
-        texts = [text for text in texts if not text.startswith(_WAITING)]
+        texts = [text for text in texts if not text.startswith(WAITING)]
         for count in range(len(texts), 0, -1):
             for chosen in itertools.combinations(texts, count):
                 if "".join(chosen) == question.answer:
