@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import signal
 import threading
 import time
 
 from tools import build, runtime
 from tools.cloud.cloud import Cloud
-from tools.firmware import RESTART, Firmware
+from tools.firmware import Firmware
 
 OWNER = 42
 STRANGER = 66
@@ -22,6 +21,8 @@ GROUPS = (-501, -502, -1001000000503, -1001000000504)
 FRESH = range(100, 160)
 # What a chat is told while its message has to wait for the model.
 WAITING = "The model cannot be reached just now. I will answer when it is back."
+# What is said of one that failed three times.
+POISON = "I have tried three times to answer this message and failed. Please ask differently."
 
 
 class Board(Firmware):
@@ -69,11 +70,9 @@ class Kept(Board):
 
     def _keep(self):
         while not self._stopping:
-            code = self.process.wait()
-            if self._stopping or code not in (RESTART, -signal.SIGALRM):
+            self.process.wait()
+            if self._stopping or not self.again():
                 return
-            self._command[1]["THIMBLE_CAUSE"] = "watchdog" if code < 0 else ""
-            self.__enter__()
 
     def stop(self):
         self._stopping = True

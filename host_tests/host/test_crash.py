@@ -9,14 +9,13 @@ import subprocess
 import time
 
 import pytest
-from relay_kit import OWNER, House, Kept
+from relay_kit import OWNER, POISON, House, Kept
 
 from tools.cloud import KEY, TOKEN
 
 WORDS = "one two three four five six seven eight"
 TOLD = "Something went wrong, and I restarted: "
 BITTEN = TOLD + "something hung, and the watchdog ended it"
-POISON = "I have tried three times to answer this message and failed. Please ask differently."
 
 # Where there is a file ARM a stage fails in its own way: once, or (ALWAYS) whenever it is called.
 HOOK = """

@@ -3,14 +3,13 @@
 import time
 
 import pytest
-from relay_kit import OWNER, House, Kept
+from relay_kit import OWNER, POISON, House, Kept
 
 from tools.chaos.rig import Rig
 
 SYSTEM = "Be brief."
 SETTINGS = {"model": {"system": SYSTEM}}
 WORDS = "one two three four five six seven eight nine ten"
-POISON = "I have tried three times to answer this message and failed. Please ask differently."
 
 
 def asked(house, times=1):

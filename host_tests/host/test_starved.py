@@ -4,25 +4,23 @@ The collector is stopped, the heap filled with tuples of one block each, and K o
 while a message is there to be answered.
 """
 
-import os
 import time
 
 import pytest
 from memory_kit import Pressed
+from relay_kit import POISON
 
 STARVED = "(Memory ran out here. /retry asks again; send a command again.)"
-POISON = "I have tried three times to answer this message and failed. Please ask differently."
 BLOCK = 16
-STEP = 1 if os.environ.get("STARVE") == "all" else 16
-FEW = [*range(0, 64, STEP)]
+FEW = [*range(0, 64, 16)]
 
 
-def growing(first=64):
+def growing():
     """More and more blocks, without an end."""
-    count = first
+    count = 64
     while True:
         yield count
-        count = count + 1 if STEP == 1 else int(count * 1.5)
+        count = int(count * 1.5)
 
 
 @pytest.fixture(scope="module")
