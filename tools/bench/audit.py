@@ -195,7 +195,7 @@ def account(books: dict, bare: float) -> dict:
     }
     return {
         "messages": messages,
-        "code": code_in(),
+        "where": code_in(),
         "per_message": sum(stages.values()),
         "without_wrappers": bare,
         "stages": stages,
@@ -210,7 +210,7 @@ def budget() -> dict[str, float]:
 
 def table(result: dict) -> str:
     ceilings = budget()
-    lines = [f"heap allocated per message, bytes      ceiling   ({result['code']})"]
+    lines = [f"heap allocated per message, bytes      ceiling   ({result['where']})"]
     for stage, size in result["stages"].items():
         lines.append(f"{stage:28}{size:8.1f}{ceilings[stage]:11}")
         for row in result["rows"]:

@@ -1,6 +1,6 @@
-"""Instructions, counted by valgrind's callgrind. Of the 64-bit runtime: the 32-bit one's loader
+"""Instructions, counted by valgrind's callgrind.
 
-is newer than Debian 12's valgrind.
+Of the 64-bit runtime, since the 32-bit one's loader is newer than Debian 12's valgrind.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ stands in for its function; it is native and small, so it allocates nothing itse
 allocated between two wrappers' calls belongs to the function that runs then, in the stage that
 it or the nearest of its callers stands for.
 
-    PROBE_WARM   messages before the books are opened (20)
+    PROBE_WARM   messages before the books are opened
 """
 
 import json
@@ -17,7 +17,7 @@ from array import array
 
 _DEEP = 64
 _total = micropython.mem_total
-_warm = int(os.getenv("PROBE_WARM") or "20")
+_warm = int(os.getenv("PROBE_WARM"))
 _at = array("i", [0, 0, -1])  # depth; the total when it was last looked at; messages at opening
 _function = array("h", [0] * _DEEP)
 _stage = array("h", [0] * _DEEP)

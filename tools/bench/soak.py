@@ -85,7 +85,7 @@ def measure(count: int, seed: int = 1, secure: bool = True, heap: str = HEAP) ->
     return {
         "messages": count,
         "seed": seed,
-        "code": code_in(),
+        "where": code_in(),
         "seconds": time.monotonic() - started,
         "reference": reference["answered"],
         "live_at_reference": reference["live"],
@@ -170,7 +170,7 @@ def verdict(result: dict) -> str:
     counters = ", ".join(f"{name} {last[name]}" for name in COUNTERS)
     return (
         f"{result['messages']} messages in {result['seconds']:.0f} s, seed {result['seed']}, "
-        f"{result['code']}\n"
+        f"{result['where']}\n"
         f"live heap behind message {result['reference']}, at the end   "
         f"{result['live_at_reference']}, {result['live_at_end']} B   "
         f"(difference {grown}; to reach 0)\n"
