@@ -11,16 +11,14 @@ Signatures stand in type comments, and what only they need to import in ``if _TY
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tools import cli
+from tools import cache, cli
 from tools.build import FIRMWARE, compile_file
 from tools.runtime import PLAIN, PROJECT, cache_dir
 
@@ -51,20 +49,14 @@ def compile_all() -> None:
 def stubs(port: str) -> Path:
     """The folder of the port's stubs, installed on first use."""
     pins = STUBS / f"{port}.txt"
-    digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:12]
-    folder = cache_dir() / f"stubs-{port}-{digest}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.parent / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            fresh = folder.with_suffix(".new")
-            shutil.rmtree(fresh, ignore_errors=True)
-            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-            command += ["--disable-pip-version-check", "--target", str(fresh), "-r", str(pins)]
-            subprocess.run(command, check=True)
-            fresh.rename(folder)
+    folder = cache_dir() / f"stubs-{port}" / hashlib.sha256(pins.read_bytes()).hexdigest()[:16]
+
+    def install(fresh: Path) -> None:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+        command += ["--disable-pip-version-check", "--target", str(fresh), "-r", str(pins)]
+        subprocess.run(command, check=True)
+
+    cache.made(folder, install)
     return folder
 
 
@@ -72,12 +64,12 @@ def check_types(port: str, *modules: str) -> None:
     """Checks the modules against the port's stubs; SystemExit with mypy's findings."""
     folder = stubs(port)
     files = [str(FIRMWARE / "thimble" / f"{module}.py") for module in modules]
-    cache = PROJECT / "build" / f"mypy-{port}"
-    cache.mkdir(parents=True, exist_ok=True)
-    config = cache / "mypy.ini"
+    known = PROJECT / "build" / f"mypy-{port}"
+    known.mkdir(parents=True, exist_ok=True)
+    config = known / "mypy.ini"
     config.write_text(CONFIG)
     command = [sys.executable, "-m", "mypy", *STRICT, "--config-file", str(config)]
-    command += ["--custom-typeshed-dir", str(folder), "--cache-dir", str(cache), *files]
+    command += ["--custom-typeshed-dir", str(folder), "--cache-dir", str(known), *files]
     env = {**os.environ, "MYPYPATH": f"{folder}{os.pathsep}{FIRMWARE}"}
     done = subprocess.run(command, env=env, cwd=FIRMWARE, capture_output=True, text=True)
     if done.returncode:
