@@ -1,8 +1,5 @@
 """The model is out of reach: messages wait in the journal, and all else goes on."""
 
-import itertools
-import time
-
 import pytest
 from relay_kit import OWNER, WAITING, Board, House, started_by
 
@@ -238,48 +235,6 @@ def test_a_message_that_waited_too_long_is_closed_with_an_apology(house, device)
     assert house.texts(chat) == [WAITING, NO_MODEL]
 
 
-def test_polls_are_long_again_once_nobody_waits_for_the_model_any_more(house):
-    house.cloud.models.default(status=503)
-    chat = house.say("blocked")
-    house.last(chat, WAITING, 20)
-    house.cloud.telegram.block(chat)
-    house.cloud.models.default(mode="echo")
-    house.wait(lambda: house.board.status()["inbox"] == 0, 30)
-    house.quiet()
-    count = house.cloud.telegram.count("getUpdates")
-    house.quiet(3)
-    assert house.cloud.telegram.count("getUpdates") <= count + 1
-
-
-def test_a_full_inbox_is_polled_every_four_seconds_in_an_outage_and_commands_are_taken(house):
-    house.cloud.models.default(status=503)
-    waits, other = house.say("x" * 2200), house.chat()
-    house.last(waits, WAITING, 20)
-    house.say("more than there is room for", other)
-    house.say("/help", other)
-    house.wait(lambda: house.texts(other))
-    count = house.cloud.telegram.count("getUpdates")
-    time.sleep(5)
-    assert 1 <= house.cloud.telegram.count("getUpdates") - count <= 2
-    assert house.cloud.telegram.pending() == 2
-
-
-def test_while_telegram_is_out_of_reach_the_model_is_not_asked_again_and_again(house):
-    chat = house.ask("before")
-    house.quiet()
-    house.cloud.clear_calls()
-    fault = house.cloud.fault("telegram", None, "close", times=None)
-    house.say("once", chat)
-    house.wait(lambda: house.cloud.models.calls())
-    applied = fault.applied
-    house.wait(lambda: fault.applied > applied + 5, 30)
-    time.sleep(3)
-    assert len(house.cloud.models.calls()) == 1
-    house.cloud.clear_faults()
-    house.last(chat, "once", 30)
-    assert house.texts(chat) == ["before", "once"]
-
-
 def test_an_answer_whose_first_part_cannot_be_sent_for_long_is_asked_for_anew(house):
     chat = house.ask("before")
     house.cloud.models.default(text="word " * 1000 + "end", deltas=100, delay=0.02)
@@ -321,13 +276,3 @@ def test_a_model_that_asks_for_patience_is_not_asked_before(house, seconds, told
     waited = others[0].time - (first.time + first.ms / 1000)
     assert seconds - 0.01 <= waited < seconds + 3
     assert (WAITING in house.texts(OWNER)) == told
-
-
-def test_how_long_a_model_asked_for_is_forgotten_when_that_is_over(house):
-    house.cloud.fault("models", "chat", "flood", retry_after=8)
-    gone = house.cloud.fault("models", "chat", "close", times=2)
-    chat = house.say("hello")
-    house.last(chat, "hello", 30)
-    assert gone.applied == 2
-    _, *calls = [call.time for call in house.cloud.models.calls()]
-    assert all(later - earlier < 7 for earlier, later in itertools.pairwise(calls))

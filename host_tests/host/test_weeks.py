@@ -213,6 +213,63 @@ def test_a_message_waits_no_longer_than_patience_whatever_the_model_asks_for(tmp
         assert 1.7 <= (closed["time"] - house.began) / 3600 < 1.75
 
 
+def test_how_long_a_model_asked_for_is_forgotten_when_that_is_over(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.fault("models", "chat", "flood", retry_after=300)
+        gone = house.cloud.fault("models", "chat", "close", times=2)
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="hello")
+        house.until(0.3)
+
+        assert house.texts(101) == [WAITING, "hello"] and gone.applied == 2
+        _, *calls = [call.time for call in house.cloud.models.calls()]
+        assert all(later - earlier < 30 for earlier, later in itertools.pairwise(calls))
+
+
+def test_a_full_inbox_is_polled_every_four_seconds_in_an_outage_and_commands_are_taken(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.models.default(status=503)
+        say, polls = house.cloud.telegram.say, []
+        for number in range(8):
+            house.at(0.1, say, chat=101, text=f"{number}".ljust(4000, "x"))
+        for text in ("more than there is room for", "/help"):
+            house.at(0.15, say, chat=102, text=text)
+        for hour in (0.2, 0.3):
+            house.at(hour, lambda: polls.append(house.cloud.telegram.count("getUpdates")))
+        house.until(0.35)
+
+        assert 80 <= polls[1] - polls[0] <= 90
+        assert house.cloud.telegram.pending() and len(house.texts(102)) == 1
+
+
+def test_polls_are_long_again_once_nobody_waits_for_the_model_any_more(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.models.default(status=503)
+        polls = []
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="blocked")
+        house.at(0.2, house.cloud.telegram.block, chat=101)
+        house.at(0.2, house.cloud.models.default, mode="echo")
+        for hour in (0.5, 0.6):
+            house.at(hour, lambda: polls.append(house.cloud.telegram.count("getUpdates")))
+        house.until(0.65)
+
+        assert house.texts(101) == [WAITING] and house.board.status()["inbox"] == 0
+        assert polls[1] - polls[0] <= 8
+
+
+def test_while_telegram_is_out_of_reach_the_model_is_not_asked_again_and_again(tmp_path):
+    asked = []
+    with Weeks(tmp_path / "house") as house:
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="before")
+        house.at(0.2, house.cloud.fault, "telegram", None, "close", None)
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="hello")
+        house.at(0.42, lambda: asked.extend(turns[-1][1] for turns in house.prompts()))
+        house.at(0.43, house.cloud.clear_faults)  # before 15 minutes: they bring a restart
+        house.until(0.6)
+
+        assert asked == ["before", "hello"]
+        assert house.texts(101) == ["before", "hello"]
+
+
 def test_a_chat_that_telegram_bids_wait_for_an_hour_holds_up_nobody(tmp_path):
     with Weeks(tmp_path / "house") as house:
         house.cloud.fault("telegram", "sendMessage", "flood", retry_after=3000)
