@@ -5,8 +5,6 @@ import time
 import pytest
 from relay_kit import OWNER, POISON, House, Kept
 
-from tools.chaos.rig import Rig
-
 SYSTEM = "Be brief."
 SETTINGS = {"model": {"system": SYSTEM}}
 WORDS = "one two three four five six seven eight nine ten"
@@ -262,23 +260,6 @@ def test_restarts_that_somebody_asked_for_are_not_blamed_on_the_message(tmp_path
             house.board.tell("reboot")
             house.wait(lambda attempt=attempt: house.board.starts == attempt + 1, 20)
         house.last(chat, "unlucky", 20)
-
-
-# Telegram is away for long.
-
-
-def test_an_answer_that_cannot_be_sent_for_long_is_left_for_later_and_not_lost(tmp_path):
-    with Rig(tmp_path / "rig", hurry=10) as rig:
-        rig.ask(101)
-        rig.cloud.fault("telegram", "sendMessage", "close", None)
-        _, text = rig.say(101)
-        later = "left for later"
-        said = rig.relay.log
-        rig.until(lambda: sum(later in line for line in said) >= 2, 60, later)
-        rig.heal()
-        rig.until(lambda: text in rig.cloud.telegram.texts(101), 30, text)
-        rig.ask(101)
-        assert rig.cloud.telegram.texts(101) == ["message 1", text, "message 3"]
 
 
 # While it starts.

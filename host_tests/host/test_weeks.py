@@ -298,6 +298,19 @@ def test_an_answer_that_telegram_never_takes_is_asked_for_three_times(tmp_path):
         assert house.texts(101)[-1] == "well"
 
 
+def test_an_answer_that_cannot_be_sent_for_long_is_left_for_later_and_not_lost(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="before")
+        house.at(0.2, house.cloud.fault, "telegram", "sendMessage", "close", None)
+        house.at(0.21, house.cloud.telegram.say, chat=101, text="hello")
+        house.at(0.57, house.cloud.clear_faults)
+        house.at(0.9, house.cloud.telegram.say, chat=101, text="after")
+        house.until(1)
+
+        assert sum("left for later" in line for line in house.board.log) == 2
+        assert house.texts(101) == ["before", "hello", "after"]
+
+
 def test_an_answer_outlasts_hours_without_telegram_and_is_asked_for_once_more(tmp_path):
     long = "[[length=3000 deltas=30 delay=1]]"
     with Weeks(tmp_path / "house") as house:
