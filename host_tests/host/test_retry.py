@@ -1,20 +1,23 @@
 """When the relay asks again: exactly when it is told to, else with a backoff that grows."""
 
 import itertools
-import re
 
 import pytest
+from weeks_kit import Weeks
 
-SLACK = 1.5  # what a busy machine may add
 PAGE = "<html>slow down</html>"
 
 
-def pauses(calls) -> list[float]:
-    """Seconds between each answer and the next call."""
-    return [
-        later.time - (earlier.time + earlier.ms / 1000)
-        for earlier, later in itertools.pairwise(calls)
-    ]
+@pytest.fixture
+def house(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        yield house
+
+
+def behind(calls, status) -> list[float]:
+    """Seconds from the first call that got this status to the next, and from each to its next."""
+    struck = next(number for number, call in enumerate(calls) if call.status == status)
+    return [later.time - call.time for call, later in itertools.pairwise(calls[struck:])]
 
 
 @pytest.mark.parametrize("seconds", [1, 3])
@@ -30,43 +33,39 @@ def pauses(calls) -> list[float]:
     ],
 )
 def test_retry_after_is_obeyed_to_the_second(house, service, method, how, seconds):
-    if how == "json":
-        fault = house.cloud.fault(service, method, "flood", retry_after=seconds)
-    else:  # a proxy in between, which has only the header
-        headers = {"Retry-After": seconds}
-        options = {"body": PAGE, "content_type": "text/html", "headers": headers}
-        fault = house.cloud.fault(service, method, "status", status=429, **options)
-    chat = house.ask("patience", timeout=15)
-    house.ask("and on", chat)
+    kind, options = "flood", {"retry_after": seconds}
+    if how == "page":  # a proxy in between, which has only the header
+        kind, options = "status", {"status": 429, "body": PAGE, "content_type": "text/html"}
+        options["headers"] = {"Retry-After": seconds}
+    house.at(0.1, house.cloud.fault, service, method, kind, **options)
+    for hour, text in ((0.1, "patience"), (0.11, "and on")):
+        house.at(hour, house.cloud.telegram.say, chat=101, text=text)
+    house.until(0.15)
 
-    assert fault.applied == 1
+    assert house.texts(101) == ["patience", "and on"]
     calls = house.cloud.calls(service, method)
-    struck = next(number for number, call in enumerate(calls) if call.status == 429)
-    waited = pauses(calls)[struck]
-    assert seconds - 0.01 <= waited < seconds + SLACK
+    assert [call.status for call in calls].count(429) == 1
+    assert seconds <= behind(calls, 429)[0] < seconds + 0.3
 
 
 def test_polls_that_fail_are_repeated_with_a_backoff_that_doubles_and_begins_anew(house):
-    for _ in range(2):
-        house.quiet(0)
-        house.cloud.clear_calls()
-        fault = house.cloud.fault("telegram", "getUpdates", "status", times=4, status=500)
-        chat = house.ask("before")
-        house.wait(lambda fault=fault: fault.applied == 4, 15)
-        house.ask("after", chat, timeout=15)
-        calls = house.cloud.telegram.calls("getUpdates")
-        struck = next(number for number, call in enumerate(calls) if call.status == 500)
-        for longest, waited in zip((1, 2, 4, 8), pauses(calls)[struck:], strict=False):
-            assert longest / 2 <= waited + 0.01 and waited < longest + SLACK, waited
-    assert re.search("500", house.board.status()["error"])
+    for hour in (0.1, 0.2):
+        house.at(hour, house.cloud.clear_calls)
+        house.at(hour, house.cloud.fault, "telegram", "getUpdates", "status", 4, status=500)
+        house.at(hour, house.cloud.telegram.say, chat=101, text="before")
+        house.until(hour + 0.05)
+        waits = behind(house.cloud.telegram.calls("getUpdates"), 500)
+        for longest, waited in zip((1, 2, 4, 8), waits[:4], strict=True):
+            assert longest / 2 <= waited < longest + 0.3, waits
+    assert "500" in house.board.status()["error"]
 
 
 def test_commands_of_a_chat_that_has_to_wait_for_long_hold_up_no_message_of_another(house):
-    fault = house.cloud.fault("telegram", "sendMessage", "flood", retry_after=300)
-    chat = house.say("/help")
-    house.wait(lambda: fault.applied)
-    for _ in range(6):  # more than may wait
-        house.say("/help", chat)
-    house.ask("another", timeout=15)
-    house.wait(lambda: not house.cloud.telegram.pending())
-    assert not house.texts(chat)
+    house.cloud.fault("telegram", "sendMessage", "flood", retry_after=300)
+    for hour in (0.1, *[0.101] * 6):  # more than may wait
+        house.at(hour, house.cloud.telegram.say, chat=101, text="/help")
+    house.at(0.102, house.cloud.telegram.say, chat=102, text="another")
+    house.until(0.12)
+
+    assert house.texts(102) == ["another"] and not house.texts(101)
+    assert not house.cloud.telegram.pending()
