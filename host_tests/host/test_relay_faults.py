@@ -4,6 +4,7 @@ import time
 
 import pytest
 from relay_kit import OWNER, House
+from weeks_kit import Weeks
 
 CERTIFICATES = {
     "wrong_host": "does not match",
@@ -40,14 +41,16 @@ def test_a_poll_that_breaks_is_survived(house, fault):
     assert house.texts(chat) == ["before", "after"]
 
 
-def test_a_message_whose_polls_are_cut_off_several_times_is_not_lost(house):
-    armed = house.cloud.fault("telegram", "getUpdates", "length", times=4, add=-10)
-    chat = house.ask("before", timeout=20)
-    house.ask("after", chat, timeout=30)
+def test_a_message_whose_polls_are_cut_off_several_times_is_not_lost(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        armed = house.cloud.fault("telegram", "getUpdates", "length", times=4, skip=2, add=-10)
+        for hour, text in ((0.1, "before"), (0.2, "after")):
+            house.at(hour, house.cloud.telegram.say, chat=101, text=text)
+        house.until(0.3)
 
-    assert armed.applied == 4
-    assert house.texts(chat) == ["before", "after"]
-    assert house.board.status()["dropped"] == 0
+        assert armed.applied == 4
+        assert house.texts(101) == ["before", "after"]
+        assert house.board.status()["dropped"] == 0
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
@@ -93,24 +96,21 @@ def test_an_answer_that_is_refused_but_not_by_telegram_is_sent_again(house, stat
 
 
 def test_while_telegram_bids_an_answer_wait_others_are_served_and_stop_ends_it(tmp_path):
-    with House(tmp_path) as house:
-        chat, other = house.ask("before"), house.chat()
-        house.cloud.models.script(text="word " * 100, delay=0.2)
-        house.say("go", chat)
-        house.wait(lambda: len(house.texts(chat)) == 2)
-        fault = house.cloud.fault("telegram", "editMessageText", "flood", retry_after=12)
-        house.wait(lambda: fault.applied)
-        house.say("/stop", chat)
-        house.wait(lambda: house.cloud.telegram.pending() == 0)
-        house.say("/help", other)
-        house.wait(lambda: house.texts(other), 6)
-        count = len(polls(house))
-        house.wait(lambda: len(polls(house)) > count, 6)
-        edits = house.cloud.telegram.calls("editMessageText")
-        assert edits[-1].fault == "flood"
-        house.wait(lambda: house.texts(chat)[-1].endswith("(Stopped.)"), 15)
-        after = house.cloud.telegram.calls("editMessageText")[len(edits)]
-        assert after.time - edits[-1].time > 11.9  # the clocks are two
+    with Weeks(tmp_path / "house") as house:
+        say, later = house.cloud.telegram.say, 0.1 + 15 / 3600
+        house.cloud.models.default(text="word " * 100, delay=0.2)
+        house.cloud.fault("telegram", "editMessageText", "flood", retry_after=60)
+        house.at(0.1, say, chat=101, text="go")
+        house.at(later, say, chat=101, text="/stop")
+        house.at(later, say, chat=102, text="/help")
+        house.until(0.15)
+
+        refused, edit = house.cloud.telegram.calls("editMessageText")
+        assert round(edit.time - refused.time, 3) >= 60
+        (helped,) = house.changes(102)
+        assert refused.time < helped["time"] < house.began + later * 3600 + 6
+        assert len([call for call in polls(house) if refused.time < call.time < edit.time]) > 3
+        assert house.texts(101)[-1].endswith("(Stopped.)") and not house.cloud.telegram.pending()
 
 
 def test_dropped_connections_are_made_again(house):
@@ -129,25 +129,26 @@ def test_another_poller_is_named_and_outlasted(house):
 
 @pytest.mark.parametrize("fault", [{"status": 429, "retry_after": 5}, {"status": 409}])
 def test_a_poll_refused_while_an_answer_streams_is_explained_and_its_wait_kept(tmp_path, fault):
-    with House(tmp_path) as house:
-        house.ask("first", OWNER)
-        house.quiet()
-        house.cloud.models.script(text="word " * 40, delay=0.3)
-        said = {"ok": False, "error_code": fault["status"], "description": "Conflict: other"}
-        if "retry_after" in fault:
-            said["parameters"] = {"retry_after": fault["retry_after"]}
-        house.say("go", OWNER)
-        house.wait(lambda: len(house.texts(OWNER)) > 1)
-        house.cloud.fault("telegram", "getUpdates", "status", status=fault["status"], body=said)
-        house.wait(lambda: [1 for call in polls(house) if call.status == fault["status"]])
-        house.wait(lambda: polls(house)[-1].status == 200 and len(polls(house)) > 2, 20)
-
-        calls = polls(house)
-    at = [call.status for call in calls].index(fault["status"])
+    said = {"ok": False, "error_code": fault["status"], "description": "Conflict: other"}
     if "retry_after" in fault:
-        assert calls[at + 1].time - calls[at].time > fault["retry_after"] - 0.1  # as above
-    else:
-        assert any("Another program polls Telegram" in line for line in house.board.log)
+        said["parameters"] = {"retry_after": fault["retry_after"]}
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.models.default(text="word " * 40, delay=0.3)
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="go")
+        house.at(
+            *(0.101, house.cloud.fault, "telegram", "getUpdates", "status"),
+            status=fault["status"],
+            body=said,
+        )
+        house.until(0.15)
+
+        calls, edits = polls(house), house.cloud.telegram.calls("editMessageText")
+        at = [call.status for call in calls].index(fault["status"])
+        assert edits[0].time < calls[at].time < edits[-1].time
+        if "retry_after" in fault:
+            assert round(calls[at + 1].time - calls[at].time, 3) >= fault["retry_after"]
+        else:
+            assert any("Another program polls Telegram" in line for line in house.board.log)
 
 
 def polls(house):

@@ -17,7 +17,7 @@ def house(tmp_path):
 def behind(calls, status) -> list[float]:
     """Seconds from the first call that got this status to the next, and from each to its next."""
     struck = next(number for number, call in enumerate(calls) if call.status == status)
-    return [later.time - call.time for call, later in itertools.pairwise(calls[struck:])]
+    return [round(later.time - call.time, 3) for call, later in itertools.pairwise(calls[struck:])]
 
 
 @pytest.mark.parametrize("seconds", [1, 3])
