@@ -99,6 +99,24 @@ def audit(result: dict, path: Path) -> None:
     _save(figure, path)
 
 
+def faults(rows: list, path: Path) -> None:
+    """A dot for each row of chaos/table.py: seconds until the relay answered again."""
+    names = list(dict.fromkeys(row.fault for row in rows))
+    figure, axes = _axes(9, 0.21 * len(names) + 1)
+    for side, mark in (("telegram", "o"), ("model", "x"), ("sending", "+")):
+        ours = [row for row in rows if row.side == side]
+        places = [names.index(row.fault) for row in ours]
+        axes.plot([row.recovery_s for row in ours], places, mark, label=side)
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("seconds from the end of the fault to the next whole answer")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
 def soak(result: dict, path: Path) -> None:
     """Live heap, largest block and sessions in RAM; a mark where conversations were compacted."""
     figure, (heap, sessions) = _axes(8.0, 5.0, rows=2)

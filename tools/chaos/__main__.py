@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 
 from tools import build, cli
+from tools.bench import pictures
 
 from . import people, soak, storm, table
 from .tally import Tally
@@ -39,7 +40,7 @@ def faults(options) -> int:
         if row.failed:
             print(f"  FAILED: {row.failed}")
     failed = sum(bool(row.failed) for row in rows)
-    picture(rows, _OUT / "chaos.png")
+    pictures.faults(rows, _OUT / "chaos.png")
     (_OUT / "faults.md").write_text(table.document(rows))
     (_OUT / "chaos.json").write_text(json.dumps({"faults": [row.to_json() for row in rows]}))
     print(f"{len(rows)} rows, {failed} not as they should be")
@@ -74,30 +75,6 @@ def _told(name: str, tally: Tally) -> int:
     print(tally.table(name))
     (_OUT / f"{name}.json").write_text(json.dumps(tally.to_json(), indent=1))
     return int(tally.failed)
-
-
-def picture(rows: list[table.Row], path) -> None:
-    """A dot for each row: seconds until the relay answered again."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    names = list(dict.fromkeys(row.fault for row in rows))
-    figure, axes = pyplot.subplots(figsize=(9, 0.21 * len(names) + 1))
-    for side, mark in (("telegram", "o"), ("model", "x"), ("sending", "+")):
-        ours = [row for row in rows if row.side == side]
-        places = [names.index(row.fault) for row in ours]
-        axes.plot([row.recovery_s for row in ours], places, mark, label=side)
-    axes.set_yticks(range(len(names)), names, fontsize=7)
-    axes.invert_yaxis()
-    axes.set_xscale("symlog", linthresh=1)
-    axes.set_xlim(left=0)
-    axes.set_xlabel("seconds from the end of the fault to the next whole answer")
-    axes.grid(axis="x", alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
 
 
 _PARTS = {"faults": faults, "storm": killed, "soak": soaked, "people": walked}
