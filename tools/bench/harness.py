@@ -1,7 +1,7 @@
 """What the benchmarks share: the workload, and a MicroPython script running against a cloud.
 
 Workload: 40 chats, 100 bytes in, 1,000 bytes out in 60 deltas, one send and at least one edit
-each. The naive bot (``tools/peers``) gets its own best traffic: one completion, one send.
+each. The naive bot (``naive_bot.py``) gets its own best traffic: one completion, one send.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IMAGES = build.PROJECT / "docs"
 HERE = Path(__file__).parent
 PROBE = HERE / "probe.py"
 GAUGE = HERE / "gauge.py"
-NAIVE = HERE.parent / "peers" / "naive_bot.py"
+NAIVE = HERE / "naive_bot.py"
 CHATS = [1000 + number for number in range(40)]
 QUESTION = "What is the capital of the country whose name begins like this line, number {:04d}? "
 ANSWER = {"length": 1000, "deltas": 60}

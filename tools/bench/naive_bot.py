@@ -1,4 +1,4 @@
-"""The naive bot: what most people write first. Runs in MicroPython, as a peer to measure against.
+"""The naive bot: what most people write first. Runs in MicroPython, to measure against.
 
 The loop of micropython-utelegram with the `requests` that MicroPython ships: every call is a new
 connection (a new TLS handshake, unverified) and a JSON document held whole; an answer is one
@@ -6,7 +6,7 @@ completion, not streamed, and one sendMessage.
 
     NAIVE_TELEGRAM, NAIVE_MODEL, NAIVE_TOKEN, NAIVE_KEY, NAIVE_NAME; PROBE_COUNT messages to answer
 
-Prints the lines of gauge.py (tools/bench).
+Prints the lines of gauge.py.
 """
 
 from gauge import Gauge
