@@ -1,6 +1,6 @@
 import json
 
-from fake_http import Http
+from fake_model_http import Http
 from kit import raises
 from thimble.core.conversation import ASSISTANT, USER, Conversation
 from thimble.core.errors import ApiError, NetError, ParseError, ThimbleError

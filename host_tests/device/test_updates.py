@@ -3,7 +3,7 @@
 import json
 import os
 
-from fakes import Http
+from fake_bot_http import Http
 from kit import raises
 from ramdisk import Disk
 from thimble.core.errors import ApiError, NetError, ParseError

@@ -2,7 +2,7 @@
 
 import json
 
-from fake_http import Writer
+from fake_model_http import Writer
 from thimble.core import octets
 
 
