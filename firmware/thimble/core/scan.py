@@ -11,9 +11,7 @@ bytearray, the table, holds (offsets in bytes)
 
     0    an empty node: the node of everything that is not wanted
     4    the kinds of the open containers, one bit a level, 1 for an object
-    36   the literals, each ended by 0
-    52   the escapes, in pairs: the letter, what it means
-    72   the root's node, then all others: the length of its name; path + 1 (0: no wanted path ends
+    36   the root's node, then all others: the length of its name; path + 1 (0: no wanted path ends
          here), with 0x80 if it has children, of which the first follows at once; the offset of its
          next sibling (2 bytes, low first, 0: none); its name
     …    room for the key that is being read
@@ -64,9 +62,7 @@ _LONG = const(-5)
 # Parts of the table.
 _KINDS = const(4)
 _KIND_LEVELS = const(256)
-_LITERALS = const(36)
-_ESCAPES = const(52)
-_ROOT = const(72)
+_ROOT = const(36)
 _CHILDREN = const(0x80)
 _PATHS = const(0x7F)
 _NAME = const(4)
@@ -125,16 +121,29 @@ _EMIT = const(15)  # a code point is to be written; takes no input
 _ENDED = const(16)  # a value has ended; takes no input
 _START = const(17)
 
-# Parts of a number; from _ZERO on it may end.
-_SIGN = const(0)
-_DIGIT = const(1)
-_POINT = const(2)
-_EXPONENT = const(3)
-_EXPONENT_DIGIT = const(4)
-_ZERO = const(5)
-_WHOLE = const(6)
-_FRACTION = const(7)
-_EXPONENT_DIGITS = const(8)
+# Each row is ended by 0: the literals; the escapes, in pairs: the letter, what it means; and the
+# parts of a number, in pairs: what may come, where 1 is 1 to 9, and the row that goes on from it,
+# as the character whose code is the row's offset.
+_FIXED = const(
+    b"true\0false\0null\0"
+    b'""\\\\//b\bf\fn\nr\rt\t\0'
+    b"-(0@1G\0"  # its begin
+    b"0@1G\0"  # ( its sign
+    b"0R1R\0"  # - the point
+    b"-;+;0[1[\0"  # 2 the exponent's letter
+    b"0[1[\0"  # ; its sign
+    b".-e2E2\0"  # @ a zero; in this row and the next ones it may end
+    b"0G1G.-e2E2\0"  # G digits
+    b"0R1Re2E2\0"  # R digits behind the point
+    b"0[1[\0"  # [ digits of the exponent
+)
+_TRUE = const(0)
+_FALSE = const(5)
+_NULL = const(11)
+_ESCAPES = const(16)
+_NUMBER = const(33)
+_ZERO = const(64)
+_FRACTION = const(82)
 
 
 class Scanner:
@@ -193,6 +202,7 @@ class Scanner:
         b = ptr8(self._in)
         area = ptr8(self._out)
         tab = ptr8(self._table)
+        fixed = ptr8(_FIXED)
         i = st[_POS]
         end = st[_END]
         s = st[_STATE]
@@ -361,17 +371,17 @@ class Scanner:
                             s = _IN_LITERAL
                             if c == 0x74:
                                 p = TRUE
-                                n = _LITERALS + 1
+                                n = _TRUE + 1
                             elif c == 0x66:
                                 p = FALSE
-                                n = _LITERALS + 6
+                                n = _FALSE + 1
                             elif c == 0x6E:
                                 p = NULL
-                                n = _LITERALS + 12
+                                n = _NULL + 1
                             else:
                                 i -= 1
                                 s = _IN_NUMBER
-                                n = _SIGN
+                                n = _NUMBER
                         st[_KIND] = p
             elif s == _IN_UTF8:
                 code = code << 6 | c & 0x3F
@@ -383,35 +393,20 @@ class Scanner:
                         event = _ENCODING
                     s = _EMIT
             elif s == _IN_NUMBER:
-                p = -1
-                if c >= 0x30 and c <= 0x39:
-                    if n < _POINT:
-                        p = _WHOLE if c != 0x30 else _ZERO
-                    elif n == _POINT:
-                        p = _FRACTION
-                    elif n < _ZERO:
-                        p = _EXPONENT_DIGITS
-                    elif n > _ZERO:
-                        p = n
-                elif c == 0x2E:
-                    if n == _ZERO or n == _WHOLE:
-                        p = _POINT
-                elif c | 0x20 == 0x65:
-                    if n >= _ZERO and n <= _FRACTION:
-                        p = _EXPONENT
-                elif c == 0x2D and n == _SIGN:
-                    p = _DIGIT
-                elif (c == 0x2D or c == 0x2B) and n == _EXPONENT:
-                    p = _EXPONENT_DIGIT
-                if p < 0:
+                p = c
+                if c > 0x30 and c <= 0x39:
+                    p = 0x31
+                while fixed[n] != p and fixed[n]:
+                    n += 2
+                if fixed[n] == 0:
                     if n < _ZERO:
                         event = _UNEXPECTED
                     else:
                         i -= 1
-                        st[_KIND] = INTEGER if n <= _WHOLE else NUMBER
+                        st[_KIND] = INTEGER if n < _FRACTION else NUMBER
                         s = _ENDED
                 else:
-                    n = p
+                    n = fixed[n + 1]
                     if sink:
                         if o == st[_LIMIT] or o - st[_BEGIN] == _LONGEST_NUMBER:
                             event = _LONG
@@ -419,10 +414,10 @@ class Scanner:
                             dst[o] = c
                             o += 1
             elif s == _IN_LITERAL:
-                if c != tab[n]:
+                if c != fixed[n]:
                     event = _UNEXPECTED
                 n += 1
-                if tab[n] == 0:
+                if fixed[n] == 0:
                     s = _ENDED
             elif s == _IN_ESCAPE:
                 s = _IN_STRING
@@ -434,11 +429,11 @@ class Scanner:
                     event = _SURROGATE
                 else:
                     p = _ESCAPES
-                    while tab[p] != c and tab[p]:
+                    while fixed[p] != c and fixed[p]:
                         p += 2
-                    if tab[p] == 0:
+                    if fixed[p] == 0:
                         event = _UNEXPECTED
-                    code = tab[p + 1]
+                    code = fixed[p + 1]
                     if sink & 1:
                         s = _EMIT
             elif s == _IN_HEX:
@@ -545,8 +540,6 @@ class Scanner:
 
 def _compile(paths, state):
     table = bytearray(_ROOT + _NAME)
-    table[_LITERALS:_ESCAPES] = b"true\0false\0null\0"
-    table[_ESCAPES : _ESCAPES + 16] = b'""\\\\//b\bf\fn\nr\rt\t'
     words = []
     for path in paths:
         path = path.replace(b"[]", b".\xfe").lstrip(b".")
