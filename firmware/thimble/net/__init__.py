@@ -1,1 +1,32 @@
 """The network: names, connections, TLS, HTTP."""
+
+import select
+from micropython import const
+from time import sleep_ms, ticks_diff, ticks_ms
+
+_SLICE_MS = const(250)
+_PAUSE_MS = const(5)
+_TYPED = const(0)
+if _TYPED:
+    from collections.abc import Iterator  # noqa: F401
+    from typing import Any  # noqa: F401
+
+
+def datagrams(sock, size, ms, tick):
+    # type: (Any, int, int, Any) -> Iterator[tuple[bytes, Any]]
+    """What comes to a UDP socket within ms: (its first ``size`` bytes, who sent it).
+
+    tick: called at least every 250 ms.
+    """
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    start = ticks_ms()
+    left = ms
+    while left > 0:
+        poll.ipoll(min(left, _SLICE_MS))
+        tick()
+        try:
+            yield sock.recvfrom(size)
+        except OSError:
+            sleep_ms(_PAUSE_MS)  # some ports report a UDP socket as ready at all times
+        left = ms - ticks_diff(ticks_ms(), start)

@@ -14,23 +14,21 @@ their range is taken for that era.
 """
 
 import os
-import select
 import socket
 import time
 from micropython import const
-from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError
+from thimble.net import datagrams
 
 BUILD_YEAR = const(2026)  # no clock that is right says less
 
 _PORT = const(123)
 _SIZE = const(48)
 _CLIENT = const(0x23)  # version 4, mode 3
-_SLICE_MS = const(250)
 _TRY_MS = const(1500)
 _SYNC_MS = const(15_000)
-_PAUSE_MS = const(5)
 _TYPED = const(0)
 if _TYPED:
     from _mpy_shed.time_mp import _TicksMs  # noqa: F401
@@ -78,30 +76,13 @@ def _ask(resolver, tick, name, end):
     try:
         sock.setblocking(False)
         sock.sendto(query, server)
-        return _await(tick, sock, query, server, ticks_add(ticks_ms(), _TRY_MS), end)
+        wait = min(_TRY_MS, ticks_diff(end, ticks_ms()))
+        for reply, sender in datagrams(sock, _SIZE, wait, tick):
+            if sender == server and reply[24:32] == query[40:] and len(reply) == _SIZE:
+                return parse(reply)
     finally:
         sock.close()
-
-
-def _await(tick, sock, query, server, end, last):
-    # type: (Any, Any, bytearray, Any, _TicksMs, _TicksMs) -> int
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    if ticks_diff(last, end) < 0:
-        end = last
-    while True:
-        left = ticks_diff(end, ticks_ms())
-        if left <= 0:
-            return 0
-        poll.ipoll(min(left, _SLICE_MS))
-        tick()
-        try:
-            reply, sender = sock.recvfrom(_SIZE)
-        except OSError:
-            sleep_ms(_PAUSE_MS)  # some ports report a UDP socket as ready at all times
-            continue
-        if sender == server and reply[24:32] == query[40:] and len(reply) == _SIZE:
-            return parse(reply)
+    return 0
 
 
 def parse(reply):

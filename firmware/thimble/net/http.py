@@ -184,7 +184,11 @@ class Http:
                 head.look()
                 self._more()
             head.status_line()
-            self._fields()
+            while not self._line() or head.n:
+                if head.whole:
+                    head.field()
+                else:
+                    self._more()
             if head.status >= 200:
                 self.status = head.status
                 self.retry_after = head.retry_after
@@ -193,16 +197,6 @@ class Http:
                 return
             self._limit = max(first_ms, self.header_ms)
         raise NetError("http", "the server sends interim answers without end")
-
-    def _fields(self):
-        head = self._head
-        while True:
-            if not self._line():
-                self._more()
-            elif head.n:
-                head.field()
-            else:
-                return
 
     def _frame(self):
         """How the body ends (RFC 9112, section 6.3)."""
@@ -243,16 +237,13 @@ class Http:
         n = self._fill(ms if self._begun or ms < _SLICE_MS else _SLICE_MS)
         if n > 0:
             self._begun = True
-        elif n == 0 or self._begun or ms <= _SLICE_MS:
-            self._stalled(n)
-
-    def _stalled(self, n):
-        if n == 0:
+        elif n == 0:
             raise NetError("closed", "the server ended the connection without an answer")
-        if self._begun:
+        elif self._begun:
             raise NetError("deadline", "the answer's header took over %d ms" % self._limit)
-        self._again = False
-        raise NetError("first byte", "no answer within %d ms" % self._limit)
+        elif ms <= _SLICE_MS:
+            self._again = False
+            raise NetError("first byte", "no answer within %d ms" % self._limit)
 
     def _read(self, ms):
         self._start = ticks_ms()

@@ -5,12 +5,12 @@ sees only literal addresses, which it answers at once. IPv4 only.
 """
 
 import os
-import select
 import socket
 from micropython import const
-from time import sleep_ms, ticks_diff, ticks_ms
+from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError
+from thimble.net import datagrams
 
 # What an answer says:
 _IGNORED = const(0)  # not an answer to this question
@@ -25,10 +25,8 @@ _HEADER = const(12)
 _SIZE = const(512)  # what a server may send without being asked for more
 _RECORDS = const(40)
 _ALIASES = const(8)
-_SLICE_MS = const(250)
 _TRY_MS = const(1000)  # then 2000, then 4000
 _TRY_SHIFT = const(2)
-_PAUSE_MS = const(5)
 _TTL_MIN_S = const(30)
 _TTL_MAX_S = const(3600)
 
@@ -82,44 +80,25 @@ def _ask(host, ms, tick, servers, stale):
                 failure = "the network does not reach a name server to ask for %s"
                 servers.remove(server)
                 continue
-            code, address, ttl, server = _await(sock, query, servers, wait, tick)
-            if code == _FOUND:
-                return address, ttl
-            if code == _FAILED:
-                failure = "the name servers cannot say where %s is"
-                servers.remove(server)
-            elif code != _IGNORED:
-                stale = False
-                failure = "there is no host %s" if code == _NO_NAME else "%s has no IPv4 address"
-                break
+            for answer, server in datagrams(sock, _SIZE, wait, tick):
+                if server not in servers:
+                    continue
+                code, address, ttl = parse(answer, len(answer), query)
+                if code == _FOUND:
+                    return address, ttl
+                if code == _FAILED:
+                    failure = "the name servers cannot say where %s is"
+                    servers.remove(server)
+                    break
+                if code != _IGNORED:
+                    said = "there is no host %s" if code == _NO_NAME else "%s has no IPv4 address"
+                    raise NetError("resolve", said % host)
             left = ms - ticks_diff(ticks_ms(), start)
     finally:
         sock.close()
     if stale:
         return None, 0
     raise NetError("resolve", failure % host)
-
-
-def _await(sock, query, servers, ms, tick):
-    """(code, address, ttl, server) of the first answer within ms; code _IGNORED if none."""
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    start = ticks_ms()
-    left = ms
-    while left > 0:
-        poll.ipoll(min(left, _SLICE_MS))
-        tick()
-        try:
-            answer, server = sock.recvfrom(_SIZE)
-        except OSError:
-            sleep_ms(_PAUSE_MS)  # some ports report a UDP socket as ready at all times
-            answer = b""
-        if answer and server in servers:
-            code, address, ttl = parse(answer, len(answer), query)
-            if code != _IGNORED:
-                return code, address, ttl, server
-        left = ms - ticks_diff(ticks_ms(), start)
-    return _IGNORED, None, 0, None
 
 
 def _servers():
