@@ -102,7 +102,7 @@ class Conversation:
     def abort(self):
         """Removes the open turn, if there is one."""
         if self._turn >= 0:
-            self._truncate(self.turns - 1)
+            self._drop_newest()
         self.end()
 
     def append(self, buf, off, n):
@@ -126,24 +126,21 @@ class Conversation:
         return True
 
     def _write(self, buf, off, n):
+        block = self._pool.data[self._last]
         if self._turn < 0:
-            self._open()
-        copy(self._pool.data[self._last], self._fill, buf, off, n)
+            self._turn = self._last
+            self._at = self._fill
+            self._fill += HEADER
+            self.turns += 1
+            block[self._at] = self._role
+            _put(block, self._at + 4, 0)
+        copy(block, self._fill, buf, off, n)
         self._fill += n
-        self._lengthen(n)
+        self._resize(self.size + n)
 
-    def _open(self):
-        self._turn = self._last
-        self._at = self._fill
-        self._fill += HEADER
-        self.turns += 1
-        block = self._pool.data[self._turn]
-        block[self._at] = self._role
-        _put(block, self._at + 4, 0)
-
-    def _lengthen(self, n):
-        self.size += n
-        _put(self._pool.data[self._turn], self._at + 1, self.size)
+    def _resize(self, size):
+        self.size = size
+        _put(self._pool.data[self._turn], self._at + 1, size)
 
     def _grow(self):
         """Chains one more segment. A turn at its share gives one up first."""
@@ -166,13 +163,13 @@ class Conversation:
         """Cuts the open turn to its first ``size`` bytes (never behind a squeeze)."""
         if not size:
             if self._turn >= 0:
-                self._truncate(self.turns - 1)
+                self._drop_newest()
             return
         self._seg = self._turn
         self._off = self._at + HEADER
         self._left = size
         self._end_here()
-        self._lengthen(size - self.size)
+        self._resize(size)
 
     def _end_here(self):
         """Ends the chain behind the turn that is being read."""
@@ -220,16 +217,16 @@ class Conversation:
 
     # Making room.
 
-    def _truncate(self, turns):
-        """Keeps the oldest ``turns`` turns; none of them is open then."""
-        if not turns:
+    def _drop_newest(self):
+        """Removes the newest turn; none of the others is open then."""
+        self.turns -= 1
+        if not self.turns:
             self._empty()
             return
         self.rewind()
-        for _ in range(turns):
+        while self._todo:
             self.next_turn()
         self._end_here()
-        self.turns = turns
         self._turn = -1
         self.size = 0
 
@@ -237,11 +234,11 @@ class Conversation:
         """Removes the last turn if it is of ``role``; whether it was. No turn may be open."""
         last = -1
         self.rewind()
-        for _ in range(self.turns):
+        while self._todo:
             last = self.next_turn()
         if last != role:
             return False
-        self._truncate(self.turns - 1)
+        self._drop_newest()
         return True
 
     def drop_oldest(self):
@@ -284,30 +281,28 @@ class Conversation:
         """
         if self._turn < 0:
             return False
-        size = self._pool.size
-        if not self._squeeze(self._turn, self._at, self._last):
+        if not self._squeeze(self._last):
             # No more than two segments: the second, if full, makes way for what is yet to come.
-            if self._fill < size or not self._squeeze(self._turn, self._at, -1):
+            if self._fill < self._pool.size or not self._squeeze(-1):
                 return False
             self._last = self._turn
-        self.size -= size
         return True
 
-    def _squeeze(self, seg, off, last):
-        """Drops a segment before ``last`` of the turn whose header is at ``off`` in ``seg``."""
+    def _squeeze(self, last):
+        """Drops a segment of the open turn that lies before ``last``."""
         follow = self._pool.next
+        seg = self._turn
         if seg == last or follow[seg] == last:
             return False
         size = self._pool.size
         block = self._pool.data[seg]
-        kept = _get(block, off + 1)
-        goal = _get(block, off + 4) or kept // 3
-        head = size - off - HEADER
+        goal = _get(block, self._at + 4) or self.size // 3
+        head = size - self._at - HEADER
         while head < goal and follow[follow[seg]] != last:
             seg = follow[seg]
             head += size
-        _put(block, off + 1, kept - size)
-        _put(block, off + 4, head)
+        _put(block, self._at + 4, head)
+        self._resize(self.size - size)
         last = follow[seg]
         follow[seg] = follow[last]
         self._give(last)
