@@ -91,33 +91,21 @@ def increment(buf, off, length):
     return length + 1
 
 
-def int_len(n):
-    """Bytes that put_int writes for the small int n."""
-    length = 1
-    if n < 0:
-        length = 2
-    else:
+def put_int(buf, end, n):
+    """Write the small int n as a decimal that ends before buf[end]; returns where it begins."""
+    sign = n < 0
+    if not sign:
         n = -n  # the negative half is the larger one: -n of the least small int would allocate
-    while n <= -10:
-        n = -(n // -10)
-        length += 1
-    return length
-
-
-def put_int(buf, off, n):
-    """Write the small int n as a decimal at buf[off:]; returns the offset behind it."""
-    end = off + int_len(n)
-    if n < 0:
-        buf[off] = 0x2D
-    else:
-        n = -n
-    i = end
     while True:
-        i -= 1
-        buf[i] = 0x30 - n % -10
+        end -= 1
+        buf[end] = 0x30 - n % -10
         n = -(n // -10)
         if not n:
-            return end
+            break
+    if sign:
+        end -= 1
+        buf[end] = 0x2D
+    return end
 
 
 def get_int(buf, off, end):

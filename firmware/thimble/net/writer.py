@@ -4,9 +4,9 @@ from array import array
 from micropython import const
 
 from thimble.core.errors import NetError
-from thimble.core.octets import copy, escape, int_len, put_int
+from thimble.core.octets import copy, escape, put_int
 
-_NUMBER = const(12)  # bytes that the longest small int takes, and some
+_NUMBER = const(11)  # bytes that the longest small int takes
 
 
 class Writer:
@@ -19,6 +19,7 @@ class Writer:
         self._used = 0
         self._left = 0
         self._sending = False
+        self._number = bytearray(_NUMBER)
         self._escape = array("i", (0, 0, 0, 0))
 
     def raw(self, data):
@@ -40,12 +41,8 @@ class Writer:
 
     def num(self, n):
         """The small int n as a decimal."""
-        if not self._sending:
-            self.count += int_len(n)
-            return
-        if self._used + _NUMBER > len(self._buf):
-            self.flush()
-        self._used = put_int(self._buf, self._used, n)
+        begin = put_int(self._number, _NUMBER, n)
+        self.view(self._number, begin, _NUMBER)
 
     def json(self, buf, off, end):
         """The bytes buf[off:end] as the inside of a JSON string."""
