@@ -22,8 +22,7 @@ def copy(dst: ptr8, dst_off: int, src: ptr8, src_off: int, n: int):
         src_off += 1
 
 
-@micropython.viper
-def same(a: ptr8, a_off: int, b: ptr8, b_off: int, n: int) -> bool:
+def same(a, a_off, b, b_off, n):
     """Whether n bytes of a and b are equal."""
     n += a_off
     while a_off < n:
