@@ -44,6 +44,8 @@ _TOO_LONG = const("The conversation is too long for the model (%d). /new begins 
 _CREDIT = const(
     "The account of model.key has no credit left (%d). Add some with the model's service."
 )
+_NO_SERVICE = const("What answers is no language model's service (%d). Check model.url.")
+_CHECK = const(" Check model.name and model.url.")
 _KEY = const("The model refused the key (%d). Set model.key to one that is valid for model.url.")
 
 
@@ -147,23 +149,24 @@ def error(model, status):
         return ApiError(status, _CREDIT % status, retry_after, FINAL)
     if meant == 401 or meant == 403 and not said:
         return ApiError(status, _KEY % status, retry_after, FINAL)
+    said = " It says: " + said if said else ""
+    if status < 300:
+        return ApiError(status, _NO_SERVICE % status + said, retry_after)
+    advice = " Try again later."
     if meant == 429:
-        text = "The model's service limits our requests (429). "
-        text += "Try again in %d s." % retry_after if retry_after else "Try again later."
-        return ApiError(status, text, retry_after)
-    if meant == 404:
-        text = 'The service knows no model "%s" at this address (404). ' % model.name.decode()
-        text += "Check model.name and model.url."
+        what = "limits our requests"
+        said = ""
+        if retry_after:
+            advice = " Try again in %d s." % retry_after
+    elif meant == 404:
+        what = 'knows no model "%s" at this address' % model.name.decode()
+        advice = _CHECK
     elif meant in (503, 529):
-        text = "The model's service is overloaded (%d). Try again later." % status
+        what = "is overloaded"
     elif status >= 500 or status == 408:
-        text = "The model's service has failed (%d). Try again later." % status
-    elif status < 300:
-        text = "What answers is no language model's service (%d). Check model.url." % status
+        what = "has failed"
     else:
-        text = "The model's service refused the request (%d)." % status
-        if not said or status < 400:
-            text += " Check model.url and model.name."
-    if said:
-        text += " It says: " + said
+        what = "refused the request"
+        advice = "" if said and status >= 400 else _CHECK
+    text = "The model's service %s (%d).%s%s" % (what, status, advice, said)
     return ApiError(status, text, retry_after)
