@@ -5,13 +5,13 @@ from thimble.core.backoff import Backoff
 
 
 def test_the_longest_wait_doubles_up_to_the_cap_and_stays_there():
-    backoff = Backoff(base_ms=1000, cap_ms=60000)
+    backoff = Backoff()
     waits = [backoff.next(255) for _ in range(9)]
     assert waits == [1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000, 60000]
 
 
 def test_the_shortest_wait_is_half_of_the_longest():
-    backoff = Backoff(base_ms=1000, cap_ms=60000)
+    backoff = Backoff()
     waits = [backoff.next(0) for _ in range(8)]
     assert waits == [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]
 
@@ -19,7 +19,7 @@ def test_the_shortest_wait_is_half_of_the_longest():
 def test_the_random_byte_spreads_the_waits_evenly_between():
     waits = []
     for byte in range(256):
-        waits.append(Backoff(base_ms=1000).next(byte))
+        waits.append(Backoff().next(byte))
     assert waits[0] == 500 and waits[128] == 750 and waits[255] == 1000
     assert waits == sorted(waits) and len(set(waits)) == 256
 
@@ -35,11 +35,11 @@ def test_a_success_begins_anew():
 
 
 def test_ten_thousand_failures_neither_overflow_nor_allocate():
-    backoff = Backoff(cap_ms=600000)
+    backoff = Backoff(16000)
 
     def fail():
         for _ in range(10000):
-            assert 0 < backoff.next(255) <= 600000
+            assert 0 < backoff.next(255) <= 60000
 
     heap_locked(fail)
     assert backoff.failures == 10000

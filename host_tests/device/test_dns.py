@@ -186,12 +186,12 @@ def test_the_hosts_file_is_read_without_asking_anybody():
 
 
 def test_the_cache_has_a_bound_and_keeps_the_latest():
-    resolver = dns.Resolver(lambda: None, [], None, cache=2)
-    for i in range(5):
+    resolver = dns.Resolver(lambda: None, [], None)
+    for i in range(7):
         resolver.resolve("10.0.0.%d" % i, 80, 100)
-    assert [entry[0] for entry in resolver._cache] == ["10.0.0.3", "10.0.0.4"]
-    kept = resolver.resolve("10.0.0.4", 80, 100)
-    assert resolver.resolve("10.0.0.4", 80, 100) is kept
+    assert [entry[0] for entry in resolver._cache] == ["10.0.0.%d" % i for i in range(3, 7)]
+    kept = resolver.resolve("10.0.0.6", 80, 100)
+    assert resolver.resolve("10.0.0.6", 80, 100) is kept
     resolver.clear()
     assert resolver._cache == []
 

@@ -84,6 +84,9 @@ class Model:
     """
 
     repeatable = True
+    silence_ms = _SILENCE_MS
+    progress_ms = _PROGRESS_MS
+    answer_ms = _ANSWER_MS
 
     def __init__(self, http, settings, out):
         dialect = ANTHROPIC if settings.api == "anthropic" else OPENAI
@@ -91,9 +94,6 @@ class Model:
         self.log = self.waiting = None
         self.tokens_in = self.tokens_out = self.spent_in = self.spent_out = 0
         self.out = out
-        self.silence_ms = _SILENCE_MS
-        self.progress_ms = _PROGRESS_MS
-        self.answer_ms = _ANSWER_MS
         secure, host, port, path = settings.endpoint
         http.origin(host, port, secure)
         self._path = b"POST " + path.encode()
@@ -236,8 +236,7 @@ class Model:
     def stop(self):
         """Abandons the answer, if it is not complete, by closing the connection."""
         if not self.done:
-            self.done = True
-            self.http.close()
+            self.close()
 
     def close(self):
         """Closes the connection, which else stays open for the next question."""

@@ -12,22 +12,22 @@ from thimble import overlay
 
 _TTL_MAX_S = const(3600)
 _STALE_S = const(30)
+_CACHE = const(4)
 
 
 class Resolver:
     """Resolves names and keeps the last few addresses.
 
     tick: called at least every 250 ms of a wait. servers: "address" or "address:port" each; None
-    reads /etc/resolv.conf at every question. hosts: path of a hosts file, or None. cache: how
-    many (host, port) are kept, for as long as their records say, at most an hour; an older one
-    still serves when no server answers.
+    reads /etc/resolv.conf at every question. hosts: path of a hosts file, or None. Four (host,
+    port) are kept, for as long as their records say, at most an hour; an older one still serves
+    when no server answers.
     """
 
-    def __init__(self, tick, servers=None, hosts="/etc/hosts", cache=4):
+    def __init__(self, tick, servers=None, hosts="/etc/hosts"):
         self.servers = servers
         self._tick = tick
         self._hosts = hosts
-        self._size = cache
         self._cache = []  # [host, port, address, ticks of expiry], the latest made last
 
     def resolve(self, host, port, ms):
@@ -60,7 +60,7 @@ class Resolver:
         address = socket.getaddrinfo(address, port)[0][-1]
         if kept:
             self._cache.remove(kept)
-        elif len(self._cache) >= self._size:
+        elif len(self._cache) >= _CACHE:
             self._cache.pop(0)
         self._cache.append([host, port, address, ticks_add(ticks_ms(), ttl * 1000)])
         return address

@@ -42,11 +42,12 @@ class Link(io.IOBase):
     cut: the TLS connection ended without its closing alert, so what came may not be all.
     """
 
+    resolve_ms = 12000
+    connect_ms = 12000
+    handshake_ms = 20000
+    send_ms = 20000
+
     def __init__(self, resolver, tick, tls, room=None):
-        self.resolve_ms = 12000
-        self.connect_ms = 12000
-        self.handshake_ms = 20000
-        self.send_ms = 20000
         self.connects = 0
         self.handshakes = 0
         self.is_open = False

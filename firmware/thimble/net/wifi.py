@@ -75,18 +75,8 @@ class Wifi:
         """
         if ticks_diff(now, self._due) >= 0:
             self._due = ticks_add(now, _LOOK_MS)
-            self._try_step(now)
-        return self.up
-
-    def _try_step(self, now):
-        # type: (_TicksMs) -> None
-        """Apart from serve(), which every tick calls: a try makes a frame too large."""
-        try:
             self._step(now)
-        except (OSError, RuntimeError) as error:  # the latter from an ESP32, see base.radio_off
-            self._fail("the radio does not obey (%s)" % error)
-            self.recycle()
-            self._pause(now, _OFF)
+        return self.up
 
     def join(self, ms, tick):
         # type: (int, Any) -> bool
@@ -128,32 +118,38 @@ class Wifi:
 
     def _step(self, now):
         # type: (_TicksMs) -> None
-        state = self._state
-        if state == _OFF:
-            self._start()
-        elif self._wlan.isconnected():
-            if state != _UP:
-                self._joined(now)
-            elif not self._steady and ticks_diff(now, self._end) >= 0:
-                self._steady = True
-                self._backoff.reset()
-                self._learn()
-        elif state == _UP:
-            self._lost(now)
-        elif state == _CHOOSE:
-            self._left = self._choose()
-            self._try(now)
-        elif ticks_diff(now, self._end) >= 0:
-            if state == _JOIN:
-                self._refused(now)
-            else:
-                self._state = _CHOOSE
-        elif state == _JOIN and self._wlan.status() < 0:
-            # A Pico W says so at once; an ESP32 has other numbers and tries on.
-            if self._wlan.status() == network.STAT_NO_AP_FOUND:
-                self._refused(now)
-            elif ticks_diff(self._end, now) > _REGRET_MS:
-                self._end = ticks_add(now, _REGRET_MS)
+        """Apart from serve(), which every tick calls: a try makes a frame too large."""
+        try:
+            state = self._state
+            if state == _OFF:
+                self._start()
+            elif self._wlan.isconnected():
+                if state != _UP:
+                    self._joined(now)
+                elif not self._steady and ticks_diff(now, self._end) >= 0:
+                    self._steady = True
+                    self._backoff.reset()
+                    self._learn()
+            elif state == _UP:
+                self._lost(now)
+            elif state == _CHOOSE:
+                self._left = self._choose()
+                self._try(now)
+            elif ticks_diff(now, self._end) >= 0:
+                if state == _JOIN:
+                    self._refused(now)
+                else:
+                    self._state = _CHOOSE
+            elif state == _JOIN and self._wlan.status() < 0:
+                # A Pico W says so at once; an ESP32 has other numbers and tries on.
+                if self._wlan.status() == network.STAT_NO_AP_FOUND:
+                    self._refused(now)
+                elif ticks_diff(self._end, now) > _REGRET_MS:
+                    self._end = ticks_add(now, _REGRET_MS)
+        except (OSError, RuntimeError) as error:  # the latter from an ESP32, see base.radio_off
+            self._fail("the radio does not obey (%s)" % error)
+            self.recycle()
+            self._pause(now, _OFF)
 
     def _start(self):
         # type: () -> None
