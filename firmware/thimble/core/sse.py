@@ -33,10 +33,7 @@ _N = const(3)  # the place in the field's name or in the byte order mark
 _AFTER_CR = const(4)  # 1: a line feed that comes now belongs to the line's end
 _LINES = const(5)  # 1: the event has data
 _HELD = const(6)  # bytes of "[DONE]" that are all of the data so far and were not passed on yet
-_FROM = const(7)  # the view
-_TO = const(8)
-_OWN = const(9)  # 1: it is into _MARKS
-_SIZE = const(10)
+_SIZE = const(7)
 
 _AT_BOM = const(0)
 _AT_LINE = const(1)
@@ -89,6 +86,8 @@ class Sse:
         s = st[_STATE]
         n = st[_N]
         held = st[_HELD]
+        start = 0  # of the view, which ends at stop, in _MARKS, or, if that is 0, at i
+        stop = 0
         event = MORE
         while i < end and event == MORE:
             c = b[i]
@@ -105,9 +104,6 @@ class Sse:
                         break
                     c = b[i]
                 if i > start:
-                    st[_FROM] = start
-                    st[_TO] = i
-                    st[_OWN] = 0
                     event = DATA
                     continue
             line_end = c == 10 or c == 13
@@ -119,16 +115,15 @@ class Sse:
                 s = _IN_MARK
             elif s == _AT_DATA or s == _IN_MARK and (not line_end or held < _JOINT):
                 # It was not "[DONE]": pass on what was held, and a line feed between two lines.
-                st[_FROM] = 0
-                st[_TO] = held
+                start = 0
+                stop = held
                 if s == _IN_MARK:
                     s = _IN_DATA
                 elif held == 0:
-                    st[_FROM] = _JOINT
-                    st[_TO] = _JOINT + 1
+                    start = _JOINT
+                    stop = _JOINT + 1
                     s = _IN_DATA
-                if st[_TO]:
-                    st[_OWN] = 1
+                if stop:
                     event = DATA
                 held = 0
             elif line_end:
@@ -171,7 +166,7 @@ class Sse:
         st[_N] = n
         st[_HELD] = held
         if event == DATA:
-            self.buf = _MARKS if st[_OWN] else self._in
-            self.pos = st[_FROM]
-            self.end = st[_TO]
+            self.buf = _MARKS if stop else self._in
+            self.pos = start
+            self.end = stop if stop else i
         return event

@@ -18,18 +18,11 @@ def _walk(buf: ptr8, start: int, end: int, limit: int) -> int:
     units = 0
     while start < end:
         c = buf[start]
-        n = 1
-        if c >= 0x80:
-            if c >= 0xF0:
-                n = 4
-            elif c >= 0xE0:
-                n = 3
-            elif c >= 0xC0:
-                n = 2
-        units += 1 if n < 4 else 2
-        if units > limit:
-            return start
-        start += n
+        if c & 0xC0 != 0x80:
+            units += 1 if c < 0xF0 else 2
+            if units > limit:
+                return start
+        start += 1
     return ~units
 
 
