@@ -107,18 +107,20 @@ class Chats:
         own oldest exchanges, then whole conversations, the least recently used first, last the
         middle of its open turn.
         """
-        pool = self.pool
         for other in self.all:
             other.stuck = other is self.busy and other is not conversation
-        fair = pool.count // (self.active + (not conversation.turns))
-        while not pool.free:
+        fair = self.pool.count // (self.active + (not conversation.turns))
+        while not self.pool.free:
             other = self.largest(fair)
-            if (other is None or other is conversation) and self._drop_silent(conversation):
-                continue
+            if other is None or other is conversation:
+                silent = self.oldest(conversation)
+                if silent and self._clock - silent.stamp > _SILENT * self.active:
+                    silent.clear()
+                    continue
             if other is None:
                 break
             other.stuck = not other.drop_oldest()
-        while not pool.free:
+        while not self.pool.free:
             if conversation.drop_oldest():
                 continue
             other = self.oldest(conversation)
@@ -151,11 +153,3 @@ class Chats:
             if found is None or other.stamp < found.stamp:
                 found = other
         return found
-
-    def _drop_silent(self, conversation):
-        """Clears the least recently used of the others if it is silent; whether it was."""
-        other = self.oldest(conversation)
-        if other is None or self._clock - other.stamp <= _SILENT * self.active:
-            return False
-        other.clear()
-        return True
