@@ -259,20 +259,16 @@ class Conversation:
                 self._empty()
                 break
             if self._peek() == USER:
-                self._start_here()
+                while self._first != self._seg:
+                    seg = self._first
+                    self._first = self._pool.next[seg]
+                    self._give(seg)
+                self._start = self._off
                 self.turns -= dropped
                 break
         else:
             return False
         return True
-
-    def _start_here(self):
-        """Gives the segments before the one that is being read back."""
-        while self._first != self._seg:
-            seg = self._first
-            self._first = self._pool.next[seg]
-            self._give(seg)
-        self._start = self._off
 
     def squeeze(self):
         """Drops a segment from the middle of the open turn; False if it is too short.

@@ -266,7 +266,12 @@ class Model:
         stream = self._sse
         event = stream.next()
         while event == sse.EVENT:
-            self._event()
+            if self.scanner.offset:
+                self.scanner.finish()
+            # What names a parameter or a limit is an error whatever its form.
+            if self.failed or self.named:
+                raise self._error(0)
+            self._document()
             if self._last:
                 return self._finish()
             event = stream.next()
@@ -277,15 +282,6 @@ class Model:
         if event == sse.DONE:
             return self._finish()
         return self._read(ms)
-
-    def _event(self):
-        """An event of the stream is complete, and so is its document."""
-        if self.scanner.offset:
-            self.scanner.finish()
-        # What names a parameter or a limit is an error whatever its form.
-        if self.failed or self.named:
-            raise self._error(0)
-        self._document()
 
     def _read(self, ms):
         if ms < 0:
