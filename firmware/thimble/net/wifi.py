@@ -46,7 +46,7 @@ class Wifi:
     """board: its wlan, servers, rejoins, radio_off(). settings: the section ``wifi``. log: a Log.
 
     up: whether there is a network. ssid: which, or the one that is tried. error: why not, a
-    sentence. joins, cycles: how often a network was joined, the radio's power taken.
+    sentence.
     """
 
     def __init__(self, board, settings, log):
@@ -64,8 +64,6 @@ class Wifi:
         self.up = False
         self.ssid = ""
         self.error = ""
-        self.joins = 0
-        self.cycles = 0
 
     def serve(self, now):
         # type: (_TicksMs) -> bool
@@ -93,7 +91,6 @@ class Wifi:
         # type: () -> None
         """Takes the radio's power; the next serve() begins anew."""
         self.up = False
-        self.cycles += 1
         self._board.radio_off()
         self._state = _OFF
         self._due = ticks_ms()
@@ -227,7 +224,6 @@ class Wifi:
         self._steady = False
         self.up = True
         self.error = ""
-        self.joins += 1
         self._log.info("wifi: %s, address %s" % (self.ssid, self._learn()))
 
     def _learn(self):

@@ -21,6 +21,20 @@ class Log:
             self.lines.append(line)
 
 
+class Counted(Wifi):
+    """``joins``, ``cycles``: how often a network was joined, the radio's power taken."""
+
+    joins = cycles = 0
+
+    def recycle(self):
+        super().recycle()
+        self.cycles += 1
+
+    def _joined(self, now):
+        super()._joined(now)
+        self.joins += 1
+
+
 def section(**values):
     """The section ``wifi``: its defaults, and what a test sets."""
     found = Settings(ssid="home", password="correct horse", networks=[], country="")
@@ -37,7 +51,7 @@ def start(board_class, **values):
     radio.power_on()
     radio.air["home"] = Net("correct horse")
     board, log = board_class(), Log()
-    return Wifi(board, section(**values), log), board, log
+    return Counted(board, section(**values), log), board, log
 
 
 def live(wifi, ms, until_up=False):
