@@ -79,7 +79,7 @@ def test_of_the_boards_modules_only_its_own_ports_is_frozen(name, library):
         if path != f"thimble/board/{BOARDS[name][0]}.py"
     }
     assert not have
-    assert "thimble/board/__init__.py" in frozen(name, library)
+    assert "thimble/board/base.py" in frozen(name, library)
     assert ("thimble/board/larger.py" in frozen(name, library)) == (name != "pico_w")
 
 
