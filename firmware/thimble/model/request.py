@@ -229,7 +229,12 @@ class Model:
         try:
             return self._poll(ms)
         except ThimbleError:
-            if not self._lost():
+            self.stop()
+            if self.reason < 0 and self._visible and not self.failed:
+                self.reason = _CUT
+                if self.log:
+                    self.log.fail("the model's answer broke off before its end")
+            if self.failed or self.reason < 0:
                 raise
         return self._rest()
 
@@ -396,17 +401,6 @@ class Model:
         self.end = ROOM
         self.pos = self._think.end(self.out, ROOM)
         return TEXT if self.pos < ROOM else DONE
-
-    def _lost(self):
-        """The answer broke off: whether what came of it is to be kept."""
-        self.stop()
-        if self.failed:
-            return False
-        if self.reason < 0 and self._visible:
-            self.reason = _CUT
-            if self.log:
-                self.log.fail("the model's answer broke off before its end")
-        return self.reason >= 0
 
 
 def _reason(buf, pos, end):

@@ -46,7 +46,8 @@ class Think:
                 self._held += 1
                 if self._held == len(_OPEN):
                     self.seen = True
-                    self._turn(_INSIDE)
+                    self._state = _INSIDE
+                    self._held = 0
             else:
                 self.passing = True
                 return self._show(buf, pos)
@@ -56,10 +57,6 @@ class Think:
     def end(self, buf, pos):
         """The answer ends: returns where what was held begins; it ends at ``pos``."""
         return pos if self._state else self._show(buf, pos)
-
-    def _turn(self, state):
-        self._state = state
-        self._held = 0
 
     def _show(self, buf, pos):
         pos -= self._held
@@ -78,7 +75,8 @@ class Think:
         if buf[pos] == _CLOSE[self._held]:
             self._held += 1
             if self._held == len(_CLOSE):
-                self._turn(_BEHIND)
+                self._state = _BEHIND
+                self._held = 0
         else:
             self._held = 1 if buf[pos] == 0x3C else 0
         return pos + 1
