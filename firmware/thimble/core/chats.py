@@ -60,7 +60,7 @@ class Chats:
         which is lost, but never the busy one. ValueError if the key has more than KEY_BYTES.
         """
         if not 0 < n <= KEY_BYTES:
-            raise ValueError("a chat's key has 1 to 40 bytes")
+            raise ValueError("bad key")
         found = self.find(buf, off, n)
         if found is None:
             found = self._idle()

@@ -564,9 +564,8 @@ def _compile(paths, state):
                     table[node + 1] |= _CHILDREN
             node = child
             longest = max(longest, len(name))
-        if not names[0] or len(names) > _MOST_LEVELS or number > _PATHS:
-            raise ValueError("bad path")
-        if table[node + 1] & _PATHS:
+        twice = table[node + 1] & _PATHS
+        if twice or not names[0] or len(names) > _MOST_LEVELS or number > _PATHS:
             raise ValueError("bad path")
         table[node + 1] |= number
     state[_BEGIN + 1] = len(table)
