@@ -8,13 +8,12 @@ Another way to stream needs only to replace `_show` (one state of the part to th
 `tick` (when).
 """
 
-import micropython
 from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core import text
 from thimble.core.backoff import Backoff
-from thimble.core.errors import ApiError, NetError, ParseError, ThimbleError
+from thimble.core.errors import ApiError, NetError, ParseError, ThimbleError, failure
 from thimble.core.octets import copy
 from thimble.telegram.bot import Peer
 
@@ -32,8 +31,6 @@ _DELIVER_MS = const(600_000)
 # What Telegram bids wait for longer is left: other chats would wait as well, and while an aside
 # waits nothing is polled.
 LONG_MS = const(120_000)
-
-
 _FAILURES = (NetError, ParseError)
 
 
@@ -228,30 +225,24 @@ class Reply:
                 raise NetError("telegram", "an answer could not be sent; it is left for later")
             self._pause(wait)
 
-    @micropython.native
     def _try(self):
         """Shows the part, or returns how many milliseconds to leave Telegram alone."""
-        try:
-            self._show()
-        except _FAILURES as error:
-            if self.log:
-                self.log.fail(error)
-            return self._backoff.next(ticks_ms() & 255)
-        return 0
+        error = failure(Reply._show, self, _FAILURES)  # self._show would be made anew
+        if error is None:
+            return 0
+        if self.log:
+            self.log.fail(error)
+        return self._backoff.next(ticks_ms() & 255)
 
-    @micropython.native
     def _show(self):
         """Sends the part or edits its message, unless Telegram asks to try that again later.
 
         NetError passes through; so does Gone.
         """
-        try:
-            self._call()
-        except ApiError as error:
-            if not self._settled(error):
-                return
-        self._shown = self.length
-        self._at = ticks_ms()
+        error = failure(Reply._call, self, ApiError)
+        if error is None or self._settled(error):
+            self._shown = self.length
+            self._at = ticks_ms()
 
     def _call(self):
         bot, peer = self.bot, self.peer
