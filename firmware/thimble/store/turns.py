@@ -27,7 +27,6 @@ to turn. Whose place is not known, or where a link leads astray, all files are r
 What was found is three numbers a turn: (file - base) << 2 | role, offset, bytes of text.
 """
 
-import micropython
 from micropython import const
 
 from thimble.core.octets import copy, crc16, same
@@ -52,29 +51,23 @@ _NAME = const(220)  # of the index's last entry, the 56th
 _FILE = const(221)
 _AT = const(222)
 _SIZE = const(223)
+_BEHIND = const(224)
 _NUMBER = const(0x7FFF)  # the bits of a file's number
 _HEAD = const(0x8000)  # it is a summary, or one is before it
 _UNKNOWN = const(127)
 
 
-@micropython.viper
-def place(index, name: int):
+def place(index, name):
     """Moves the index's entry of the key with this CRC to its end; a new one if need be."""
-    entry = ptr16(index)
     at = _NAME
-    while at and entry[at] != name:
+    while at and index[at] != name:
         at -= 4
-    if entry[at] != name:
-        entry[at] = name
-        entry[at + 1] = 0
+    if index[at] != name:
+        index[at] = name
+        index[at + 1] = 0
     # By way of the room behind the last one.
-    i = 0
-    while i < 4:
-        entry[_NAME + 4 + i] = entry[at + i]
-        i += 1
-    while at <= _SIZE:
-        entry[at] = entry[at + 4]
-        at += 1
+    copy(index, 2 * _BEHIND, index, 2 * at, 8)
+    copy(index, 2 * at, index, 2 * at + 8, 2 * (_BEHIND - at))
 
 
 def learn(sessions, at, summary):
