@@ -338,12 +338,12 @@ def test_a_full_journal_takes_nothing_more_until_something_is_done():
         off = desk.ring.pend(LARGEST)
         assert not desk.journal.received(off, LARGEST)
         desk.ring.finish(LARGEST)
-        size = desk.journal.bytes
+        size = desk.journal.size
         desk.journal.attempt(off, 1)
         desk.journal.answering(off, 0, bytearray(b" 1"), 1)
         desk.journal.done(off)
         desk.ring.drop(off)
-        assert desk.journal.bytes == size and not desk.journal.error
+        assert desk.journal.size == size and not desk.journal.error
         assert desk.journal.full(LARGEST) and desk.journal.rewrites == 1
         # What is said about those that it holds is always taken.
         for _ in range(taken):
@@ -486,7 +486,7 @@ def _wear(progsize, most_each, most_worst):
                 file.write(bytes(4096))
         step, count = _typical(desk), 3000
         erases, programs, writes = disk.erases, disk.programs, desk.journal.writes
-        size, before = desk.journal.bytes, list(disk.erased)
+        before = list(disk.erased)
         for _ in range(count):
             step()
         each = (disk.erases - erases) / count
@@ -494,7 +494,6 @@ def _wear(progsize, most_each, most_worst):
         flushes = (desk.journal.writes - writes) / count
         print("a message: %.2f erases, %.2f flushes" % (each, flushes))
         print("%.0f programs" % ((disk.programs - programs) / count))
-        print("%.0f bytes of records" % ((desk.journal.bytes - size) / count))
         print("%d messages: %d rewritings" % (count, desk.journal.rewrites))
         days = 100_000 / 100  # 100 messages a day, 100,000 erases a block
         print("years if all 212 blocks wore alike: %.0f" % (days * 212 / each / 365))

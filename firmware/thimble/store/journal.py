@@ -44,11 +44,10 @@ file: what is behind it is not read, and never appended to.
 An append that failed leaves the file in doubt: nothing is appended until rewriting it succeeds.
 """
 
-import micropython
 from micropython import const
 
 from thimble import overlay
-from thimble.core import octets
+from thimble.core.octets import copy, crc16, increment, same
 from thimble.store import put
 
 _RECEIVED = const(2)
@@ -84,9 +83,9 @@ class Journal:
     before the journal. ``buf`` must have 167 bytes, and 1 for every 600 bytes of ``most``, or
     ValueError.
 
-    Counters: writes (flushes), bytes (appended and rewritten), rewrites, damaged (a file's end
-    that could not be read, a message that had no place in the inbox). ``error`` is the errno of
-    the last operation that failed, 0 if none has since it was set to 0.
+    Counters: writes (flushes), rewrites, damaged (a file's end that could not be read, a message
+    that had no place in the inbox). ``error`` is the errno of the last operation that failed, 0 if
+    none has since it was set to 0. ``out``: the file that put() writes to just now.
     """
 
     def __init__(self, path, most, buf):
@@ -98,12 +97,12 @@ class Journal:
         self.buf = buf
         self.first = memoryview(buf)[_HEADER:_MORE]
         self.more = memoryview(buf)[_MORE:_KEPT]
-        self.file = self.ring = self.now = self.source = None
+        self.file = self.ring = self.now = self.source = self.out = None
         self.tail = bytearray(_ROOM)
         self.fill = self.generation = self.at = 0
         # Not known to be whole; to be flushed, the file and the tail; rewriting may make room.
         self.loose = self.fresh = False
-        self.writes = self.bytes = self.rewrites = self.damaged = 0
+        self.writes = self.rewrites = self.damaged = 0
 
     def load(self, ring, bot, out):
         """Puts all that is not done into the empty inbox ``ring``; the offset's length in ``out``.
@@ -132,8 +131,8 @@ class Journal:
     def behind(self, buf, off, n):
         """The offset is behind the update whose id is given."""
         n = min(n, _ID)
-        octets.copy(self.buf, _KEPT + 1, buf, off, n)
-        self.buf[_KEPT] = octets.increment(self.buf, _KEPT + 1, n)
+        copy(self.buf, _KEPT + 1, buf, off, n)
+        self.buf[_KEPT] = increment(self.buf, _KEPT + 1, n)
 
     # What the relay says.
 
@@ -152,8 +151,10 @@ class Journal:
         self.name(record, 0)
         buf = self.ring.buf
         buf[record + _STATE] = 0
-        if not self._append(_RECEIVED, record, buf, record, n):
+        if self.full(n) or not self._append(_RECEIVED | self.count + 1 << 8, buf, record, n):
             return False
+        self.count += 1
+        self.name(record, self.count)
         self.behind(buf, record + _UPDATE, buf[record + _ID_LEN])
         return True
 
@@ -172,7 +173,8 @@ class Journal:
             tail[1] = self.fill
             tail[2] = size & 255
             tail[3] = size >> 8 & 255
-            error = put(self.now, tail, -1, _TOP + self.fill)
+            self.now.seek(0)
+            error = put(self.now, tail, 0, _TOP + self.fill) or put(self.now, None, 0, 0)
             if error:
                 return self.fail(error)
             self.fresh = False
@@ -193,15 +195,17 @@ class Journal:
         """Sets its state, before an attempt and where one did not count. Commits."""
         buf = self.ring.buf
         buf[record + _STATE] = state
-        self._append(_ATTEMPT, record, buf, record + _STATE, 1)
+        self.put(self._about(_ATTEMPT, record, 1), buf, record + _STATE, 1)
         self.commit()
 
-    @micropython.native
     def answering(self, record, part, buf, n):
         """A message that shows a part was sent: its id is buf[1:1+n], buf[0] free. Commits."""
         if part < _PARTS:
             buf[0] = part
-            self._append(_ANSWERING, record, buf, 0, 1 + n)
+            n += 1
+            # Another name for the head would make the frame too large.
+            part = self._about(_ANSWERING, record, n)
+            self.put(part, buf, 0, n)
             self.commit()
 
     def sent(self, record, part, out):
@@ -210,15 +214,17 @@ class Journal:
 
     def done(self, record):
         """It is answered, or never will be: appends that. To be called before it is dropped."""
-        self._append(_DONE, record, self.buf, 0, 0)
+        self.put(self._about(_DONE, record, 0), self.buf, 0, 0)
         self.name(record, 0)
 
     def offset(self, buf, off, n):
         """Appends the offset buf[off:off+n] (n <= 20), if it is another than the file has."""
-        if n != self.buf[_KEPT] or not octets.same(self.buf, _KEPT + 1, buf, off, n):
-            octets.copy(self.buf, _KEPT + 1, buf, off, n)
+        if n != self.buf[_KEPT] or not same(self.buf, _KEPT + 1, buf, off, n):
+            copy(self.buf, _KEPT + 1, buf, off, n)
             self.buf[_KEPT] = n
-            self._append(_OFFSET, -1, self.buf, _KEPT + 1, n)
+            self.full(n)
+            if not self.doubt and self._append(_OFFSET, self.buf, _KEPT + 1, n):
+                self.dead = True  # a rewriting may make room
 
     def close(self):
         """Commits, and closes the files: for a clean stop, before the file system is unmounted."""
@@ -228,54 +234,54 @@ class Journal:
 
     # The file.
 
-    @micropython.native
-    def _append(self, kind, record, buf, off, n):
-        full = self.full(n)
-        if self.doubt or (full and kind == _RECEIVED):
-            return False
-        number = 0
-        if kind == _RECEIVED:
-            number = self.count + 1
-        elif record >= 0:
-            box = self.ring.buf
-            number = box[record + _NUMBER] | box[record + _NUMBER + 1] << 8
-            if not number:
-                return True
-        file = None
-        if kind == _RECEIVED or kind == _OFFSET:
-            file = self.file
-            self.loose = True
-        elif self.fill + _HEADER + n > _ROOM - _TOP and not self.spill():
-            return False
-        error = self.put(file, kind, number, buf, off, n)
-        if error:
-            return self.fail(error)
-        if kind == _RECEIVED:
-            self.count = number
-            self.name(record, number)
-        self.dead |= kind != _RECEIVED  # a rewriting may make room
-        return True
+    def _about(self, kind, record, n):
+        """The head of a record about a message, for which the tail has room then; see put()."""
+        self.full(n)
+        box = self.ring.buf
+        number = box[record + _NUMBER] | box[record + _NUMBER + 1] << 8
+        if self.doubt or not number:
+            return 0
+        if self.fill + _HEADER + n > _ROOM - _TOP and not self.spill():
+            return 0
+        self.dead = True
+        return kind | number << 8
 
-    @micropython.native
-    def put(self, file, kind, number, buf, off, n):
-        head = self.buf
-        head[0] = kind
-        head[1] = number & 255
-        head[2] = number >> 8
-        head[3] = n & 255
-        head[4] = n >> 8
-        crc = octets.crc16(buf, off, n, octets.crc16(head, 0, 5, 0xFFFF))
-        head[5] = crc & 255
-        head[6] = crc >> 8
-        number = _HEADER + n
-        self.size += number
-        self.bytes += number
-        if file is not None:
-            return put(file, head, 0, _HEADER) or put(file, buf, off, n)
+    def _append(self, head, buf, off, n):
+        """Appends a record to the file; False if that failed."""
+        self.out = self.file
+        self.loose = True
+        head = self.put(head, buf, off, n)  # what failed
+        self.out = None
+        return not head or self.fail(head)
+
+    def put(self, head, buf, off, n):
+        """Writes a record to ``out``, or to the tail where that is None; the errno of what failed,
+        or 0.
+
+        head: its first three bytes, as one number; 0: nothing is to be written.
+        """
+        if not head:
+            return 0
+        to = self.buf
+        to[0] = head & 255
+        to[1] = head >> 8 & 255
+        to[2] = head >> 16
+        to[3] = n & 255
+        to[4] = n >> 8
+        head = crc16(to, 0, 5, 0xFFFF)
+        head = crc16(buf, off, n, head)
+        to[5] = head & 255
+        to[6] = head >> 8
+        self.size += _HEADER + n
+        if self.out is None:
+            return self._put_aside(buf, off, n)
+        return put(self.out, to, 0, _HEADER) or put(self.out, buf, off, n)
+
+    def _put_aside(self, buf, off, n):
         end = _TOP + self.fill
-        octets.copy(self.tail, end, head, 0, _HEADER)
-        octets.copy(self.tail, end + _HEADER, buf, off, n)
-        self.fill += number
+        copy(self.tail, end, self.buf, 0, _HEADER)
+        copy(self.tail, end + _HEADER, buf, off, n)
+        self.fill += _HEADER + n
         self.fresh = True
         return 0
 
@@ -287,6 +293,7 @@ class Journal:
         """Closes the files as they were when last flushed. What is on flash is true still."""
         self.error = error or -1
         self.doubt = True
+        self.out = None
         for file in (self.file, self.now):
             try:
                 if file:

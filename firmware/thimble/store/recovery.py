@@ -236,13 +236,14 @@ def rewrite(journal):
             journal.file = open(journal.path, "a+b")
         generation = (journal.tail[0] + 1) & 7  # the tail that lies there is of another file
         with open(journal.aside, "wb") as new:
-            error = journal.put(new, _BOT, generation, journal.bot, 0, len(journal.bot))
+            journal.out = new
+            error = journal.put(_BOT | generation << 8, journal.bot, 0, len(journal.bot))
             at = ring.first()
             while at >= 0:
                 if ring.buf[at + _NUMBER] or ring.buf[at + _NUMBER + 1]:
                     count += 1
                     n = ring.size(at)
-                    error = journal.put(new, _RECEIVED, count, ring.buf, at, n) or error
+                    error = journal.put(_RECEIVED | count << 8, ring.buf, at, n) or error
                 at = ring.after(at)
             for source in _both(journal):
                 journal.source = source
@@ -250,9 +251,9 @@ def rewrite(journal):
                 while kind:
                     rank = kind == _ANSWERING and _rank(journal, buf[1] | buf[2] << 8)
                     if rank:
-                        error = journal.put(new, kind, rank, buf, _HEADER, buf[3]) or error
+                        error = journal.put(kind | rank << 8, buf, _HEADER, buf[3]) or error
                     kind = _read(journal)
-            error = journal.put(new, _OFFSET, 0, buf, _KEPT + 1, buf[_KEPT]) or error
+            error = journal.put(_OFFSET, buf, _KEPT + 1, buf[_KEPT]) or error
         if error:
             return journal.fail(error)
         journal.file.close()
@@ -261,7 +262,7 @@ def rewrite(journal):
         journal.fill = 0
         journal.source = None
         journal.count = _rank(journal, 0)
-        journal.file = None
+        journal.file = journal.out = None
         gc.collect()  # where the two were there is room for this one
         journal.file = open(journal.path, "a+b")
         if journal.doubt:
