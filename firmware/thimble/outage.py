@@ -30,7 +30,7 @@ def advice(relay, error):
     if "webhook" not in error.text:
         return "Another program polls Telegram with this token (409). Stop it."
     try:
-        relay.bot.delete_webhook()
+        relay.bot.call(b"deleteWebhook")
     except ThimbleError as failure:
         relay.log.fail(failure)
     return "Telegram had a webhook for this bot; it is removed now."

@@ -44,7 +44,7 @@ def begin_day(relay):
 def greet(relay):
     """Learns the bot's own name, by which groups mean it, and sets the menu of commands."""
     try:
-        relay.bot.get_me()
+        relay.bot.call(b"getMe")
         relay.poller.greeted = True
     except ThimbleError as error:
         relay.poller.missed(error)

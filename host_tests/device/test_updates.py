@@ -89,14 +89,14 @@ def test_all_calls_but_a_message_may_be_sent_again():
     bot, peer = it.bot, Peer()
     peer.load(b"42", 0, 2, 2, False)
     bot.message_id_len = 1
-    bot.get_me()
-    bot.set_my_commands(b"")
-    bot.send_message(peer, b"hi", 0, 2)
-    bot.edit_message(peer, b"ho", 0, 2)
-    bot.send_message(peer, b"hi", 0, 2)
+    bot.call(b"getMe")
+    bot.call(b"setMyCommands")
+    bot.call(b"sendMessage", peer, b"hi", 0, 2)
+    bot.call(b"editMessageText", peer, b"ho", 0, 2)
+    bot.call(b"sendMessage", peer, b"hi", 0, 2)
     it.poll(0)
-    bot.send_chat_action(peer)
-    bot.delete_message(peer)
+    bot.call(b"sendChatAction", peer)
+    bot.call(b"deleteMessage", peer)
     names = "getMe setMyCommands editMessageText getUpdates sendChatAction deleteMessage"
     assert http.repeatable == names.split()
 
@@ -466,7 +466,7 @@ def test_a_word_that_only_begins_like_a_command_is_none():
 
 def test_a_command_for_another_bot_is_nobodys_business():
     it, _ = make(b'{"ok":true,"result":{"username":"mine"}}', answer(message(1, "/help@other")))
-    it.bot.get_me()
+    it.bot.call(b"getMe")
     it.poll(0)
     assert it.asides.count == 0 and it.inbox.count == 0
 
@@ -627,7 +627,7 @@ BOT, OTHER = {"id": 1, "is_bot": True}, {"id": 7, "is_bot": False}
 
 def group(*items):
     it, http = make(NAME, answer(*items), answer(), allow=(b"-100",))
-    it.bot.get_me()
+    it.bot.call(b"getMe")
     it.poll(0)
     return it, http
 
@@ -695,7 +695,7 @@ def test_until_the_bot_knows_its_name_what_may_mean_it_waits_at_telegram():
     it, http = make(answer(*items), NAME, answer(*items[1:]), answer(), allow=(b"-100",))
     it.poll(0)
     assert it.inbox.count == 0
-    it.bot.get_me()
+    it.bot.call(b"getMe")
     it.poll(0)
     assert http.last["offset"] == 2
     assert texts(it.inbox) == ["hi @thimble_bot", "/new"]

@@ -48,7 +48,7 @@ STAGES = {
     "poll": "thimble.telegram.updates Updates poll",
     "model request": "thimble.model.request Model ask",
     "stream": "thimble.model.request Model poll",
-    "send": "thimble.telegram.bot Bot send_message",
+    "send": "thimble.telegram.reply Reply _call",
     "flash write": "thimble.store.journal Journal attempt",
 }
 

@@ -44,7 +44,8 @@ _WORDS = {
 def set_menu(bot):
     """Tells Telegram what the menu of commands shows."""
     rows = _COMMANDS.replace(b"=", b'","description":"').replace(b"\n", b'"},{"command":"')
-    bot.set_my_commands(b'"commands":[{"command":"' + rows + b'"}]')
+    body = b'"commands":[{"command":"' + rows + b'"}]'
+    bot.call(b"setMyCommands", None, body, 0, len(body))
 
 
 def answer(relay, ring, off):

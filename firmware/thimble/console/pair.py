@@ -19,7 +19,6 @@ _TEXT = const(3)
 _OUT = const(64)
 _MOST = const(100)  # updates that Telegram gives at once, and no others until it may forget them
 _POLL_S = const(5)
-_LINK_MS = const(15_000)
 _APART_MS = const(600)  # sooner, Telegram would give only one update
 
 
@@ -62,19 +61,16 @@ class Pairing:
         return found
 
     def write_body(self, w):
-        """The parameters of getUpdates."""
-        w.raw(b'"timeout":')
-        w.num(self._timeout)
+        """For the Bot: which updates."""
         if self._offset:
             w.raw(b',"offset":')
             w.raw(b"%d" % self._offset)
-        w.raw(b',"allowed_updates":["message"]')
 
     def _ask(self):
         """(sender of the code or 0, how many updates there are up to it, the last one's id)."""
         bot = self._bot
         scanner = bot.scanner
-        bot.get_updates(self, self._timeout * 1000 + _LINK_MS)
+        bot.get_updates(self, self._timeout)
         sender = count = last = 0
         event = bot.next()
         while event >= 0:

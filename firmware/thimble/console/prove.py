@@ -103,7 +103,7 @@ def telegram(http, section, paths=b""):
     http.origin(host, port, secure)
     bot = Bot(http, section.token, path, paths)
     try:
-        bot.get_me()
+        bot.call(b"getMe")
     except ApiError as error:
         if error.status in (401, 404):
             raise ConfigError("Telegram refused the token (%d)" % error.status)

@@ -73,9 +73,9 @@ class Bot:
         self._began = 0
         self._path = ("POST " + path + "/bot" + token + "/").encode()
         self.name = token.partition(":")[0].encode()  # its id, which is no secret
-        self._method = self._buf = self._extra = b""
+        self._method = self._buf = b""
         self._peer = self._updates = None
-        self._off = self._end = 0
+        self._off = self._end = self._timeout = 0
         paths = update_paths.replace(b"~", b".rich_message").replace(b" .", b" result[].message.")
         self.scanner = Scanner((_PATHS + paths).split())
         self._scratch = bytearray(_SCRATCH)
@@ -88,58 +88,35 @@ class Bot:
         # Of the last error: its number, the seconds that Telegram asks us to wait, or 0.
         self.code = self.retry_after = self._described = 0
 
-    # The methods.
+    def call(self, method, peer=None, buf=b"", off=0, end=0):
+        """Calls the method with this name, about ``peer``; getUpdates: see get_updates().
 
-    def get_me(self):
-        """Learns ``username``."""
-        self._call(b"getMe", None)
-
-    def delete_webhook(self):
-        self._call(b"deleteWebhook", None)
-
-    def set_my_commands(self, commands):
-        """``commands`` is the JSON of the method's body."""
-        self._extra = commands
-        self._call(b"setMyCommands", None)
-
-    def send_chat_action(self, peer):
-        """Shows "typing…" for 5 s or until a message comes."""
-        self._call(b"sendChatAction", peer)
-
-    def send_message(self, peer, buf, off, end):
-        """Sends a text; ``message_id`` is then its id."""
-        self._buf, self._off, self._end = buf, off, end
-        self._call(b"sendMessage", peer)
-
-    def edit_message(self, peer, buf, off, end):
-        """Replaces the text of the message ``message_id`` (set by the caller)."""
-        self._buf, self._off, self._end = buf, off, end
-        self._call(b"editMessageText", peer)
-
-    def delete_message(self, peer):
-        """Removes the message ``message_id`` (set by the caller)."""
-        self._call(b"deleteMessage", peer)
-
-    def _call(self, method, peer):
+        buf[off:end] is the text of sendMessage and editMessageText, or without a peer the inside
+        of the body's JSON. sendMessage sets ``message_id``, getMe ``username``; editMessageText
+        and deleteMessage are about the ``message_id`` that the caller has set.
+        """
         self._peer = peer
         self._updates = None
+        self._buf = buf
+        self._off = off
+        self._end = end
         # An edit may be repeated; a message sent twice is there twice.
         self.repeatable = method != b"sendMessage"
         self._begin(method, _ANSWER_MS)
         while self.next() >= 0:
             pass
-        self._extra = b""
 
-    def get_updates(self, updates, first_ms):
-        """Asks for updates, with ``updates.write_body`` for the parameters.
+    def get_updates(self, updates, timeout_s):
+        """Asks for messages, for which Telegram waits up to ``timeout_s`` seconds (at most 50).
 
-        The caller goes on with next() until it is negative. ``first_ms`` bounds the wait for the
-        answer's first byte.
+        ``updates.write_body`` writes what else is asked for. The caller goes on with next() until
+        it is negative.
         """
         self._peer = None
         self._updates = updates
+        self._timeout = timeout_s
         self.repeatable = True
-        self._begin(b"getUpdates", first_ms)
+        self._begin(b"getUpdates", timeout_s * 1000 + _ANSWER_MS)
 
     def scratch(self):
         """What is scanned from here on is not of an update."""
@@ -172,7 +149,8 @@ class Bot:
             if event != MORE:
                 return event
             if ticks_diff(ticks_ms(), self._began) > self.answer_ms:
-                self._late()
+                http.close()
+                raise NetError("deadline", "Telegram's answer took over %d ms" % self.answer_ms)
             count = http.read(_ANSWER_MS)
             if count == 0:
                 scanner.finish()
@@ -181,10 +159,6 @@ class Bot:
                 return -1
             if count > 0:
                 scanner.feed(http.inbuf, http.pos, http.pos + count)
-
-    def _late(self):
-        self.http.close()
-        raise NetError("deadline", "Telegram's answer took over %d ms" % self.answer_ms)
 
     def _take(self, event):
         """Keeps one value of the envelope or of a simple result."""
@@ -236,9 +210,11 @@ class Bot:
         if peer is None:
             w.raw(b"{")
             if self._updates is not None:
+                w.raw(b'"allowed_updates":["message"],"timeout":')
+                w.num(self._timeout)
                 self._updates.write_body(w)
             else:
-                w.raw(self._extra)
+                w.view(self._buf, self._off, self._end)
             w.raw(b"}")
             return
         w.raw(b'{"chat_id":')

@@ -25,7 +25,7 @@ _FIRST_UNITS = const(24)  # the first words: this many units, or what is there a
 _FIRST_MS = const(500)
 _EDIT_MS = const(1500)
 _GROUP_EDIT_MS = const(4000)
-_TYPING_MS = const(4000)  # Telegram shows it for 5 s
+_TYPING_MS = const(4000)  # Telegram shows it for 5 s, or until a message comes
 _TYPING_AFTER_MS = const(300)
 _DELIVER_MS = const(600_000)
 # What Telegram bids wait for longer is left: other chats would wait as well, and while an aside
@@ -180,7 +180,7 @@ class Reply:
                 break
             part += 1
             try:
-                bot.delete_message(self.peer)
+                bot.call(b"deleteMessage", self.peer)
             except (ApiError, NetError, ParseError):
                 pass
         self.again = False
@@ -251,9 +251,9 @@ class Reply:
             copy(bot.message_id, 0, self._id, 1, self._id_len)
             bot.message_id_len = self._id_len
             self._edited = True
-            bot.edit_message(peer, self.buf, 0, self.length)
+            bot.call(b"editMessageText", peer, self.buf, 0, self.length)
             return
-        bot.send_message(peer, self.buf, 0, self.length)
+        bot.call(b"sendMessage", peer, self.buf, 0, self.length)
         self._id_len = bot.message_id_len
         copy(self._id, 1, bot.message_id, 0, self._id_len)
         if self.record >= 0:
@@ -284,7 +284,7 @@ class Reply:
             self._begun = now
             self._typed = True
             try:
-                self.bot.send_chat_action(self.peer)
+                self.bot.call(b"sendChatAction", self.peer)
             except ThimbleError:  # its name would make the frame too large
                 self._refused()
 

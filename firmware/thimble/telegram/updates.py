@@ -100,7 +100,6 @@ PATHS = (
 
 _LIMIT = const(10)
 _FULL_LIMIT = const(100)  # Telegram's most: a command may stand behind all that has no room
-_LINK_MS = const(15000)  # what the way may take beyond the poll's own timeout
 _SAME_OFFSET_MS = const(3200)  # sooner, Telegram would hold the poll for 3 s
 _FULL_MS = const(4000)
 # What a server or a proxy cut off comes whole the next time, or the one after that. Of crashes the
@@ -156,7 +155,6 @@ class Updates:
         self._offset = bytearray(_DIGITS + 1)
         self._offset_len = journal.load(inbox, bot.name, self._offset)
         self._moved = not inbox.count  # what waits is answered first
-        self._timeout = 0
         self._limit = _LIMIT
         self._broken = 0
         # Ids of the updates that were acted upon before they could be confirmed.
@@ -188,10 +186,9 @@ class Updates:
         """
         if not self.journal.commit():
             raise NetError("journal", "flash cannot be written (error %d)" % self.journal.error)
-        self._timeout = timeout_s
         self._confirming = not (self.inbox.full or self.journal.full(RECORD))
         self._moved = False
-        self.bot.get_updates(self, timeout_s * 1000 + _LINK_MS)
+        self.bot.get_updates(self, timeout_s)
         self._reset()
         try:
             self._take()
@@ -225,15 +222,12 @@ class Updates:
             event = bot.next()
 
     def write_body(self, w):
-        """The parameters of getUpdates."""
-        w.raw(b'"timeout":')
-        w.num(self._timeout)
+        """For the Bot: which updates."""
         w.raw(b',"limit":')
         w.num(self._limit if self._confirming or self._limit == 1 else _FULL_LIMIT)
         if self._offset_len:
             w.raw(b',"offset":')
             w.view(self._offset, 0, self._offset_len)
-        w.raw(b',"allowed_updates":["message"]')
 
     # One update.
 
