@@ -27,6 +27,7 @@ _MORE = const(b"\n\n(/more goes on.)")
 _WITHHELD = const(b"\n\n(The model's provider withheld the rest.)")
 _EMPTY = const(b"The model gave an empty answer. /retry asks again.")
 _THOUGHT = const(b"The model used up model.max_tokens on its reasoning. Raise that setting.")
+_UNREACHED = const("The model cannot be reached: %s.")
 _NOTES = const((b"", _LENGTH, _CUT, _WITHHELD))  # by the answer's reason
 _FAILURES = (ApiError, NetError, ParseError)
 # The request was taken. "http" is a ParseError's stage, too.
@@ -49,15 +50,14 @@ class Exchange:
         self._model = relay.model
         self._reply = relay.reply
         self._sessions = relay.sessions
-        self._between = self.meanwhile  # each bound once
-        self._try = self._stream
+        self._between = self.meanwhile  # bound once
         self._retry = Backoff()
         self.outage = Backoff(5000)
         self.retry_at = None
         self.patience_ms = _PATIENCE_MS  # for longer no one waits: the message is parked
-        # The exchange that runs: what run() was given; the note behind the answer; whether words
-        # came; whether the conversation was halved. And the answers in a row that were none, over
-        # exchanges.
+        # The exchange that runs: what question() was given; the note behind the answer; whether
+        # words came; whether the conversation was halved. And the answers in a row that were none,
+        # over exchanges.
         self._chat = self._buf = self._note = None
         self._off = self._size = self.tries = self.mark = self.wait_ms = self.calls = self._odd = 0
         self._got = self._halved = False
@@ -72,24 +72,26 @@ class Exchange:
         rates = self._relay.rates
         return 1000 if rates is None else rates.left(self.calls)
 
-    def run(self, buf, off, size):
-        """Asks about buf[off:off + size] in the busy conversation, and streams the answer to the
-        reply's peer.
-
-        ``size`` 0 asks about the question that ends the conversation. False if after ``tries``
-        the model could not be reached, and nothing is changed. A refusal is said to the person;
-        only Gone passes through, with the conversation's turn still open.
-        """
+    def question(self, buf, off, size):
+        """The question is buf[off:off + size], in the busy conversation; that which ends the
+        conversation if ``size`` is 0."""
         self._chat = self._relay.memory.chats.busy
         self._buf = buf
         self._off = off
         self._size = size
+
+    def run(self):
+        """Asks the question, and streams the answer to the reply's peer.
+
+        False if after ``tries`` the model could not be reached, and nothing is changed. A refusal
+        is said to the person; only Gone passes through, with the conversation's turn still open.
+        """
         self._halved = False
         self._retry.reset()
         self._note = None
         while self._note is None:
             self._got = False
-            error = failure(self._try, b"", _FAILURES)
+            error = failure(Exchange._stream, self, _FAILURES)
             if error is not None:
                 if isinstance(error, NetError) and error.stage == "telegram":
                     raise error  # not the model has failed: the answer can come later
@@ -135,14 +137,15 @@ class Exchange:
             return None
         self.tries -= 1
         if kind != RETRY:
-            note = _sentence(error)
+            note = error.text if isinstance(error, ApiError) else _UNREACHED % error
+            note = note.encode()
         elif self.tries <= 0:
             return False
         elif self._wait(wait):
             note = _STOPPED
         else:
             return None
-        self._keep_question()
+        self.keep_question()
         return note
 
     def _wait(self, ms):
@@ -168,7 +171,7 @@ class Exchange:
             self._halved = True
         return self._halved
 
-    def _keep_question(self):
+    def keep_question(self):
         """The question without an answer stays, for /retry; the next message removes it."""
         if self._size:
             self._begin(USER, self.mark)
@@ -186,14 +189,15 @@ class Exchange:
         self._relay.memory.chats.append(self._chat, buf, off, size)
         self._sessions.write(buf, off, size)
 
-    def _stream(self, note):
-        """Asks, and reads the answer to its end; ``note`` is what belongs behind it."""
+    def _stream(self):
+        """Asks, and reads the answer to its end."""
         answer = self._model
+        note = b""  # what belongs behind it
         self.calls += 1
         answer.waiting = self._between
         if not answer.ask(self._chat, self._buf, self._off, self._size):
             note = _STOPPED
-        self._keep_question()
+        self.keep_question()
         self._begin(ASSISTANT, 0)
         while not note:
             event = answer.poll(_SLICE_MS)
@@ -228,11 +232,3 @@ class Exchange:
         if note:
             return note.lstrip()
         return _THOUGHT if answer.thought or answer.reason == model.LENGTH else _EMPTY
-
-
-def _sentence(error):
-    """A failure as the person in the chat reads it."""
-    text = (
-        error.text if isinstance(error, ApiError) else "The model cannot be reached: %s." % error
-    )
-    return text.encode()

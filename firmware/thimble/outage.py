@@ -8,7 +8,6 @@ from time import ticks_add, ticks_ms
 from thimble.core.conversation import USER
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import behind, crc16
-from thimble.responder import GO_ON
 from thimble.telegram import updates
 from thimble.telegram.reply import Gone
 
@@ -102,27 +101,20 @@ def stop(relay, record, here):
 def keep(relay, record):
     """What is asked in a record, for which memory ran out, stays in the conversation, for /retry.
     How far that had come the flash knows."""
-    ring, chats, sessions = relay.inbox, relay.memory.chats, relay.sessions
-    buf, off, size = ring.buf, record + updates.TEXT, ring.size(record) - updates.TEXT
+    buf, chats, sessions = relay.inbox.buf, relay.memory.chats, relay.sessions
+    responder, exchange = relay.responder, relay.exchange
     chat = chats.find(buf, record + updates.KEY, buf[record + 1])
     if chat is not None:
         chats.forget(chat)
     try:
-        chat = relay.responder.conversation(record)
+        chat = responder.conversation(record)
         code = buf[record + 3]
-        if code == updates.MORE:
-            buf, off, size = GO_ON, 0, len(GO_ON)
-        if code != updates.RETRY and sessions.mark != relay.exchange.mark:
+        if code != updates.RETRY and sessions.mark != exchange.mark:
             chat.pop(USER)
-            if code == updates.MORE and not chat.turns:
-                return  # there is nothing to go on with
-            chat.begin(USER)
-            sessions.begin(chat.key, 0, chat.key_len, USER, relay.exchange.mark)
-            chats.append(chat, buf, off, size)
-            sessions.write(buf, off, size)
-            sessions.end()
-            sessions.commit()
-            chat.end()
+            if chat.turns or code != updates.MORE:  # else there is nothing to go on with
+                responder.question(record, False)
+                exchange.keep_question()
+                sessions.commit()
     finally:
         chats.busy = None
 

@@ -164,18 +164,20 @@ class Responder:
         chat.pop(ASSISTANT if again else USER)  # a question stands there that got no answer
         if not chat.turns and updates.RETRY <= code <= updates.MORE:
             self.say(self._reply, self._inbox, record)
-        elif not self._asked(record, again):
-            self._over = overlay.call("outage", "park", self._relay, record)
+        else:
+            self.question(record, again)
+            if not self._exchange.run():
+                self._over = overlay.call("outage", "park", self._relay, record)
 
-    def _asked(self, record, again):
-        """Whether the model could be reached for the record; ``again``: for the last question."""
+    def question(self, record, again):
+        """Hands the record's question to the exchange; ``again``: the conversation's last."""
         buf, off = self._inbox.buf, record + updates.TEXT
         size = self._inbox.size(record) - updates.TEXT
         if again:
             size = 0
         elif buf[record + 3] == updates.MORE:
             buf, off, size = GO_ON, 0, len(GO_ON)
-        return self._exchange.run(buf, off, size)
+        self._exchange.question(buf, off, size)
 
     def conversation(self, record):
         """The conversation of the record's chat, now the busy one; from flash if need be."""
