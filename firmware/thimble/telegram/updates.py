@@ -48,21 +48,29 @@ _DIGITS = const(20)  # of an id
 _KEY_MOST = const(40)
 _NUMBER = const(32)  # room behind the text for the numbers that come after it
 
-LARGEST_TEXT = const(12288)  # 4,096 UTF-16 units
-RECORD = TEXT + LARGEST_TEXT + _NUMBER
-ASIDE_TEXT = const(96)
-ASIDE = TEXT + ASIDE_TEXT + _NUMBER
+_TEXT_MOST = const(12288)  # 4,096 UTF-16 units
+RECORD = const(TEXT + _TEXT_MOST + _NUMBER)
+_ASIDE_MOST = const(96)
+ASIDE = const(TEXT + _ASIDE_MOST + _NUMBER)
 
 # Commands that act at once, also while an answer is written and while the inbox is full.
-STOP, STATUS, HELP, START, MODEL = 1, 2, 3, 4, 5
+STOP = const(1)
+STATUS = const(2)
+HELP = const(3)
+START = const(4)
+MODEL = const(5)
 # Commands that keep their place among the messages.
-NEW, RETRY, MORE, HISTORY, FORGET = 6, 7, 8, 9, 10
+NEW = const(6)
+RETRY = const(7)
+MORE = const(8)
+HISTORY = const(9)
+FORGET = const(10)
 # Acts at once too, but only where it can be confirmed: it would come round again.
-REBOOT = 11
+REBOOT = const(11)
 # No command, but a message beyond what its sender may write in an hour: it is told once.
-SLOWER = 12
+SLOWER = const(12)
 # No command either, but a message that a later /stop closed: nothing is said to it.
-STOPPED = 13
+STOPPED = const(13)
 # Their words, in this order, and the bytes of each.
 _COMMANDS = const(
     b"stop    status  help    start   model   new     retry   more    history forget  reboot  "
@@ -281,12 +289,12 @@ class Updates:
     def _words(self, event, length):
         if self._flags & LONG:
             return  # the rest of it
-        largest = LARGEST_TEXT if self._buf is not self._scratch else ASIDE_TEXT
+        largest = _TEXT_MOST if self._buf is not self._scratch else _ASIDE_MOST
         length += self._text_len  # a rich message has its text in pieces
         if event == PIECE or length > largest:
             self._flags |= LONG
             # Of a command its beginning is kept, by one byte too long to be set aside as it is.
-            length = largest + 1 if largest == ASIDE_TEXT and self._buf[TEXT] == 0x2F else 0
+            length = largest + 1 if largest == _ASIDE_MOST and self._buf[TEXT] == 0x2F else 0
         self._text_len = length
         self.bot.scanner.out(self._buf, self._off + TEXT + length, largest + _NUMBER - length)
 
@@ -357,14 +365,14 @@ class Updates:
     def _place(self, command):
         size = TEXT + self._text_len
         if STOP <= command <= START or command == REBOOT:
-            size = min(size, TEXT + ASIDE_TEXT)  # what stands behind the word has no meaning
+            size = min(size, TEXT + _ASIDE_MOST)  # what stands behind the word has no meaning
             self._buf[self._off] &= GROUP | OWNER
         elif self._confirming and self._stopped(command):
             command = self._buf[self._off + 3] = STOPPED
             size = TEXT
         now = STOP <= command <= MODEL or command >= SLOWER
         now = now or (command == REBOOT and self._confirming)
-        if now and size <= TEXT + ASIDE_TEXT:
+        if now and size <= TEXT + _ASIDE_MOST:
             if not self._put_aside(command, size):
                 self._confirming = False
                 return
