@@ -102,6 +102,19 @@ class Memory:
         """All three, in percent: the segments, the heap, and the board's, seven bits each."""
         return (self.fill() << 7 | self.heap()) << 7 | self._outside()
 
+    def largest_block(self):
+        """Bytes of the largest block that the heap could give; nothing but trying tells."""
+        low, high = 0, gc.mem_free()
+        while high - low > 64:
+            middle = (low + high) // 2
+            try:
+                bytearray(middle)
+                low = middle
+            except MemoryError:
+                high = middle
+            gc.collect()
+        return low
+
     def regrow(self):
         """Takes back segments that went to the heap, while the reserve stays free."""
         segments = self.segments

@@ -22,7 +22,7 @@ def gather(relay):
         "heap_free": free,
         "heap_used": used,
         "heap_low": relay.memory.heap_low,
-        "largest_block": largest_block(free),
+        "largest_block": relay.memory.largest_block(),
         "pressure": LEVELS[relay.memory.pressure.level],
         "inbox": relay.inbox.count + relay.asides.count,
         "journal": relay.inbox.count,
@@ -62,17 +62,3 @@ def words(relay):
         ("last error", state["error"] or "none"),
     )
     return "\n".join("%s: %s" % row for row in rows).encode()
-
-
-def largest_block(most):
-    """Bytes of the largest block that the heap could give; nothing but trying tells."""
-    low, high = 0, most
-    while high - low > 64:
-        middle = (low + high) // 2
-        try:
-            bytearray(middle)
-            low = middle
-        except MemoryError:
-            high = middle
-        gc.collect()
-    return low

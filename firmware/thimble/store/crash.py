@@ -13,22 +13,21 @@ from micropython import const
 
 from thimble.log import blotted
 
-MEMORY = "memory.txt"
-CRASH = "crash.txt"
-_REPORT = 768  # bytes of one crash
+_MEMORY = const("/memory.txt")
+_CRASH = const("/crash.txt")
+_REPORT = const(768)  # bytes of one crash
 _REASON = const(200)
 _WINDOW_MS = const(600_000)
 _MOST_CRASHES = const(3)  # within that time, then the board restarts
 _PAUSE_MS = const(1000)
 _CRASHED = const(5)  # marks for the next boot, as in safe
 _TOLD = const(6)
-_MOST = 2048  # bytes of a file
-_PROBES = const((16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64))
+_MOST = const(2048)  # bytes of a file
 
 
 def memory(relay, gauges):
     """Writes down how memory stood when it got critical, and stands now: ``gauges`` as
-    Memory.gauges() gives them, conversations, buffers, block sizes."""
+    Memory.gauges() gives them, conversations, buffers, the largest block."""
     segments, inbox = relay.memory.segments, relay.inbox
     free, used = gc.mem_free(), gc.mem_alloc()
     text = (
@@ -42,7 +41,7 @@ def memory(relay, gauges):
         gauges & 127,
         used,
         free,
-        probe(),
+        relay.memory.largest_block(),
         segments.count,
         segments.size,
         segments.free,
@@ -51,7 +50,7 @@ def memory(relay, gauges):
         len(inbox.buf),
         relay.answered,
     )
-    keep(relay.board.flash + "/" + MEMORY, text)
+    keep(relay.board.flash + _MEMORY, text)
 
 
 def crash(relay, error):
@@ -87,7 +86,7 @@ def report(board, error, secrets, minute=0):
     text = blotted(text, secrets or ())
     text = "minute %d, heap %d free\n%s" % (minute, gc.mem_free(), text[-_REPORT:])
     sys.stderr.write(text)
-    keep(board.flash + "/" + CRASH, text)
+    keep(board.flash + _CRASH, text)
     return _last(text)
 
 
@@ -107,21 +106,10 @@ def show(board, stream):
 
 def _kept(board):
     try:
-        with open(board.flash + "/" + CRASH) as file:
+        with open(board.flash + _CRASH) as file:
             return file.read(_MOST)
     except (OSError, UnicodeError):
         return "nothing was kept of it\n"
-
-
-def probe():
-    """Bytes of the largest block that the heap could give, as a power of two."""
-    for size in _PROBES:
-        try:
-            bytearray(size)
-            return size
-        except MemoryError:
-            pass
-    return 0
 
 
 def keep(path, text):
