@@ -29,7 +29,10 @@ def carry_out(relay, line):
     elif line == b"test":
         overlay.call("console.prove", "test", relay)
     elif line == b"reboot" or line == b"safe":
-        _restart(relay, line == b"safe")
+        if not relay.journal.commit():  # what was received is on flash before
+            print("flash cannot be written; restarting all the same")
+        print("restarting")
+        relay.board.restart(_SAFE_MODE if line == b"safe" else _ASKED)
     elif line == b"setup":
         print("Ctrl-C ends the relay; then: import thimble; thimble.setup() (Linux: make setup)")
     elif line == b"help":
@@ -59,11 +62,3 @@ def _config(line):
                     print("%s.%s = %s" % (section, key, json.dumps(found[section][key])))
     except (config.ConfigError, OSError, UnicodeError) as error:
         print("not done: %s" % (str(error) or "that is not UTF-8 text"))
-
-
-def _restart(relay, safe):
-    """Restarts, into safe mode if wished. What was received is on flash before."""
-    if not relay.journal.commit():
-        print("flash cannot be written; restarting all the same")
-    print("restarting")
-    relay.board.restart(_SAFE_MODE if safe else _ASKED)

@@ -35,14 +35,12 @@ class Tally:
         """Where buf[:n] is counted, or would be."""
         n = find(self._keys, self._lens, _KEY, buf, 0, n)
         self.known = n >= 0
-        return n if n >= 0 else self._least()
-
-    def _least(self):
-        slot = 0
-        for other in range(_SLOTS):
-            if self._counts[other] < self._counts[slot]:
-                slot = other
-        return slot
+        if n < 0:
+            n = 0
+            for slot in range(_SLOTS):
+                if self._counts[slot] < self._counts[n]:
+                    n = slot
+        return n
 
     def count(self, buf, n):
         return self._counts[self.slot(buf, n)]
