@@ -65,7 +65,6 @@ def test_silence_reconnects_then_cycles_the_radio_then_restarts_each_once():
         (RADIO, 2 * BOUND),
         (RESTART, 5 * BOUND),
     ]
-    assert guard.counts == [1, 1, 1]
 
 
 def test_a_poll_ends_the_incident_and_the_next_one_begins_at_the_bottom():
@@ -74,7 +73,6 @@ def test_a_poll_ends_the_incident_and_the_next_one_begins_at_the_bottom():
     guard.polled(400_000)
     assert climb(guard, 579_900, 400_000) == []
     assert climb(guard, 600_000, 579_900, 100) == [(RECONNECT, 580_000)]
-    assert guard.counts == [2, 1, 0]
 
 
 def test_polls_in_time_take_no_step_for_days():
@@ -82,7 +80,6 @@ def test_polls_in_time_take_no_step_for_days():
     for now in range(0, 5 * 86_400_000, 110_000):
         guard.polled(now % WRAP)
         assert guard.step((now + 109_999) % WRAP) == 0
-    assert guard.counts == [0, 0, 0]
 
 
 def test_each_restart_in_vain_doubles_the_wait_for_the_next_up_to_sixteen_times():
@@ -117,14 +114,15 @@ def test_the_clock_may_wrap_in_the_middle():
 
 def test_nothing_of_it_allocates():
     guard, _ = make()
+    taken = [0]
 
     def work():
         for now in range(0, 1_100_000, 250):
             guard.mark(now)
-            guard.step(now)
+            taken[0] += guard.step(now)
             guard.alive(now)
         guard.polled(now)
 
     heap_locked(work)
-    assert guard.counts == [1, 1, 1]
+    assert taken[0] == RECONNECT + RADIO + RESTART
     assert watch.RESTART == 3

@@ -32,8 +32,6 @@ if _TYPED:
 class Watch:
     """feed: called at most once a second while there is progress; bound_ms: of the ladder, at
     most 3,000,000; restarts: those by the ladder since the last poll.
-
-    ``counts`` holds how often each step was taken, from RECONNECT on.
     """
 
     def __init__(self, feed, now, bound_ms=180_000, restarts=0):
@@ -44,7 +42,6 @@ class Watch:
         self._rung = 0
         self._resting = False
         self.restarts = restarts
-        self.counts = [0, 0, 0]
 
     def mark(self, now):
         # type: (_TicksMs) -> None
@@ -79,7 +76,6 @@ class Watch:
         if rung == RESTART or self._resting or ticks_diff(now, self._polled) < due:
             return 0
         self._rung = rung + 1
-        self.counts[rung] += 1
         return self._rung
 
     def rest(self):

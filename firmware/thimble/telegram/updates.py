@@ -132,7 +132,7 @@ class Updates:
 
     The inbox holds already, and the offset is, what the journal has.
     ``allow`` is a list of ids as decimal bytes; the first of a user is the owner's. Counters:
-    received, refused, duplicates, dropped, ignored (what is said in groups to others).
+    received, refused, duplicates, dropped.
     ``refused_id`` is the last chat that was refused, for the log.
     """
 
@@ -152,7 +152,7 @@ class Updates:
                 self._listed_lens[i] = len(word)
             if not self.owner and word[0] != 0x2D:  # a group's is negative
                 self.owner = word
-        self.received = self.refused = self.duplicates = self.dropped = self.ignored = 0
+        self.received = self.refused = self.duplicates = self.dropped = 0
         self.minute = 0  # the caller's to set
         self.rates = None  # telegram.rates, where there are bounds
         self.refused_id = bytearray(_DIGITS)
@@ -320,14 +320,12 @@ class Updates:
             return -1
         command = self._command()
         if command < 0 or self._flags & GROUP and not (command or self._for_me()):
-            self.ignored += 1
             return -1
         if self._flags & ODD:
             self._text_len = 0
         if self.rates is not None and (not command or RETRY <= command <= MORE):
             over = self.rates.over(self._ids, self._lens[_FROM])
             if over > 1:
-                self.ignored += 1
                 return -1
             if over:
                 command = SLOWER
@@ -544,9 +542,8 @@ class Updates:
         return True
 
     def _survive(self, weight):
-        """After an answer that broke: asks for one update at a time, and drops the one whose
-
-        id could be read but whose rest breaks each time. It would jam the queue for ever.
+        """After an answer that broke: asks for one update at a time, and drops the one whose id
+        could be read but whose rest breaks each time. It would jam the queue for ever.
         """
         self._limit = 1
         if self._lens[_ID]:
