@@ -6,12 +6,11 @@ from time import ticks_add, ticks_diff, ticks_ms
 from thimble import overlay
 from thimble.board import led
 from thimble.core.backoff import Backoff
-from thimble.core.errors import ApiError, NetError, ParseError, failure
+from thimble.core.errors import ApiError, NetError, ThimbleError, failure
 
 _RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
 _LONG_AGO_MS = const(432_000_000)  # a day more, and it would soon pass for a time to come
 _NAMED_MOST = const(96)  # characters: the ids that were named last, six at the least
-_FAILURES = (NetError, ApiError, ParseError)
 
 
 class Poller:
@@ -34,7 +33,7 @@ class Poller:
     def poll(self, timeout_s):
         """One getUpdates. After a failure Telegram is left alone for a while."""
         relay = self._relay
-        error = failure(self._get_updates, timeout_s, _FAILURES)
+        error = failure(self._get_updates, timeout_s, ThimbleError)
         if error is not None:
             self.missed(error)
             if not relay.minute and relay.wifi is not None:

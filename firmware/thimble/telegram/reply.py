@@ -181,7 +181,7 @@ class Reply:
             part += 1
             try:
                 bot.call(b"deleteMessage", self.peer)
-            except (ApiError, NetError, ParseError):
+            except ThimbleError:
                 pass
         self.again = False
 
