@@ -72,7 +72,7 @@ class Bot:
         self.answer_ms = _WHOLE_MS
         self._began = 0
         self._path = ("POST " + path + "/bot" + token + "/").encode()
-        self.name = token.partition(":")[0].encode()  # its id, which is no secret
+        self.id = token.partition(":")[0].encode()  # no secret, unlike the rest
         self._method = self._buf = b""
         self._peer = self._updates = None
         self._off = self._end = self._timeout = 0

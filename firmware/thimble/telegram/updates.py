@@ -161,7 +161,7 @@ class Updates:
         # The next getUpdates' offset in decimal (0 bytes before the first update), and whether it
         # has moved since the last call.
         self._offset = bytearray(_DIGITS + 1)
-        self._offset_len = journal.load(inbox, bot.name, self._offset)
+        self._offset_len = journal.load(inbox, bot.id, self._offset)
         self._moved = not inbox.count  # what waits is answered first
         self._limit = _LIMIT
         self._broken = 0
@@ -512,7 +512,7 @@ class Updates:
         """Whether a group's message that is no command means the bot."""
         buf, at = self._buf, self._off + TEXT
         end = at + self._text_len
-        if self._is(_REPLY, self.bot.name):
+        if self._is(_REPLY, self.bot.id):
             self._meant |= _REPLIED
         if self._meant == _REPLIED or self._meant & _NAMED:
             return True
