@@ -11,7 +11,7 @@ import sys
 from micropython import const
 
 # Those that the relay calls behind its start, but for the console, where one can try again.
-_LARGEST = const("net.query")
+_LARGEST = const("console.commands")
 _OTHERS = const(
     (
         "start",
@@ -19,7 +19,7 @@ _OTHERS = const(
         "model.sentences",
         "compaction",
         "status",
-        "console.commands",
+        "net.query",
         "console.serial",
         "store.crash",
         "store.archive",

@@ -69,7 +69,7 @@ def test_the_reserve_has_room_for_the_largest_overlay():
     overlay.warm_up()
     room = overlay.warm_up()
     assert room > 0
-    for module in ("outage", "model.sentences", "console.commands", "store.crash"):
+    for module in ("net.query", "outage", "model.sentences", "store.crash"):
         gc.collect()
         free = gc.mem_free()
         __import__("thimble." + module)

@@ -277,5 +277,8 @@ def fit(sessions, share, limit):
         first -= 1
     sessions.low = first
     if turns[_PLACE + 2]:
-        copy(turns, first % _SLOTS * 6, turns, 2 * _PLACE, 6)
+        first = first % _SLOTS * 3
+        turns[first] = turns[_PLACE]
+        turns[first + 1] = turns[_PLACE + 1]
+        turns[first + 2] = turns[_PLACE + 2]
     sessions.room = share
