@@ -65,8 +65,6 @@ def run():
         if board.reset_cause != "power-on" and not board.judged:
             type(board).judged = True
             found = overlay.call("safe", "check", board)
-        if found is None:
-            return
         settings, board, buffers, tls = boot(board)
         if board.held(_HELD_MS):
             board.restart(_SAFE_MODE)

@@ -20,7 +20,6 @@ from thimble.core.errors import ConfigError
 _SLICE_MS = const(50)
 _BAD_MOST = const(4)
 _ASKED = const(1)  # marks, as board.base
-_MAINTENANCE = const(2)
 _SAFE_MODE = const(3)
 _CRASHED = const(5)
 _TOLD = const(6)  # crashed, and the owner knows why
@@ -32,7 +31,7 @@ relay   starts the relay again, which is tried every 10 minutes anyway""")
 
 
 def check(board, retry_ms=600_000):
-    """(resets by a crash in a row, what the owner is to know of it); None: start no relay."""
+    """(resets by a crash in a row, what the owner is to know of it); safe mode never returns."""
     mark, cause = board.mark, board.reset_cause
     crashed = mark == _CRASHED or mark == _TOLD
     bad = crashed or cause in ("watchdog", "reset")
@@ -47,9 +46,6 @@ def check(board, retry_ms=600_000):
         reason = "it ended without a word"
     if crashed:
         board.reset_cause = "crash"
-    if mark == _MAINTENANCE:
-        print("thimble %s: maintenance, nothing is started" % VERSION)
-        return None
     if mark == _SAFE_MODE or (bad and counts[0] >= _BAD_MOST):
         _stay(board, retry_ms)
     if mark == _TOLD and row == 1:

@@ -291,12 +291,3 @@ def test_safe_mode_survives_bytes_that_are_no_text(device, tmp_path):
     assert done.returncode == 75, done.stderr
     assert said.count("safe mode: ") == 3  # at first, and where the command is not known
     assert said.index("nothing is not a section") < said.index("restarting")
-
-
-def test_maintenance_starts_neither_relay_nor_dog(tmp_path, device):
-    boots(device, tmp_path, "board.restart(2)")
-    source = "import thimble; thimble.run(); print('at the prompt')"
-    env = {"THIMBLE_ROOT": str(tmp_path), "THIMBLE_CONFIG": "/nowhere"}
-    done = device.run(source, env=env)
-    assert done.returncode == 0, done.stderr
-    assert "maintenance" in done.stdout and done.stdout.endswith("at the prompt\n")

@@ -18,7 +18,6 @@ from thimble.board.line import Line
 
 # The marks; who needs one has a copy of it, since a name that others can see takes room.
 _ASKED = const(1)  # somebody asked for a restart
-_MAINTENANCE = const(2)  # neither relay nor dog: files are about to be written
 _SAFE_MODE = const(3)
 _SLEPT = const(4)  # the end of a deep sleep that the chip does not know
 _DEAF = const(16)  # and above: so many restarts by keepers.watch without a poll between, plus 16
