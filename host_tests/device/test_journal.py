@@ -10,6 +10,7 @@ from journal_file import read, replayed, sample, starts_of, write
 from kit import allocated, raises
 from ramdisk import Stand
 from thimble.core import octets
+from thimble.store import journal
 from thimble.store.journal import Journal
 
 HEAP = "2m"
@@ -323,6 +324,30 @@ def test_a_message_of_any_number_comes_through_a_rewriting():
 
 
 # Its bound.
+
+
+def test_what_was_answered_stays_so_when_ctrl_c_comes_in_the_middle_of_a_record():
+    def interrupted(file, buf, off, n):
+        put(file, buf, off, n)
+        raise KeyboardInterrupt
+
+    put = journal.put
+    with Stand():
+        desk = Desk()
+        desk.boot()
+        desk.take((1, 2))
+        number = desk.attempt()
+        desk.send(number)
+        desk.close(number)
+        desk.attempt()
+        journal.put = interrupted
+        try:
+            raises(KeyboardInterrupt, lambda: desk.take((3,)))
+        finally:
+            journal.put = put
+        desk.journal.close()
+        assert desk.boot().records == [(2, 1, [])] and not desk.journal.damaged
+        desk.journal.close()
 
 
 def test_a_full_journal_takes_nothing_more_until_something_is_done():

@@ -249,9 +249,10 @@ class Journal:
     def _append(self, head, buf, off, n):
         """Appends a record to the file; False if that failed."""
         self.out = self.file
-        self.loose = True
+        self.loose = self.doubt = True  # Ctrl-C may leave half of it
         head = self.put(head, buf, off, n)  # what failed
         self.out = None
+        self.doubt = False
         return not head or self.fail(head)
 
     def put(self, head, buf, off, n):
