@@ -209,6 +209,7 @@ class Responder:
         if isinstance(error, MemoryError):
             relay.starved()
             self._over = _apologize(relay, self._reply)
+            relay.poller.away = not self._over  # the next attempt is made when a poll has room
             try:
                 if self._over and self.asks(record):
                     overlay.call("outage", "keep", relay, record)

@@ -11,7 +11,7 @@ The firmware is the relay as it is, started by a script that adds commands to th
     files      the names of all files there
     cold       the same connections are closed before, and addresses forgotten
     turns N    it is emptied only behind N turns
-    poor N     the next N polls find no memory
+    poor N     the next N polls find no memory, nor do last words of an answer before them
     mute N     the next N last words of an answer find no memory
     fast       no flood limits of our own
     hasty      an answer that cannot be sent is left for later after 2 s
@@ -207,8 +207,8 @@ class Handled(Relay):
             self.fill()
 
     def finish(self, note):
-        if self.muted:
-            self.muted -= 1
+        if self.muted or self.poor:
+            self.muted -= self.muted > 0
             raise MemoryError
         self.real_finish(note)
 

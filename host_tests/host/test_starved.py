@@ -143,8 +143,8 @@ def test_a_compaction_without_memory_ends_nothing(tmp_path, count):
 def test_polls_that_find_no_memory_keep_their_distance(tmp_path):
     with Pressed(tmp_path) as house:
         house.ask("before")
-        house.do("poor 4")
-        house.say("wakes it")  # the poll that waits is the last good one
+        house.do("poor 3")
+        house.say("wakes it")  # the poll that waits is the last good one, its answer finds none
         house.wait(lambda: house.state()["ran_out"] == 1)
         start = time.monotonic()
         house.wait(lambda: house.state()["ran_out"] == 4, 20)
@@ -209,6 +209,17 @@ def test_where_not_even_the_apology_finds_memory_the_message_is_tried_again(hous
 
     said = "this" if times < 6 else POISON
     assert house.texts(chat) == ["before", said]
+
+
+def test_while_not_even_a_poll_finds_memory_no_attempt_is_spent(tmp_path):
+    with Pressed(tmp_path) as house:
+        chat = house.ask("before")
+        house.do("poor 3")
+        house.say("this", chat)  # the poll that waits is the last good one
+        house.last(chat, "this", 20)
+
+        assert house.texts(chat) == ["before", "this"]
+        assert [turns[-1][1] for turns in house.prompts()] == ["before", "this", "this"]
 
 
 def test_where_the_apology_cannot_be_sent_the_message_is_tried_again(tmp_path):
