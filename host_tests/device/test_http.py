@@ -472,6 +472,17 @@ def test_connection_close_is_obeyed_and_http_1_0_closes():
     assert http.link.is_open
 
 
+def test_close_counts_wherever_keep_alive_stands():
+    close, keep = b"Connection: close\r\n", b"Connection: keep-alive\r\n"
+    for fields in (close + keep, keep + close, close + close + keep, keep + keep + close + keep):
+        for version in (b"OK\r\n", b"OK\r\nConnection: Keep-Alive, Close\r\n"):
+            for minor in (b"HTTP/1.0", b"HTTP/1.1"):
+                answer = PLAIN.replace(b"OK\r\n", version + fields).replace(b"HTTP/1.1", minor)
+                http = client((answer,))
+                assert fetch(http) == (200, b"hello world")
+                assert not http.link.is_open, answer
+
+
 def test_a_connection_found_dead_is_opened_anew_before_anything_is_sent():
     http = client((PLAIN,), (PLAIN,))
     fetch(http)

@@ -13,6 +13,7 @@ _LINE = const(64)
 _MAX = const(8192)
 _CHUNK_MAX = const(0xFFFFFF)  # bytes of one chunk
 _MAGIC = const(b"HTTP/1.")
+_MAGIC_LENGTH = const(7)
 _BLANK = const(b" \t\r,")  # before a value; a list may begin with empty elements
 
 _KNOWN = const(b"cCtTrR")  # what the known fields begin with
@@ -43,7 +44,8 @@ class Head:
     """What one header says.
 
     status; retry_after, in seconds or 0; is_json; length, of the body, or -1; chunked; keep,
-    whether the connection stays. whole: the line that take() collected has ended; n: its length.
+    above 0 if the connection stays. whole: the line that take() collected has ended; n: its
+    length.
     """
 
     def __init__(self):
@@ -91,7 +93,7 @@ class Head:
 
     def look(self):
         """Refuse, as soon as that is seen, a status line that is none."""
-        if not same(self._line, 0, _MAGIC, 0, min(self.n, len(_MAGIC))):
+        if not same(self._line, 0, _MAGIC, 0, min(self.n, _MAGIC_LENGTH)):
             self._no_http()
 
     def status_line(self):
@@ -99,9 +101,8 @@ class Head:
         line = self._line
         self.look()
         self.status = get_int(line, 9, 12)
-        if self.n < 12 or self.status < 100 or line[8] != 0x20:
-            self._no_http()
-        if self.status == 101 or (self.n > 12 and line[12] != 0x20):
+        right = self.n >= 12 and self.status >= 100 and self.status != 101 and line[8] == 0x20
+        if not right or (self.n > 12 and line[12] != 0x20):
             self._no_http()
         self.keep = line[7] != 0x30  # 1.0 closes unless it says otherwise
 
@@ -154,9 +155,9 @@ class Head:
                 raise NetError("http", "the server compressed its answer without being asked to")
         elif kind == _CONNECTION:
             if line.find(b"close", i, end) >= 0:
-                self.keep = False
+                self.keep = -2  # whatever a further field says
             elif line.find(b"keep-alive", i, end) >= 0:
-                self.keep = True
+                self.keep |= 1
         elif kind == _TRANSFER_ENCODING:
             if self.chunked or self.n - i != 7 or line.find(b"chunked", i, end) != i:
                 raise NetError("http", "the answer has an unknown transfer encoding")

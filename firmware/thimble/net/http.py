@@ -292,7 +292,7 @@ class Http:
     def _finish(self):
         """The answer is complete; bytes behind it are not of it."""
         self._state = _NOTHING
-        if not self._head.keep or self._next != self._end:
+        if self._head.keep < 1 or self._next != self._end:
             self.close()
 
     def _between(self):
