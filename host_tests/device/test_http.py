@@ -445,6 +445,13 @@ def test_the_size_of_a_chunk_is_hexadecimal():
     assert fetch(client((head + chunks + b"0\r\n\r\n",))) == (200, text[:n])
 
 
+def test_a_size_of_which_only_zeros_are_kept_ends_no_answer():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    last = b"\r\nhello world\r\n0\r\n\r\n"
+    assert fetch(client((head + b"0" * 62 + b"b" + last,))) == (200, b"hello world")
+    assert failure(head + b"0" * 64 + b"b" + last)[0] == "body"
+
+
 def test_a_line_that_broke_off_is_not_the_beginning_of_the_next_answers():
     http = client((b"HTTP/1.1 200 OK\r\nX-Ha", END), (PLAIN,))
     fails(http)

@@ -133,7 +133,7 @@ class Head:
             if n > _CHUNK_MAX:
                 break
         else:
-            if self.n:
+            if 0 < self.n <= _LINE:
                 return n
         raise NetError("body", "the answer's chunks have no size")
 
