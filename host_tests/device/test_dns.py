@@ -65,6 +65,16 @@ def test_aliases_are_followed_in_any_order():
     assert parse(answer(asked, *reversed(chain)), asked) == (FOUND, "10.0.0.1", 50)
 
 
+def test_as_many_aliases_are_followed_as_a_resolver_gives():
+    asked = query()
+    names = [NAME] + [name(b"a%d.cdn.example" % i) for i in range(12)]
+    for n in (7, 8, 11):
+        chain = [record(names[i], CNAME, names[i + 1]) for i in range(n)]
+        chain.append(record(names[n], A, b"\x0a\0\0\x01"))
+        assert parse(answer(asked, *chain), asked) == (FOUND, "10.0.0.1", 300), n
+        assert parse(answer(asked, *chain[:-1]), asked)[0] == NO_ADDRESS, n
+
+
 def test_an_address_of_another_name_type_or_class_is_not_taken():
     asked = query()
     for bad in (

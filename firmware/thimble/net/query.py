@@ -23,8 +23,7 @@ _A = const(1)
 _CNAME = const(5)
 _HEADER = const(12)
 _SIZE = const(512)  # what a server may send without being asked for more
-_RECORDS = const(40)
-_ALIASES = const(8)
+_ALIASES = const(12)  # one more than resolvers follow
 _TRY_MS = const(1000)  # then 2000, then 4000
 _TRY_SHIFT = const(2)
 _TTL_MIN_S = const(30)
@@ -136,9 +135,9 @@ def parse(buf, n, query):
     Only code _FOUND has an address ("1.2.3.4"). Any bytes are taken; every loop is bounded.
     """
     end = len(query)
-    if n < end or buf[0] != query[0] or buf[1] != query[1] or not buf[2] & 0x80:
-        return _IGNORED, None, 0
-    if buf[4] or buf[5] != 1 or not _equal(buf, _HEADER, query, _HEADER, end - _HEADER):
+    ours = n >= end and buf[0] == query[0] and buf[1] == query[1] and buf[2] & 0x80
+    ours = ours and not buf[4] and buf[5] == 1
+    if not ours or not _equal(buf, _HEADER, query, _HEADER, end - _HEADER):
         return _IGNORED, None, 0
     status = buf[3] & 15
     if status == 3:
@@ -168,7 +167,7 @@ def _find(buf, n, pos, owner):
     message breaks off.
     """
     alias, alias_ttl = 0, 0
-    for _ in range(min(buf[6] << 8 | buf[7], _RECORDS)):
+    for _ in range(buf[6] << 8 | buf[7]):
         name = pos
         pos = _skip(buf, n, pos)
         if pos < 0 or pos + 10 > n:
