@@ -33,7 +33,7 @@ ERA = 2_208_988_800
 
 
 def answer(query: bytes, ahead: int = 0, stratum: int = 2, origin: bytes | None = None) -> bytes:
-    stamp = (int(time.time()) + ahead + ERA).to_bytes(4, "big") + b"\0\0\0\1"
+    stamp = ((int(time.time()) + ahead + ERA) % (1 << 32)).to_bytes(4, "big") + b"\0\0\0\1"
     return bytes((0x24, stratum)) + bytes(22) + (origin or query[40:48]) + bytes(8) + stamp
 
 
@@ -139,6 +139,32 @@ def test_a_server_that_is_a_year_behind_the_firmware_is_refused(device):
     with UdpServer(lambda query, _: [answer(query, ahead=-40 * 31_557_600)]) as server:
         (line,) = run(device, "sync()", server.name)
     assert line == f"clock | {server.name} does not know the time"
+
+
+NARROW = """
+class Narrow:
+    def __getattr__(self, name):
+        return getattr(time, name)
+
+    def gmtime(self, seconds=None):
+        if seconds is None:
+            return time.gmtime()
+        if seconds >> 31:
+            raise OverflowError("overflow converting long int to machine word")
+        return time.gmtime(seconds)
+
+clock.time = Narrow()
+"""
+
+
+def test_a_time_that_is_too_late_for_a_port_is_no_reason_not_to_ask_the_next(device):
+    # MicroPython 1.25 on a Pico W tells no time after January 2038.
+    with (
+        UdpServer(lambda query, _: [answer(query, ahead=20 * 31_557_600)]) as late,
+        UdpServer(good) as server,
+    ):
+        lines = run(device, NARROW + "sync()", late.name, server.name)
+    assert abs(int(lines[0]) - time.time()) < 30
 
 
 def test_a_name_that_cannot_be_resolved_is_no_reason_not_to_ask_the_next(device):

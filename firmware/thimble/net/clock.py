@@ -49,7 +49,7 @@ def sync(resolver, tick, set_time, servers, ms=_SYNC_MS):
         name = left.pop(0)
         try:
             seconds = _ask(resolver, tick, name, end)
-        except (NetError, OSError, ValueError) as error:
+        except (NetError, OSError, OverflowError, ValueError) as error:
             failure = str(error)
             continue
         if seconds > 0:
