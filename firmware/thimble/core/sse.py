@@ -86,8 +86,7 @@ class Sse:
         s = st[_STATE]
         n = st[_N]
         held = st[_HELD]
-        start = 0  # of the view, which ends at stop, in _MARKS, or, if that is 0, at i
-        stop = 0
+        stop = 0  # of the view, in _MARKS; or, if that is 0, it ends at i
         event = MORE
         while i < end and event == MORE:
             c = b[i]

@@ -79,7 +79,7 @@ def cut(buf, start, end, max_units):
 
 
 def _enough(buf, start, pos, max_units):
-    return pos > start and 2 * units(buf, start, pos) >= max_units
+    return 2 * units(buf, start, pos) >= max_units
 
 
 def skip_space(buf, pos, end):

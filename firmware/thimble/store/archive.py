@@ -79,7 +79,6 @@ def forget(sessions, buf, off, n):
             sessions.remove("new")
             sessions.error = error.errno
     sessions.seek(0, 0)
-    sessions.list()
     turns.place(sessions.index, crc16(buf, off, n, _CRC))
     _note(sessions, 0)
     return done

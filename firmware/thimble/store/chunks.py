@@ -181,7 +181,7 @@ class Chunks:
     def _turn_over(self):
         """Goes on in the newest file, or where that has had enough in a new one."""
         try:
-            if self.file is None and self.files and self.scan(self.last):
+            if self.file is None and self.scan(self.last):
                 self.size = self.at
                 self.file = self.open(self.last, "a+b")
             if self.full():

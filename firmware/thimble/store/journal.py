@@ -113,7 +113,6 @@ class Journal:
         """
         self.ring = ring
         self.bot = bot[:_ID]
-        n = 0
         for _ in range(_TRIES):
             ring.clear()
             self.size = self.count = self.error = 0

@@ -140,7 +140,6 @@ class Sessions(Chunks):
             self.index[i] = 0
         for number in range(self.limit):
             self.close(number)
-        self.list()
         if error == _ENOSPC and self.files > 1:
             self.remove(self.first)
         return False
@@ -165,7 +164,6 @@ class Sessions(Chunks):
                 break
             conversation.clear()
             found = False
-        self.seek(0, 0)
         return conversation.turns
 
     def _rebuild(self, chats, conversation):
