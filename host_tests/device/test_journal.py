@@ -168,7 +168,7 @@ def test_the_file_of_another_bot_is_dropped():
             desk.take((3,))
             desk.journal.close()
             assert [r[0] for r in desk.boot(bot).records] == [3]
-            desk.journal.close()
+            desk.journal.attempt(desk.ring.first(), 1)  # which is in the tail
 
 
 def test_an_id_far_below_the_offset_moves_it_back():
@@ -301,12 +301,15 @@ def test_more_than_255_messages_of_one_file_each_keep_what_is_said_about_them():
         desk.boot()
         for number in range(270):
             desk.take((number,), number > 250)
+            if number == 14:  # the file's 15th, as 270 is its 271st
+                desk.send(desk.attempt())
+                desk.send(number)
             desk.close(desk.attempt() if number > 250 else number)
         desk.take((270,))
         desk.send(desk.attempt())
         assert desk.journal.rewrites == 1, "still the file of the start"
         desk.journal.close()
-        assert desk.boot_again().records == [(270, 1, [b"98"])]
+        assert desk.boot_again().records == [(270, 1, [b"100"])]
 
 
 def test_a_message_of_any_number_comes_through_a_rewriting():
@@ -354,6 +357,8 @@ def test_a_full_journal_takes_nothing_more_until_something_is_done():
     with Stand():
         desk = Desk(size=4000, most=1500)
         desk.boot()
+        room = 1500 - desk.journal.size - 7
+        assert not desk.journal.full(room) and desk.journal.full(room + 1)
         numbers = [n for n in range(40) if n % 7 != 3]
         taken = desk.take(numbers)
         assert 5 < taken < 20 and not desk.journal.error
@@ -394,6 +399,28 @@ def test_attempts_that_led_to_nothing_take_no_room_from_what_comes():
             desk.journal.close()
             assert len(desk.boot_again().records) == 1
         assert desk.journal.rewrites < 3
+
+
+def test_the_tail_stays_within_its_bound():
+    with Stand():
+        for n in (0, 1, 6):  # bytes of what is added behind so many DONE, which have none
+            for done in range(8):
+                desk = Desk()
+                desk.boot()
+                desk.take((0,))
+                at, before = desk.ring.first(), 0
+                while desk.journal.fill >= before:  # until it is moved into the file
+                    before = desk.journal.fill
+                    assert before <= 116, (n, done)
+                    if before < done * 7 or not n:
+                        desk.journal.done(at)
+                        desk.journal.name(at, 1)
+                    elif n == 1:
+                        desk.journal.attempt(at, 1)
+                    else:
+                        desk.journal.answering(at, 0, bytearray(b" 12345"), 5)
+                desk.journal.close()
+                os.remove(PATH)
 
 
 def test_the_file_stays_within_its_bound():
@@ -525,6 +552,32 @@ def _wear(progsize, most_each, most_worst):
         print("with %d blocks never rewritten, the worst: %.0f" % (used, days / worst / 365))
         assert 4 <= flushes < 4.1 and each < most_each
         assert worst < most_worst / (212 - used), "the free blocks wear evenly, others a bit more"
+
+
+def test_a_rewriting_of_which_one_write_fails_is_given_up():
+    def failing(file, buf, off, n):
+        nonlocal left
+        left -= 1
+        return put(file, buf, off, n) if left else 5
+
+    put = journal.put
+    done, nth = False, 0
+    while not done:
+        nth += 1
+        with Stand():
+            desk = Desk()
+            desk.boot()
+            desk.take((1, 2))
+            desk.send(desk.attempt())
+            left = nth
+            journal.put = failing
+            try:
+                done = desk.journal.rewrite()
+            finally:
+                journal.put = put
+            assert done == (left > 0) and desk.journal.error == (0 if done else 5), nth
+            desk.boot_again()
+    assert nth > 10, "header and payload of five records"
 
 
 def test_a_rewriting_that_runs_out_of_memory_costs_nothing():
