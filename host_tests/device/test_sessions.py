@@ -235,6 +235,11 @@ def test_a_turn_that_the_pool_cannot_take_is_not_loaded_in_part():
     chats = Chats(Segments(64, 1), 2)
     conversation = chats.get(b"k", 0, 1)
     assert sessions.load(chats, conversation, 8000) == 0 and turns_of(conversation) == []
+    # Nor is one of which the end would fit again.
+    turn(sessions, b"o", USER, b"q" * 530)
+    chats = Chats(Segments(300, 1), 2)
+    conversation = chats.get(b"o", 0, 1)
+    assert sessions.load(chats, conversation, 8000) == 0 and turns_of(conversation) == []
 
 
 def test_the_files_numbers_may_grow_large():
@@ -310,7 +315,8 @@ def test_a_question_that_was_tried_more_than_once_is_shown_once():
     for mark, text in ((0x107, b"7"), (0x107, b"7 again"), (0x207, b"8")):
         turn(sessions, b"k", USER, text, mark)
     turn(sessions, b"k", ASSISTANT, b"eight")
-    turn(sessions, b"k", USER, b"9", 9)
+    turn(sessions, b"k", USER, b"9", 1)
+    turn(sessions, b"k", USER, b"9", 1)
     said = [(USER, b"8"), (ASSISTANT, b"eight"), (USER, b"9")]
     assert loaded(sessions, b"k") == said
     assert history(sessions, b"k") == [(USER, b"7 again")] + said
@@ -336,6 +342,7 @@ def test_the_last_question_is_known_by_its_mark_whether_it_was_answered_or_not()
 def test_after_a_clear_nothing_older_is_loaded_but_shown():
     sessions = fresh()
     say(sessions, b"k", pairs(3))
+    turn(sessions, b"k", SUMMARY, b"so far", 2)
     say(sessions, b"other", pairs(2, b"other"))
     archive.clear(sessions, b"k", 0, 1)
     sessions = rebooted()
@@ -364,7 +371,10 @@ def test_a_summary_stands_in_place_of_what_it_does_not_keep():
     turn(sessions, b"k", SUMMARY, b"so far", 4)
     sessions.commit()
     short = [(SUMMARY, b"so far")] + pairs(5)[-4:]
-    assert loaded(sessions, b"k") == short == loaded(rebooted(), b"k")
+    say(sessions, b"other", pairs(1))
+    assert loaded(sessions, b"k") == short
+    sessions = rebooted()
+    assert loaded(sessions, b"k") == short and loaded(sessions, b"other") == pairs(1)
     say(sessions, b"k", pairs(1, b"then"))
     assert loaded(sessions, b"k") == short + pairs(1, b"then")
     assert history(sessions, b"k") == pairs(5) + pairs(1, b"then")

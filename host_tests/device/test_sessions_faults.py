@@ -177,6 +177,19 @@ def test_a_full_disk_costs_old_turns_or_an_exchange_and_never_the_order():
     assert full
 
 
+def test_a_full_disk_gets_the_oldest_file_and_never_the_only_one():
+    for count in (1, 3):
+        sessions = fresh(files=4, file_bytes=8192)
+        while sessions.files < count:
+            exchange(sessions, b"k", b"q" * 600, b"a" * 600)
+        exchange(sessions, b"k", b"asks", b"is told")
+        assert not sessions.check(5) and sessions.files == len(files()) == count
+        fill(0)
+        exchange(sessions, b"k", b"q" * 3000, b"a")
+        assert sessions.error == 28 and sessions.files == len(files()) == max(count - 1, 1)
+        assert loaded(sessions, b"k")[-2:] == [(USER, b"asks"), (ASSISTANT, b"is told")]
+
+
 def broken(name, mode):
     raise OSError(5)
 
@@ -218,6 +231,19 @@ def test_a_flash_that_fails_raises_nothing():
                 sessions = rebooted()
             exchange(sessions, b"k", b"better", b"now")
             assert loaded(sessions, b"k")[-2:] == [(USER, b"better"), (ASSISTANT, b"now")]
+
+
+def test_a_read_that_fails_is_said_and_nothing_is_lost_from_the_files():
+    sessions = fresh()
+    say(sessions, b"k", pairs(3))
+    get = module.get
+    module.get = lambda *rest: -5
+    try:
+        assert loaded(sessions, b"k") == [] and sessions.error == 5
+    finally:
+        module.get = get
+    say(sessions, b"k", pairs(1, b"then"))
+    assert history(sessions, b"k") == pairs(3) + pairs(1, b"then") == loaded(rebooted(), b"k")
 
 
 left = 0  # files that can be opened before memory ends

@@ -258,6 +258,19 @@ def test_forget_on_a_full_disk_gives_the_file_up_rather_than_the_promise():
     assert all(name.isdigit() for name, _, _, _ in os.ilistdir(FOLDER))
 
 
+def test_forget_says_so_where_a_file_cannot_be_removed():
+    for other in (False, True):
+        sessions = fresh()
+        say(sessions, b"mine", pairs(2, b"mine"))
+        if other:
+            say(sessions, b"other", pairs(2))
+        disk.failing = 0
+        assert not archive.forget(sessions, b"mine", 0, 4) and sessions.error
+        disk.failing = -1
+        assert b"mine" in everything()
+        assert archive.forget(sessions, b"mine", 0, 4) and b"mine" not in everything()
+
+
 def test_a_rewriting_that_was_cut_short_is_cleaned_up_at_boot():
     sessions = fresh()
     say(sessions, b"k", pairs(2))

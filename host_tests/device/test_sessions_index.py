@@ -20,6 +20,7 @@ from turns_desk import (
 )
 from thimble.core.chats import Chats
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
+from thimble.store import archive
 
 HEAP = "3m"
 TEST_S = 60
@@ -100,6 +101,10 @@ def test_a_session_that_the_index_knows_is_loaded_without_reading_the_files_thro
         heap, reads = cost_of_loading(sessions, key)
         assert heap == 0 and reads < through / 12, (heap, reads, through)
     assert [loaded(sessions, key) for key in keys] == expected
+    archive.clear(sessions, b"7", 0, 1)
+    exchange(sessions, b"7", b"asks", b"is told")
+    heap, reads = cost_of_loading(sessions, b"7")
+    assert heap == 0 and reads < through / 12, (heap, reads, through)
 
 
 def test_sessions_that_speak_by_turns_are_loaded_without_reading_the_files_through():
@@ -159,6 +164,12 @@ def test_a_summary_is_found_behind_turns_that_were_written_without_a_look_at_it(
         say(sessions, b"k", pairs(30))
         expected = [(SUMMARY, b"so far")] + pairs(30)[-2:]
         assert loaded(sessions, b"k", 30) == loaded(sessions, b"k", 30) == expected
+        # Nor does it count what the index knew of a session that made way for this one.
+        for i in range(56):
+            assert not loaded(sessions, b"%d" % i)
+            say(sessions, b"%d" % i, pairs(1))
+        say(sessions, b"k", pairs(30))
+        assert loaded(sessions, b"k", 30) == expected
 
 
 def test_where_there_is_no_summary_no_more_turns_are_looked_at_than_have_room():
