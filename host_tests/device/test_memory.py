@@ -1,5 +1,6 @@
 import gc
 
+from kit import raises
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 from thimble.core.pressure import CRITICAL, ELEVATED, NORMAL, RELIEVED
 from thimble.memory import Memory
@@ -148,11 +149,15 @@ def test_those_silent_longest_are_let_go_until_the_pressure_is_over_but_not_the_
     memory.chats.busy = chats[0]
     assert memory.look() == NORMAL
     assert [chat.turns for chat in chats] == [2, 0, 0, 2]
+    memory = made(24)
+    chats = say(memory, b"a", EXCHANGE, b"x" * 2500), say(memory, b"b", EXCHANGE + [USER], LARGE)
+    assert memory.fill() >= Settings.elevated and memory.look() == NORMAL
+    assert [chat.turns for chat in chats] == [0, 3] and memory.fill() >= RELIEVED
 
 
 def test_the_share_of_one_more_conversation_is_its_part_of_the_whole_and_two_segments_at_least():
     memory = made(12)
-    assert memory.share() == 12 * 1024
+    assert memory.share() == 12 * 1024 and memory.segments.share == 3 * 1024
     for key, share in ((b"a", 6), (b"b", 4), (b"c", 3), (b"d", 2)):
         say(memory, key, EXCHANGE, b"x" * 1500)
         assert memory.share() == share * 1024
@@ -160,6 +165,7 @@ def test_the_share_of_one_more_conversation_is_its_part_of_the_whole_and_two_seg
     for key in (b"a", b"b", b"c"):
         say(memory, key, EXCHANGE, SMALL)
     assert memory.share() == 2 * 1024
+    assert made(4).segments.share == 2 * 1024
 
 
 def test_small_conversations_leave_one_more_what_is_free_short_of_pressure():
@@ -247,6 +253,13 @@ def test_the_fewest_bytes_that_were_free_are_remembered():
     del pieces
     memory.collect()
     assert memory.heap_low == low
+
+
+def test_the_largest_block_is_what_the_heap_can_give_at_once():
+    memory = made(40)
+    block = memory.largest_block()
+    assert 10_000 < block <= gc.mem_free() and len(bytearray(block)) == block
+    raises(MemoryError, lambda: bytearray(block + 128))
 
 
 def test_the_conversations_get_what_the_heap_has_beside_the_reserve():
