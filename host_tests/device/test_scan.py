@@ -584,6 +584,15 @@ _REFUSED = (
 )
 
 
+def test_a_document_that_failed_cannot_be_continued():
+    scanner = Scanner((b"a",))
+    scanner.start(bytearray(8), 0, 8)
+    for document, offset in ((b'{"b":1,,', 7), (b'"a":2}', 7), (b"{}", 7)):
+        scanner.feed(document, 0, len(document))
+        error = raises(ParseError, scanner.next)
+        assert error.what == "JSON: this byte cannot stand here" and error.offset == offset
+
+
 def test_every_fault_is_found_at_its_byte_wanted_or_not_in_any_division():
     for document, offset in _REFUSED:
         for paths in ((b"x",), (b"a", b"b", b"[]", b"b[]", b"b.c")):

@@ -464,7 +464,7 @@ class Scanner:
                 if c != 0x5C:
                     event = _SURROGATE
             elif s == _FAILED:
-                event = 0 - st[_LENGTH]
+                event = _UNEXPECTED
             else:
                 i -= 1
             if s >= _EMIT and event >= 0:
@@ -501,7 +501,6 @@ class Scanner:
         if event < 0:
             s = _FAILED
             i -= 1
-            st[_LENGTH] = 0 - event
         elif event >= VALUE:
             st[_LENGTH] = o - st[_BEGIN]
             o = st[_BEGIN]
