@@ -8,7 +8,7 @@ exist, nor does one without text. The chunk with the key has the payload
     6      how many files before this one the session's turn before lies, 127 if that is not known;
            128 is added if it or one before it is a SUMMARY
     7      its offset, 2 bytes
-    9      its bytes of text, 2 bytes, at most 65,535; 0: there is none, or only behind a CLEAR
+    9      its bytes of text, 2 bytes; 0: there is none, or only behind a CLEAR
     11     the session's key
 
 A SUMMARY stands in place of all that its key has before it but the last ``keep`` turns; behind a
@@ -78,7 +78,7 @@ def learn(sessions, at, summary):
         number |= _HEAD
     index[_FILE] = number
     index[_AT] = at
-    index[_SIZE] = min(sessions.length, 0xFFFF)
+    index[_SIZE] = sessions.length
 
 
 def stamp(sessions, minute, keep):
@@ -137,7 +137,7 @@ def find(sessions, buf, off, n, raw=False):
                         low = high
                         turns[_PLACE + 2] = turns[_SCRAP + 2] = head = 0
             else:
-                size = min(size + sessions.stop - sessions.pos, 0xFFFF)
+                size += sessions.stop - sessions.pos
                 if kind == _LAST and size:
                     i = _SPARE
                     again = not raw
