@@ -183,6 +183,17 @@ def test_an_id_far_below_the_offset_moves_it_back():
         assert [r[0] for r in found.records] == [12] and found.offset == 13
 
 
+def test_what_has_no_place_in_a_smaller_inbox_is_counted():
+    with Stand():
+        desk = Desk(size=1200, most=4000)
+        desk.boot()
+        assert desk.take(range(5)) == 5
+        desk.journal.close()
+        desk = Desk(size=420, most=4000)
+        assert [record[0] for record in desk.boot().records] == [0, 1, 2]
+        assert desk.journal.damaged == 2
+
+
 def test_what_a_cut_rewriting_left_aside_is_removed():
     with Stand():
         desk = Desk(most=4000)
@@ -503,6 +514,7 @@ def test_a_commit_with_nothing_new_writes_nothing():
         desk.take((0,))
         desk.attempt()
         writes, ops = desk.journal.writes, disk.ops
+        desk.skip(0)  # the offset that it has
         assert desk.commit() and desk.journal.writes == writes and disk.ops == ops
 
 

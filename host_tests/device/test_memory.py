@@ -184,6 +184,9 @@ def test_a_budget_bounds_them_and_the_fewest_are_made_under_any():
     memory = filled(1000, budget_kb=128)
     gc.collect()
     assert 120 * 1024 < gc.mem_alloc() < 128 * 1024 < whole
+    count = memory.segments.count
+    memory.regrow()
+    assert memory.segments.count == count
     del memory
     memory = filled(1000, budget_kb=1)
     assert memory.segments.count == Sizes.segments_min
