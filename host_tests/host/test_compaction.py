@@ -64,12 +64,12 @@ def compacted(house, count=1):
     return house.wait(lambda: house.state()["compactions"] >= count)
 
 
-def summarized(house) -> int:
-    """Lets the model summarize a conversation as SAID; its chat."""
+def summarized(house, said=SAID) -> int:
+    """Lets the model summarize a conversation as ``said``; its chat."""
     chat = house.chat()
     fill(house, chat, MOST // 2)
     house.cloud.models.script(mode="echo")
-    house.cloud.models.script(text=SAID)
+    house.cloud.models.script(text=said)
     house.ask(f"{MOST // 2}", chat)
     compacted(house)
     return chat
@@ -88,6 +88,7 @@ def being_summarized(house, chat):
 def test_the_older_half_becomes_a_summary_at_the_head_of_the_next_prompt(build, api):
     house = build(api=api)
     chat = summarized(house)
+    assert not house.state()["busy"]
     calls = house.state()["calls"]
     house.ask("and now?", chat)
 
@@ -210,7 +211,8 @@ def test_a_summary_counts_as_a_call_and_is_not_asked_for_where_none_is_left(buil
 )
 def test_where_the_model_cannot_the_summary_before_stays(build, failure):
     house = build(heap="224k")
-    chat = summarized(house)
+    said = SAID + " More tea." * 70  # in two segments
+    chat = summarized(house, said)
     fill(house, chat, 2)
     house.cloud.models.script(mode="echo")
     house.cloud.models.script(**failure)
@@ -220,11 +222,11 @@ def test_where_the_model_cannot_the_summary_before_stays(build, failure):
 
     told = [*"8", *"0011", "last", "last", "and now?"]
     assert len(summaries(house)) == 2
-    assert house.prompts()[-1][1] == ("user", HEAD + SAID + "\n\n8")
+    assert house.prompts()[-1][1] == ("user", HEAD + said + "\n\n8")
     assert texts(house.prompts()[-1])[2:] == told
     house.restart()
     house.ask("and then?", chat)
-    assert house.prompts()[-1][1] == ("user", HEAD + SAID + "\n\n8")
+    assert house.prompts()[-1][1] == ("user", HEAD + said + "\n\n8")
     assert texts(house.prompts()[-1])[2:] == [*told, "and now?", "and then?"]
 
 
