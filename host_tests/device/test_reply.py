@@ -409,7 +409,7 @@ def again(*shown):
     bot.shown = list(shown)
     reply = Reply(bot, FreeLimits(), bytearray(12288 + 1536), 8, Pause(), journal)
     reply.peer.load(b"42", 0, 2, 2, False)
-    reply.begin(3, True)
+    reply.begin(0, True)
     return reply, bot, journal
 
 
@@ -557,6 +557,14 @@ def test_retry_after_blocks_only_that_chat_and_ends_on_time():
     assert limits.wait_ms(Peer(b"1"), now, 0) == 7000
     assert limits.wait_ms(Peer(b"1"), time.ticks_add(now, 7000), 0) == 0
     assert limits.wait_ms(Peer(b"2"), now, 0) == 0
+
+
+def test_of_more_chats_than_there_is_room_for_the_one_that_waits_longest_is_not_forgotten():
+    limits, now = Limits(2), time.ticks_ms()
+    limits.block(Peer(b"1"), now, 7)
+    for name in (b"2", b"3"):
+        limits.spend(Peer(name), now)
+    assert limits.wait_ms(Peer(b"1"), now, 0) == 7000
 
 
 def test_a_chat_that_was_silent_for_weeks_is_not_held_back():

@@ -101,6 +101,15 @@ def test_all_calls_but_a_message_may_be_sent_again():
     assert http.repeatable == names.split()
 
 
+def test_what_is_edited_is_the_message_that_was_sent_last():
+    it, http = make(b'{"ok":true,"result":{"message_id":9007199254740993}}', answer())
+    peer = Peer()
+    peer.load(b"42", 0, 2, 2, False)
+    it.bot.call(b"sendMessage", peer, b"hi", 0, 2)
+    it.bot.call(b"editMessageText", peer, b"ho", 0, 2)
+    assert (http.last["message_id"], http.last["text"]) == (9007199254740993, "ho")
+
+
 def test_any_chunking_gives_the_same_record():
     for step in (1, 2, 3, 7, 1000):
         it, _ = make(answer(message(9, '/new "b" \\ c', -1001234567890, 42)), step=step)
@@ -443,7 +452,7 @@ def test_every_command_has_its_number():
 
 def test_a_command_alone_has_no_argument():
     record = bytearray(updates.TEXT) + b"/new  and what an earlier record left"
-    for size in (updates.TEXT + 4, updates.TEXT + 5):
+    for size in (updates.TEXT + 2, updates.TEXT + 4, updates.TEXT + 5):
         assert updates.argument(record, 0, size) == (size, size)
 
 
@@ -493,6 +502,26 @@ def test_an_error_is_raised_with_its_code_text_and_wait():
     error = raises(ApiError, lambda: it.poll(0))
     assert (error.status, error.retry_after) == (429, 7)
     assert error.text == "Too Many Requests: retry after 7"
+
+
+def test_what_an_error_leaves_unsaid_is_not_taken_from_the_one_before():
+    it, _ = make(
+        (429, b'{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":7}}'),
+        (400, b'{"ok":false,"description":"y"}'),
+        (502, b"{}"),
+    )
+    raises(ApiError, lambda: it.poll(0))
+    error = raises(ApiError, lambda: it.poll(0))
+    assert (error.status, error.retry_after, error.text) == (400, 0, "y")
+    error = raises(ApiError, lambda: it.poll(0))
+    assert error.status == 502 and "without saying why" in error.text
+
+
+def test_an_answer_that_drips_in_for_too_long_is_given_up():
+    it, http = make(answer(message(5)))
+    it.bot.answer_ms = -1
+    assert raises(NetError, lambda: it.poll(0)).stage == "deadline"
+    assert http.closed and it.inbox.count == 0
 
 
 def test_what_an_error_says_is_cut_between_two_characters():
@@ -637,11 +666,12 @@ def said_in_group(*said, **more):
 
 
 def test_a_groups_talk_is_confirmed_and_nothing_else():
-    it, http = group(*said_in_group("hi all", "mail me@thimble_bot", "@thimble_bots", "@", "x@"))
+    said = ["hi all", "mail me@thimble_bot", "@thimble_bots", "@thimble_bot_", "@", "x@"]
+    it, http = group(*said_in_group(*said))
     assert (it.inbox.count, it.asides.count) == (0, 0)
     assert (it.received, it.refused) == (0, 0)
     it.poll(0)
-    assert http.last["offset"] == 6
+    assert http.last["offset"] == 7
 
 
 def test_a_name_as_a_word_anywhere_means_the_bot_in_any_case():

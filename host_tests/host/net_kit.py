@@ -207,16 +207,16 @@ class Server:
 
 
 def _request(sock) -> bytes:
-    data = b""
+    data = bytearray()
     while b"\r\n\r\n" not in data:
         data += _piece(sock)
-    head = data.partition(b"\r\n\r\n")[0].lower()
+    head = bytes(data.partition(b"\r\n\r\n")[0]).lower()
     for line in head.split(b"\r\n"):
         if line.startswith(b"content-length:"):
             length = len(head) + 4 + int(line.split(b":")[1])
             while len(data) < length:
                 data += _piece(sock)
-    return data
+    return bytes(data)
 
 
 def _piece(sock) -> bytes:

@@ -50,6 +50,13 @@ def test_a_body_to_the_end_needs_the_closing_alert_under_tls(device, ca):
     assert lines[0].startswith("body | ") and lines[1] == "200 hello"
 
 
+def test_a_plain_body_to_the_end_may_fill_the_buffer_to_its_last_byte(device):
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    text = b"x" * (1024 - len(head))
+    with Server([READ, head + text, CLOSE]) as server:
+        assert client(device, server, "fetch()") == ["200 " + text.decode()]
+
+
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_peer_that_breaks_off_is_an_error_in_every_phase(device, ca, secure):
     begun = answer(b"x" * 1000)[:-900]

@@ -18,6 +18,7 @@ class Http:
         self.step = step
         self.retry_after = 0
         self.is_json = True
+        self.closed = False
         self.inbuf = bytearray(step)
         self.pos = 0
 
@@ -42,6 +43,9 @@ class Http:
 
     def drain(self):
         self._rest = b""
+
+    def close(self):
+        self.closed = True
 
     @property
     def last(self):
