@@ -23,7 +23,6 @@ from time import ticks_diff, ticks_ms
 from thimble.core.errors import NetError
 
 _SLICE_MS = const(250)
-_TICKETS = const(4)  # records without bytes for us that one read passes over
 _CLOSE = const(4)  # MP_STREAM_CLOSE
 _ALL = const(0x3FFFFFFF)
 _EOF = const(1)
@@ -189,19 +188,14 @@ class Link(io.IOBase):
         """What recv() returns, without waiting."""
         if self._bye and self._stream is not self:
             return self._end()
-        for _ in range(_TICKETS):
-            self._starved = False
-            n = self._take(buf)
-            if n is not None:
-                # Fewer than asked for, and not for want of bytes: TLS read the closing alert
-                # behind them, which it does not tell a second time.
-                self._bye = n < len(buf) and not (self._starved or self._ended)
-                return n
-            if self._ended:
-                return self._end()
-            if self._starved:
-                break
-        return -1
+        self._starved = False
+        n = self._take(buf)
+        if n is not None:
+            # Fewer than asked for, and not for want of bytes: TLS read the closing alert
+            # behind them, which it does not tell a second time.
+            self._bye = n < len(buf) and not (self._starved or self._ended)
+            return n
+        return self._end() if self._ended else -1
 
     def _take(self, buf):
         try:
@@ -210,8 +204,6 @@ class Link(io.IOBase):
             return self._spoilt()
 
     def _write(self, buf, off, n):
-        if self._ended == _BROKEN:
-            return None
         if self._stream is self:
             self._off = off
             self._n = n

@@ -264,8 +264,7 @@ class Updates:
         scanner = self.bot.scanner
         at = self._off + TEXT + self._text_len
         if path > _ROOT:
-            if event == OPEN:
-                self._flags |= ODD
+            self._flags |= ODD
         elif path == _ROOT:
             self._meant |= _TO_ROOT
         elif path == _TOPIC:
