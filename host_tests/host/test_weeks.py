@@ -81,6 +81,54 @@ def test_how_long_a_model_asked_for_is_forgotten_when_that_is_over(tmp_path):
         assert all(later - earlier < 30 for earlier, later in itertools.pairwise(calls))
 
 
+def test_a_model_that_asks_for_months_is_asked_again_after_a_day(tmp_path):
+    with Weeks(tmp_path / "house", settings={"model": {"patience_min": 100_000}}) as house:
+        house.cloud.fault("models", None, "flood", retry_after=10_000_000)
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="hello")
+        house.until(25)
+
+        _, answered = house.changes(101)
+        assert answered["text"] == "hello"
+        assert 24.2 <= (answered["time"] - house.began) / 3600 < 24.21
+
+
+def test_for_whoever_was_told_to_wait_the_model_is_tried_once_at_a_time(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.models.default(status=503)
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="hello")
+        house.until(0.3)
+
+        _, _, _, *calls = [call.time for call in house.cloud.models.calls()]
+        waits = [later - earlier for earlier, later in itertools.pairwise(calls)]
+        assert house.texts(101) == [WAITING] and len(waits) > 10
+        for longest, waited in zip((5, 10, 20, 40, *[60] * len(waits)), waits, strict=False):
+            assert longest / 2 <= waited < longest + 2, waits
+
+
+def test_answers_that_are_none_count_as_long_as_none_comes_between(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        for number in range(5):
+            hour = 0.1 + number / 10
+            house.at(hour, house.cloud.fault, "models", "chat", "garbage_body")
+            house.at(hour, house.cloud.telegram.say, chat=101, text=f"message {number}")
+        house.until(0.6)
+
+        assert house.texts(101) == [f"message {number}" for number in range(5)]
+        assert len(house.prompts()) == 10
+
+
+def test_the_only_question_of_a_conversation_is_not_dropped_because_it_is_too_long(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.models.default(mode="echo", context=5)
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="hello".ljust(100, "x"))
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="/retry")
+        house.until(0.3)
+
+        assert len(house.texts(101)) == 2
+        assert all("too long for the model" in said for said in house.texts(101))
+        assert [len(turns) for turns in house.prompts()] == [1, 1]
+
+
 def test_a_full_inbox_is_polled_every_four_seconds_in_an_outage_and_commands_are_taken(tmp_path):
     with Weeks(tmp_path / "house") as house:
         house.cloud.models.default(status=503)
@@ -152,6 +200,29 @@ def test_an_answer_that_telegram_never_takes_is_asked_for_three_times(tmp_path):
 
         assert [turns[-1][1] for turns in house.prompts()] == ["never"] * 3 + ["well"]
         assert house.texts(101)[-1] == "well"
+
+
+def test_an_answer_that_telegram_was_away_for_was_no_attempt(tmp_path):
+    tries = []
+    with Weeks(tmp_path / "house") as house:
+
+        def look():
+            """Telegram is away for 12 minutes from each try to answer on, five times."""
+            now, count = house.now, len(house.prompts())
+            if count > len(tries) and count <= 5:
+                house.cloud.fault("telegram", None, "close", None)
+                tries.append(now)
+            elif tries and now - tries[-1] >= 750_000:
+                house.cloud.clear_faults()
+
+        house.cloud.models.default(mode="echo", first=30)
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="hello")
+        for step in range(1000):
+            house.at(0.2 + step / 360, look)
+        house.until(3)
+
+        assert len(tries) == 5 and len(house.prompts()) == 6
+        assert house.texts(101) == ["hello"]
 
 
 def test_an_answer_that_cannot_be_sent_for_long_is_left_for_later_and_not_lost(tmp_path):
