@@ -155,7 +155,7 @@ class Exchange:
         while ticks_diff(end, ticks_ms()) > 0:
             if self.meanwhile():
                 return True
-            self._relay.pause(min(_SLICE_MS, ms))
+            self._relay.pause(_SLICE_MS)
         return False
 
     def meanwhile(self):

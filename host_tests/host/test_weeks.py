@@ -135,14 +135,15 @@ def test_a_full_inbox_is_polled_every_four_seconds_in_an_outage_and_commands_are
         say, polls = house.cloud.telegram.say, []
         for number in range(8):
             house.at(0.1, say, chat=101, text=f"{number}".ljust(4000, "x"))
-        for text in ("more than there is room for", "/help"):
+        for text in ("more than there is room for", "/help", "/stop"):
             house.at(0.15, say, chat=102, text=text)
         for hour in (0.2, 0.3):
             house.at(hour, lambda: polls.append(house.cloud.telegram.count("getUpdates")))
         house.until(0.35)
 
         assert 80 <= polls[1] - polls[0] <= 90
-        assert house.cloud.telegram.pending() and len(house.texts(102)) == 1
+        _, said = house.texts(102)
+        assert house.cloud.telegram.pending() and said == "(Stopped.)"
 
 
 def test_polls_are_long_again_once_nobody_waits_for_the_model_any_more(tmp_path):
@@ -312,18 +313,30 @@ def test_commands_whose_answers_telegram_does_not_take_end_in_no_restart(tmp_pat
         assert not [line for line in house.board.log if line.endswith(("step 2", "step 3"))]
 
 
-def test_commands_that_need_no_model_take_their_turn(tmp_path):
+@pytest.mark.parametrize("commands", [("/history",), ("/history", "/forget")])
+def test_commands_that_need_no_model_take_their_turn(tmp_path, commands):
     with Weeks(tmp_path / "house") as house:
         house.at(0.1, house.cloud.telegram.say, chat=102, text="before")
         for number in range(20):
-            command = "/forget" if number & 1 else "/history"
-            house.at(0.2, house.cloud.telegram.say, chat=101, text=command)
+            text = commands[number % len(commands)]
+            house.at(0.2, house.cloud.telegram.say, chat=101, text=text)
         house.at(0.2001, house.cloud.telegram.say, chat=102, text="me too")
         house.until(0.3)
 
         assert len(house.texts(101)) == 20
         _, answered = house.changes(102)
         assert answered["time"] - house.began - 0.2 * 3600 < 5
+
+
+def test_a_stop_counts_though_one_of_another_chat_comes_with_it(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        text = "[[deltas=60 delay=1]]" + "word " * 60
+        house.at(0.1, house.cloud.telegram.say, chat=101, text=text)
+        for chat in (101, 102):
+            house.at(0.105, house.cloud.telegram.say, chat=chat, text="/stop")
+        house.until(0.2)
+
+        assert house.texts(101)[0].endswith("(Stopped.)") and len(house.texts(102)) == 1
 
 
 @pytest.mark.parametrize("seed", (1, 2))
