@@ -339,6 +339,21 @@ def test_a_stop_counts_though_one_of_another_chat_comes_with_it(tmp_path):
         assert house.texts(101)[0].endswith("(Stopped.)") and len(house.texts(102)) == 1
 
 
+def test_what_was_asked_by_whoever_cannot_be_answered_outlasts_a_power_cut(tmp_path):
+    gone = {"ok": False, "error_code": 403, "description": "Forbidden: bot was blocked"}
+    text = "[[deltas=9 delay=1]]" + "word " * 90
+    with Weeks(tmp_path / "house") as house:
+        fault = house.cloud.fault("telegram", "sendMessage", "status", status=403, body=gone)
+        house.at(0.1, house.cloud.telegram.say, chat=101, text=text)
+        house.at(0.2, house.cut, 0.01)
+        house.at(0.3, house.cloud.telegram.say, chat=101, text="next")
+        house.until(0.4, kept=True)
+
+        assert fault.applied and house.texts(101) == ["next"]
+        asked, begun, _ = [said for _, said in house.prompts()[-1]]
+        assert asked == text and begun.startswith("word")
+
+
 @pytest.mark.parametrize("seed", (1, 2))
 def test_days_of_outages_and_power_cuts_lose_nothing(tmp_path, seed):
     draw = random.Random(seed)
