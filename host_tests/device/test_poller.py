@@ -101,3 +101,13 @@ def test_out_of_reach_for_weeks_the_models_next_try_does_not_get_to_lie_ahead():
         at = relay.exchange.retry_at
         assert at is None or ticks_diff(at, ticks.now) < 0
         poller.missed(ApiError(502, "Bad Gateway"))
+
+
+def test_whoever_is_refused_is_named_once():
+    poller, relay, _ = make()
+    said, updates = [], relay.updates
+    relay.log.info = said.append
+    for number in (b"666", b"66", b"666", b"66"):
+        updates.refused_id, updates.refused_len = number, len(number)
+        poller._name_refused(updates)
+    assert [line.split()[1] for line in said] == ["666;", "66;"]
