@@ -7,7 +7,7 @@ import pytest
 from tools.chaos import compare, people
 from tools.chaos.answers import EMPTY, Broken, outcome
 from tools.chaos.draws import draw
-from tools.chaos.reference import POISON, STARVED, STOPPED, WORDS, Item, Session
+from tools.chaos.reference import POISON, STARVED, STOPPED, USED_UP, WORDS, Item, Session
 from tools.cloud.script import Script
 
 ANSWERED = ([("user", "hello")], 200, Script(mode="echo"))
@@ -139,6 +139,16 @@ def test_what_stop_closed_may_be_answered_or_not(kind):
         session(Item(kind, stopped=1)).settle([], texts)
     with pytest.raises(Broken):
         session(Item(kind)).settle([], [])
+
+
+def test_whoever_was_told_that_the_days_calls_are_made_is_not_told_again_behind_stop():
+    for texts, further in (([USED_UP], []), ([], [USED_UP])):
+        one = session(Item("ask", "hello", stopped=1))
+        one.settle([], texts, used_up=True)
+        one.queue.append(Item("ask", "again"))
+        one.settle([], further, used_up=True)
+    with pytest.raises(Broken):
+        session(Item("ask", "hello")).settle([], [], used_up=True)
 
 
 def test_what_is_asked_after_stop_is_found():

@@ -322,8 +322,10 @@ class Session:
             if self.used_up and not (self.told or item.stopped):
                 self._say(item, USED_UP)
                 self.told = True
-            elif self.used_up:
-                self.texts = [text for text in self.texts if not text.startswith(USED_UP)]
+            elif self.used_up:  # a /stop may have come behind that
+                rest = [text for text in self.texts if not text.startswith(USED_UP)]
+                self.told = self.told or rest != self.texts
+                self.texts = rest
             elif not (item.stopped or (item.unheard and self.troubled)):
                 raise Broken(f"the model was not asked {question[:80]!r}: {short(self.texts)}")
             return
