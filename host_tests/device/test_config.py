@@ -56,6 +56,9 @@ def test_plain_http_is_only_for_the_local_network():
         "http://ollama:11434/v1",
         "http://box.local",
         "http://10.0.0.2",
+        "http://172.16.0.1",
+        "http://172.31.255.1",
+        "http://169.254.0.1",
         "http://home.arpa",
         "http://nas.home.arpa:11434",
     ):
@@ -63,13 +66,26 @@ def test_plain_http_is_only_for_the_local_network():
     for bad in (
         "http://api.openai.com/v1",
         "http://8.8.8.8",
+        "http://172.15.0.1",
         "http://172.32.0.1",
+        "http://171.16.0.1",
+        "http://173.16.0.1",
+        "http://169.253.0.1",
+        "http://169.168.0.1",
+        "http://192.254.0.1",
+        "http://8.254.0.1",
+        "http://8.168.0.1",
         "http://192.168.1.300",
         "http://nothome.arpa",
         "ftp://x",
         "x",
+        "https:///v1",
+        "https://a.example:0",
+        "https://a.example:65536",
     ):
         raises(ConfigError, lambda bad=bad: config.endpoint(bad, "model.url"))
+    assert config.endpoint("https://a.example", "u") == (True, "a.example", 443, "")
+    assert config.endpoint("http://box", "u") == (False, "box", 80, "")
     assert config.endpoint("https://a.example:444/v1/", "u") == (True, "a.example", 444, "/v1")
 
 
@@ -134,6 +150,8 @@ def test_a_key_for_anthropic_does_not_go_to_the_default_address():
     model["url"] = said.split(": ")[1]
     made = config.complete(config.settings(values))
     assert made.model.endpoint[1] == "api.anthropic.com"
+    values["model"] = {"key": "k", "name": "m"}
+    assert config.complete(config.settings(values)).model.endpoint[1] == "api.openai.com"
 
 
 def test_a_time_server_is_a_name_or_an_ipv4_address_with_or_without_a_port():
@@ -165,6 +183,11 @@ def test_no_secret_is_left_out_of_those_that_no_output_may_show():
     )
     assert made.secrets == ["first secret", "1:token", "sk-key", "second secret"]
     assert config.settings({}).secrets == []
+
+
+def test_of_a_short_secret_nothing_is_shown_but_that_it_is_there():
+    assert settings.masked("") == "" and settings.masked("7 chars") == "…"
+    assert settings.masked("8 chars.") == "…ars."
 
 
 def test_a_certificates_path_is_relative_to_the_configuration():
