@@ -1,6 +1,9 @@
 """Reports on flash: the newest stay, in whole lines, and the file never grows beyond its bound."""
 
 import os
+import time
+
+from kit import raises
 
 from thimble import start
 from thimble.core.errors import NetError
@@ -43,6 +46,78 @@ def test_what_was_there_and_is_no_text_is_replaced():
     crash.keep(path, "minute 1\n")
     assert _read(path) == "minute 1\n"
     os.remove(path)
+
+
+class House:
+    """A board and its relay at once: what is said of an error, and how it restarts."""
+
+    tell, faults, fault_at, minute, committed = "", 0, 0, 7, 0
+    secrets = ("1:token", "sk-key")
+
+    def __init__(self):
+        self.flash = _path().rsplit(".", 1)[0]
+        self.board = self.log = self.journal = self
+
+    def fail(self, error):
+        self.said = error
+
+    def commit(self):
+        self.committed += 1
+
+    def restart(self, mark):
+        raise SystemExit(mark)
+
+
+class Clock:
+    """Its time goes on in sleeps alone."""
+
+    ticks_diff = time.ticks_diff
+    now = 0
+
+    def ticks_ms(self):
+        return self.now
+
+    def sleep_ms(self, ms):
+        self.now += ms
+
+
+def test_a_report_holds_no_secret_and_before_they_are_known_nothing_that_the_error_says():
+    house = House()
+    path = house.flash + "/crash.txt"
+    os.mkdir(house.flash)
+    try:
+        error = ValueError("sk-key of 1:token")
+        assert crash.report(house, error, house.secrets) == "ValueError: *** of ***"
+        assert crash.last(house) == "ValueError: *** of ***"
+        assert crash.report(house, error, None) == crash.last(house) == "ValueError"
+        kept = _read(path)
+        assert kept.count("ValueError") == 2 and "sk-" not in kept and "1:" not in kept
+        os.remove(path)
+    finally:
+        os.rmdir(house.flash)
+
+
+def test_the_third_crash_in_ten_minutes_restarts_and_of_the_first_the_owner_is_told():
+    house, clock = House(), Clock()
+    crash.time = clock
+    try:
+        for _ in range(2):
+            crash.crash(house, ValueError("odd"))
+            assert house.tell == house.said == "ValueError: odd"
+            house.tell = ""
+            clock.now += 597_000
+            crash.crash(house, ValueError("again"))
+            assert house.said == "ValueError: again" and not house.tell
+            clock.now += 1000  # ten minutes: all begins anew
+        assert not house.committed
+        for tell, mark in (("", 6), ("soon", 5)):
+            house.tell, house.faults = tell, 2
+            house.fault_at = clock.now
+            error = raises(SystemExit, lambda: crash.crash(house, ValueError("odd")))
+            assert error.args[0] == mark
+        assert house.committed == 2
+    finally:
+        crash.time = time
 
 
 def test_that_the_owner_cannot_be_told_just_now_is_no_crash():
