@@ -235,6 +235,26 @@ def test_crashes_count_until_a_boot_is_good(device, tmp_path):
     assert found == ["(0, '')", f"(1, '{lost}')", f"(2, '{lost}')", f"(3, '{lost}')", "(3, '')"]
 
 
+def test_a_flash_that_cannot_be_written_leads_to_no_safe_mode(device, tmp_path):
+    source = BOOT.replace("END", "pass").replace("CAUSE", "watchdog")
+    source = source.replace("board = Board()", "board = Board(); board.flash = '/nowhere'")
+    for _ in range(5):
+        done = device.run(source, env={"THIMBLE_ROOT": str(tmp_path)})
+        assert done.stdout.startswith("(1, 'something hung"), done.stderr
+
+
+@pytest.mark.parametrize(
+    "cause, said",
+    [("watchdog", "something hung, and the watchdog ended it"), ("reset", "")],
+)
+def test_what_the_dog_or_the_chip_ends_again_and_again_ends_in_safe_mode(
+    device, tmp_path, cause, said
+):
+    found = boots(device, tmp_path, "pass", "pass", "pass", "board.restart(1)", cause=cause)
+    assert found[:3] == [f"({row}, {said!r})" for row in (1, 2, 3)]
+    assert found[3].startswith("safe mode: ")
+
+
 def test_a_good_boot_forgets_the_crashes_before_it_and_what_was_told_is_not_told_again(
     device, tmp_path
 ):
@@ -251,6 +271,7 @@ BOOT = """
 from thimble import safe
 from thimble.board.unix import Board
 board = Board()
+board.reset_cause = "CAUSE" or board.reset_cause
 try:
     print(safe.check(board, 300))
     END
@@ -262,11 +283,12 @@ finally:
 """
 
 
-def boots(device, tmp_path, *ends) -> list[str]:
+def boots(device, tmp_path, *ends, cause="") -> list[str]:
     """What safe.check() finds at each of some boots, which end as said."""
     found = []
     for end in ends:
-        done = device.run(BOOT.replace("END", end), env={"THIMBLE_ROOT": str(tmp_path)})
+        source = BOOT.replace("END", end).replace("CAUSE", cause)
+        done = device.run(source, env={"THIMBLE_ROOT": str(tmp_path)})
         assert done.returncode == (75 if "restart" in end else 0), done.stderr
         found.append(done.stdout.split("\n")[0])
     return found
@@ -275,7 +297,8 @@ def boots(device, tmp_path, *ends) -> list[str]:
 def test_safe_mode_is_left_by_itself_after_a_while(device, tmp_path):
     assert boots(device, tmp_path, "board.restart(3)") == ["(0, '')"]
     started = time.monotonic()
-    done = device.run(BOOT.replace("END", "pass"), env={"THIMBLE_ROOT": str(tmp_path)})
+    source = BOOT.replace("END", "pass").replace("CAUSE", "")
+    done = device.run(source, env={"THIMBLE_ROOT": str(tmp_path)})
     assert done.returncode == 75 and done.stdout.endswith("restarts 75\n")
     assert done.stdout.startswith("safe mode") and time.monotonic() - started < 10
     assert boots(device, tmp_path, "pass") == ["(0, '')"]
@@ -283,7 +306,7 @@ def test_safe_mode_is_left_by_itself_after_a_while(device, tmp_path):
 
 def test_safe_mode_survives_bytes_that_are_no_text(device, tmp_path):
     boots(device, tmp_path, "board.restart(3)")
-    source = BOOT.replace("300)", "60_000)")
+    source = BOOT.replace("300)", "60_000)").replace("CAUSE", "")
     argv, env = device.command(source, {"THIMBLE_ROOT": str(tmp_path)})
     typed = b"setup \xff\xfe\n\xe2\x82\nsetup nothing\nrelay\n"
     done = subprocess.run(argv, env=env, input=typed, capture_output=True, timeout=20)
