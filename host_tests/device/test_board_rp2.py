@@ -205,11 +205,11 @@ def test_a_deep_sleep_ends_in_a_boot_that_knows_it():
 
 def test_the_battery_is_measured_through_noise_and_bursts():
     board = power_on()
-    board.configure(pins(battery_adc="27", battery_ratio=3000, battery_offset_mv=-15))
+    board.configure(pins(battery_adc="27", battery_ratio=3000, battery_offset_mv=-150))
     for millivolts in (900, 1100, 1399):
         chip.adc[27] = noisy(millivolts, 8)
         for _ in range(20):
-            assert abs(board.battery_mv() - (3 * millivolts - 15)) <= 24
+            assert abs(board.battery_mv() - (3 * millivolts - 150)) <= 24
 
 
 def test_without_a_divider_there_is_no_battery():

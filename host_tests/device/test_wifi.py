@@ -4,15 +4,43 @@ import micropython
 
 import fake_board
 from fake_board import chip
-from kit import heap_locked
+from kit import heap_locked, raises
 
 radio = fake_board.install("rp2")
 
 from fake_board.air import Net, live, start  # noqa: E402
 from thimble.board.rp2 import Board  # noqa: E402
 from thimble.net.wifi import known  # noqa: E402
+from thimble.relay import Relay  # noqa: E402
 
 TEST_S = 20
+
+
+class Silent:
+    """A relay, its watch and its board at once; ``now``: which step is due."""
+
+    joined, _proving, _todo = True, False, 0
+
+    def __init__(self, wifi, log):
+        self.wifi, self.log = wifi, log
+        self.watch = self.board = self.led = self
+        self.started = self._looked = chip.now
+
+    def mark(self, now):
+        pass
+
+    serve = mark
+
+    def step(self, now):
+        return self.now
+
+    def restart(self, mark):
+        raise SystemExit(mark)
+
+    def read_line(self):
+        return b""
+
+    show = read_line
 
 
 def test_one_network_is_joined_without_a_scan():
@@ -56,6 +84,9 @@ def test_a_static_address_needs_no_dhcp():
     assert live(wifi, 10_000, True) > 0
     assert radio.address == ("10.0.0.50", "255.255.255.0", "10.0.0.1", "10.0.0.1")
     assert board.servers == ["10.0.0.1"]
+    wifi, _, _ = start(Board, dns="9.9.9.9", **static)
+    live(wifi, 10_000, True)
+    assert radio.address[3] == "9.9.9.9"  # what MicroPython's own code asks
 
 
 def test_a_name_server_that_is_set_goes_before_dhcps():
@@ -201,6 +232,21 @@ def test_a_chip_that_lies_stays_up_until_the_keeper_asks_for_its_power():
     assert 0 < live(wifi, 10_000, True)
     assert not radio.lies
     assert (wifi.joins, wifi.cycles) == (2, 1)
+
+
+def test_for_want_of_a_poll_the_relay_takes_the_radios_power_and_restarts_at_last():
+    wifi, _, log = start(Board)
+    live(wifi, 60_000)
+    relay = Silent(wifi, log)
+    for step in (0, 1, 2):
+        relay.now = step
+        Relay.tick(relay)
+        assert wifi.cycles == (step == 2)
+        assert relay._todo == (2 if step else 0)  # _RECONNECT
+    relay.now = 3
+    for restarts, mark in ((0, 17), (1, 18), (9, 26), (1000, 216)):  # a byte, 16 and their number
+        relay.restarts = restarts
+        assert raises(SystemExit, lambda: Relay.tick(relay)).args[0] == mark
 
 
 def three(**values):
