@@ -25,7 +25,7 @@ WRONG = "987654321:AAF-not-the-token-of-anybody-00000"
 
 @pytest.fixture
 def cloud():
-    with Cloud(chats=(OWNER, 77)) as cloud:
+    with Cloud(chats=(OWNER, 77, 78)) as cloud:
         cloud.telegram.flood_limits(enabled=False)
         cloud.models.default(mode="friendly")
         yield cloud
@@ -272,15 +272,16 @@ def test_pairing_takes_only_who_sends_the_code_and_keeps_what_waits(cloud, whole
     child.expect_exact(f"Answered are: {OWNER}.")
     number = code(child)
     for text in ("hello", number[:-1], number + "0", "x" * 80 + f" {number}", f"a b {number}"):
-        cloud.telegram.say(chat=77, text=text)
+        cloud.telegram.say(chat=78, text=text)
     cloud.telegram.chat(-300)
     cloud.telegram.say(chat=-300, user=88, text=f"/start {number}")
+    cloud.telegram.sticker(chat=78)
     time.sleep(1.5)
     cloud.telegram.say(chat=77, text=number)
     child.expect_exact("77 is on the list now.")
     child.expect_exact("Saved in ")
     assert json.loads(whole.read_text())["telegram"]["allow"] == [OWNER, 77]
-    assert cloud.telegram.pending() == 8
+    assert cloud.telegram.pending() == 9
 
 
 def test_pairing_says_when_more_waits_than_can_be_looked_through(cloud, whole, wizard):
