@@ -2,6 +2,7 @@
 
 import time
 
+from thimble import relay
 from thimble.net import clock
 
 TEST_S = 20
@@ -49,3 +50,42 @@ def test_the_next_era_begins_in_2036():
 def test_the_clock_of_this_machine_can_be_right():
     assert clock.plausible()
     assert time.gmtime()[0] >= clock.BUILD_YEAR
+
+
+class Clock:
+    """One that says ``seconds`` since 1970, counted from the year ``epoch``."""
+
+    def __init__(self, seconds, epoch):
+        self.seconds = seconds
+        self.began = 946_684_800 if epoch == 2000 else 0
+
+    def time(self):
+        return self.seconds - self.began
+
+    def gmtime(self, at=None):
+        return time.gmtime(self.began + (self.time() if at is None else at))
+
+
+class Desk:
+    """A relay, its sessions and updates at once: ``minute`` and ``now``."""
+
+    def __init__(self):
+        self.sessions = self.updates = self
+
+
+def test_the_relays_minutes_are_those_since_1970_and_none_until_the_clock_is_set():
+    desk = Desk()
+    try:
+        for epoch in (1970, 2000):
+            for seconds, minute in (
+                (946_684_800, 0),
+                (1_609_459_200, 0),  # 2021
+                (1_704_067_199, 0),
+                (1_704_067_200, 28_401_120),  # 2024
+                (1_780_000_059, 29_666_667),
+            ):
+                relay.time = Clock(seconds, epoch)
+                relay.Relay.tell_time(desk)
+                assert desk.minute == desk.now == minute, (epoch, seconds)
+    finally:
+        relay.time = time

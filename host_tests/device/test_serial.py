@@ -3,6 +3,8 @@
 import gc
 import sys
 
+from kit import raises
+
 from thimble.console import serial
 
 HEAP = "176k"
@@ -36,3 +38,36 @@ def test_a_config_for_which_memory_runs_out_leaves_none_of_its_code_behind():
         filler = None
         assert "thimble.config" not in sys.modules, blocks
     assert 5 < failed < 39
+
+
+class House:
+    """A relay, its model, its conversations and its settings at once."""
+
+    busy, all = None, ("a chat",)
+
+    def __init__(self):
+        self.config = self.telegram = self.model = self.http = self.memory = self.chats = self
+        self.endpoint = True, "model.example", 443, "/v1"
+
+    def origin(self, host, port, secure):
+        self.at = host, port, secure
+
+    def close(self):
+        pass
+
+
+def test_a_test_for_which_memory_runs_out_leaves_the_models_connection_the_models():
+    from thimble.console import prove  # which imports what the test before looks for
+
+    house, real = House(), prove.telegram
+
+    def short(http, section):
+        http.origin("telegram.example", 443, True)
+        raise MemoryError
+
+    prove.telegram = short
+    try:
+        raises(MemoryError, lambda: prove.test(house))
+    finally:
+        prove.telegram = real
+    assert house.at == ("model.example", 443, True) and house.busy is None
