@@ -324,11 +324,11 @@ def endpoint(url, key):
     ``path`` has no slash at its end. Plain HTTP is taken only for an address of the local
     network: over it a token or a key would be readable by everybody on the way.
     """
-    scheme, found, rest = url.partition("://")
+    scheme, _, rest = url.partition("://")
     secure = scheme == "https"
     host, slash, path = rest.partition("/")
     host, port = _end(host, 443 if secure else 80)
-    if not found or not host or scheme not in ("http", "https"):
+    if not host or scheme not in ("http", "https"):
         raise ConfigError("%s must be a URL such as https://host/path" % key)
     if not port:
         raise ConfigError("%s has a port that is not between 1 and 65535" % key)

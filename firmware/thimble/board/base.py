@@ -55,7 +55,6 @@ class Base:
         self.led = Led(None)
         self._button = None  # type: machine.Pin | None
         self._adc = None  # type: machine.ADC | None
-        self._ratio = self._offset = self._low = 0
 
     def configure(self, pins):
         # type: (Any) -> None
@@ -77,9 +76,9 @@ class Base:
             self._adc = None if pin is None else self._open_adc(pin)
         except ValueError:
             raise ValueError("board.battery_adc: pin %s measures no volts" % adc)
-        self._ratio = pins.battery_ratio or self.profile.battery_ratio
-        self._offset = pins.battery_offset_mv
-        self._low = pins.battery_low_mv
+        self._ratio = pins.battery_ratio or self.profile.battery_ratio  # type: int
+        self._offset = pins.battery_offset_mv  # type: int
+        self._low = pins.battery_low_mv  # type: int
 
     def _pin(self, key, text, *mode):
         # type: (str, str, int) -> machine.Pin | None

@@ -40,7 +40,6 @@ class Board(base.Base):
 
         super().__init__(Esp32S3)
         self._dog = None  # type: machine.WDT | None
-        self._alive = None  # type: Callable[[_TicksMs], bool] | None
 
     def _take_mark(self):
         # type: () -> int
@@ -96,7 +95,7 @@ class Board(base.Base):
     def feed(self):
         # type: () -> None
         """Called by the loop."""
-        if self._dog is not None and self._alive(time.ticks_ms()):  # type: ignore[misc]
+        if self._dog is not None and self._alive(time.ticks_ms()):
             self._dog.feed()
 
     def rest(self):

@@ -52,7 +52,6 @@ class Board(base.Base):
 
         super().__init__(Profile)
         self._dog = None  # type: machine.WDT | None
-        self._alive = None  # type: Callable[[_TicksMs], bool] | None
         machine.mem32[_CTRL] = 0  # safe mode and the wizard have no dog, nor a long start
 
     def _take_mark(self):
@@ -118,7 +117,7 @@ class Board(base.Base):
 
     def _beat(self, _timer):
         # type: (machine.Timer) -> None
-        if self._alive(time.ticks_ms()):  # type: ignore[misc]
+        if self._alive(time.ticks_ms()):
             self._dog.feed()  # type: ignore[union-attr]
 
     def feed(self):

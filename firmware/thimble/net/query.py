@@ -222,13 +222,13 @@ def _same_name(buf, n, a, b):
     for _ in range(128):
         a = _label(buf, n, a)
         b = _label(buf, n, b)
-        if a < 0 or b < 0 or buf[a] != buf[b]:
+        if a < 0 or b < 0:
             return False
         length = buf[a] + 1
-        if length == 1 or a == b:
-            return True
         if not _equal(buf, a, buf, b, length):
             return False
+        if length == 1:
+            return True
         a += length
         b += length
     return False

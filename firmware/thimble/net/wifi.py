@@ -56,7 +56,6 @@ class Wifi:
         self._settings = settings
         self._log = log
         self._known = known(settings)
-        self._left = []  # type: list[tuple[int, str, str]]
         self._backoff = Backoff()
         self._state = _OFF
         self._steady = False
