@@ -1,5 +1,6 @@
 """The Pico W's board, on a chip that behaves as an RP2040 does; its dog with all its teeth."""
 
+import os
 import sys
 from kit import heap_locked, raises
 
@@ -10,6 +11,7 @@ from fake_board.chip import WDT, noisy
 radio = fake_board.install("rp2")
 
 from fake_board.desk import Desk, bitten_after, turn  # noqa: E402
+from thimble import safe  # noqa: E402
 from thimble.board import led  # noqa: E402
 from thimble.board.rp2 import Board  # noqa: E402
 from thimble.keepers.watch import Watch  # noqa: E402
@@ -238,6 +240,20 @@ def test_a_pin_that_is_none_is_refused_by_the_settings_name():
     ):
         error = raises(ValueError, lambda: board.configure(settings))  # noqa: B023
         assert key in str(error), error
+
+
+def test_safe_mode_needs_no_light():
+    board = power_on()
+    board.mark, board.flash, board.read_line = 3, "/tmp", lambda: b""
+    board.config_path = "/tmp/thimble-test-safe-%d.json" % id(board)
+    with open(board.config_path, "w") as file:
+        file.write('{"board": {"led": "99"}}')
+    start = chip.now
+    try:
+        raises(Reset, lambda: safe.check(board, 1000))
+    finally:
+        os.remove(board.config_path)
+    assert chip.now - start >= 1000 and Board().reset_cause == "restart"
 
 
 def test_bootsel_serves_for_a_button_and_must_be_held():
