@@ -23,6 +23,8 @@ def test_the_transmit_timestamp_is_the_time():
     assert clock.parse(reply()) == NOW
     for version in (1, 3, 4):
         assert clock.parse(reply(first=version << 3 | 4)) == NOW
+    for stratum in (1, 15):
+        assert clock.parse(reply(stratum=stratum)) == NOW
 
 
 def test_what_is_no_servers_synchronized_answer_is_of_no_use():

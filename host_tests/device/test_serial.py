@@ -73,3 +73,26 @@ def test_a_test_for_which_memory_runs_out_leaves_the_models_connection_the_model
     finally:
         prove.telegram = real
     assert house.at == ("model.example", 443, True) and house.busy is None
+
+
+class Ending:
+    """A relay, its journal and its board at once: ``done`` in that order."""
+
+    def __init__(self, kept):
+        self.journal = self.board = self
+        self.kept, self.done = kept, []
+
+    def commit(self):
+        self.done.append("commit")
+        return self.kept
+
+    def restart(self, mark):
+        self.done.append(mark)
+
+
+def test_what_was_received_is_written_before_a_restart_that_comes_in_any_case():
+    for line, mark in ((b"reboot", 1), (b"safe", 3)):
+        for kept in (True, False):
+            relay = Ending(kept)
+            serial.carry_out(relay, line)
+            assert relay.done == ["commit", mark]

@@ -284,6 +284,14 @@ def test_pairing_takes_only_who_sends_the_code_and_keeps_what_waits(cloud, whole
     assert cloud.telegram.pending() == 9
 
 
+def test_who_is_on_the_list_already_is_not_put_on_it_twice(cloud, whole, wizard):
+    child = wizard("pair")
+    cloud.telegram.say(chat=OWNER, text=code(child))
+    child.expect_exact(f"{OWNER} is on the list already.")
+    child.expect_exact("Saved in ")
+    assert json.loads(whole.read_text())["telegram"]["allow"] == [OWNER]
+
+
 def test_pairing_says_when_more_waits_than_can_be_looked_through(cloud, whole, wizard):
     for number in range(100):
         cloud.telegram.say(chat=OWNER, text=f"for the relay {number}")
