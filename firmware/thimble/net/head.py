@@ -13,7 +13,6 @@ _LINE = const(64)
 _MAX = const(8192)
 _CHUNK_MAX = const(0xFFFFFF)  # bytes of one chunk
 _MAGIC = const(b"HTTP/1.")
-_MAGIC_LENGTH = const(7)
 _BLANK = const(b" \t\r,")  # before a value; a list may begin with empty elements
 
 _KNOWN = const(b"cCtTrR")  # what the known fields begin with
@@ -93,7 +92,7 @@ class Head:
 
     def look(self):
         """Refuse, as soon as that is seen, a status line that is none."""
-        if not same(self._line, 0, _MAGIC, 0, min(self.n, _MAGIC_LENGTH)):
+        if not same(self._line, 0, _MAGIC, 0, min(self.n, len(_MAGIC))):
             self._no_http()
 
     def status_line(self):
@@ -155,9 +154,9 @@ class Head:
                 raise NetError("http", "the server compressed its answer without being asked to")
         elif kind == _CONNECTION:
             if line.find(b"close", i, end) >= 0:
-                self.keep = -2  # whatever a further field says
-            elif line.find(b"keep-alive", i, end) >= 0:
-                self.keep |= 1
+                self.keep = -1  # whatever a further field says
+            elif not self.keep and line.find(b"keep-alive", i, end) >= 0:
+                self.keep = 1
         elif kind == _TRANSFER_ENCODING:
             if self.chunked or self.n - i != 7 or line.find(b"chunked", i, end) != i:
                 raise NetError("http", "the answer has an unknown transfer encoding")

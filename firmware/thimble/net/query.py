@@ -135,9 +135,9 @@ def parse(buf, n, query):
     Only code _FOUND has an address ("1.2.3.4"). Any bytes are taken; every loop is bounded.
     """
     end = len(query)
-    ours = n >= end and buf[0] == query[0] and buf[1] == query[1] and buf[2] & 0x80
-    ours = ours and not buf[4] and buf[5] == 1
-    if not ours or not _equal(buf, _HEADER, query, _HEADER, end - _HEADER):
+    if n < end or buf[0] != query[0] or buf[1] != query[1] or not buf[2] & 0x80:
+        return _IGNORED, None, 0
+    if buf[4] or buf[5] != 1 or not _equal(buf, _HEADER, query, _HEADER, end - _HEADER):
         return _IGNORED, None, 0
     status = buf[3] & 15
     if status == 3:
