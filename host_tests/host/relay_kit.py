@@ -21,6 +21,8 @@ GROUPS = (-501, -502, -1001000000503, -1001000000504)
 FRESH = range(100, 160)
 # What a chat is told while its message has to wait for the model.
 WAITING = "The model cannot be reached just now. I will answer when it is back."
+# What a prompt has before a summary.
+SUMMARY = "Summary of our conversation so far:\n"
 # What is said of one that failed three times.
 POISON = "I have tried three times to answer this message and failed. Please ask differently."
 

@@ -4,12 +4,11 @@ import itertools
 
 import pytest
 from memory_kit import Pressed
-from relay_kit import WAITING
+from relay_kit import SUMMARY, WAITING
 
 SYSTEM = "Answer briefly."
 MOST = 16
 ASKED = "Summarize our conversation"
-HEAD = "Summary of our conversation so far:\n"
 WORDS = "grün 🧵 "  # 768 bytes of them end within a character
 SAID = "Ada asks about tea 🍵; green is settled."
 
@@ -97,7 +96,7 @@ def test_the_older_half_becomes_a_summary_at_the_head_of_the_next_prompt(build, 
     assert texts(asked)[1:-1] == list("00112233")
     assert asked[-1][0] == "user" and asked[-1][1].startswith(ASKED)
     assert texts(then)[2:] == [*"455667788", "and now?"]
-    assert then[1] == ("user", HEAD + SAID + "\n\n4")
+    assert then[1] == ("user", SUMMARY + SAID + "\n\n4")
     assert alternates(asked) and alternates(then)
     assert house.state()["compactions"] == 1
     assert calls == MOST // 2 + 1 + 1
@@ -113,7 +112,7 @@ def test_a_summary_that_does_not_end_is_cut_at_768_bytes_and_a_whole_character(b
     compacted(house)
     house.ask("and now?", chat)
 
-    head = house.prompts()[-1][1][1].removeprefix(HEAD).removesuffix("\n\n4")
+    head = house.prompts()[-1][1][1].removeprefix(SUMMARY).removesuffix("\n\n4")
     assert 764 < len(head.encode()) < 768
     assert (WORDS * 200).startswith(head)
 
@@ -130,7 +129,7 @@ def test_the_summary_is_there_after_a_power_cut(build):
     house.start()
     house.ask("and now?", chat)
 
-    assert house.prompts()[-1][1] == ("user", HEAD + SAID + "\n\n4")
+    assert house.prompts()[-1][1] == ("user", SUMMARY + SAID + "\n\n4")
     assert texts(house.prompts()[-1])[2:] == [*"4556677", "last", "last", "and now?"]
 
 
@@ -222,11 +221,11 @@ def test_where_the_model_cannot_the_summary_before_stays(build, failure):
 
     told = [*"8", *"0011", "last", "last", "and now?"]
     assert len(summaries(house)) == 2
-    assert house.prompts()[-1][1] == ("user", HEAD + said + "\n\n8")
+    assert house.prompts()[-1][1] == ("user", SUMMARY + said + "\n\n8")
     assert texts(house.prompts()[-1])[2:] == told
     house.restart()
     house.ask("and then?", chat)
-    assert house.prompts()[-1][1] == ("user", HEAD + said + "\n\n8")
+    assert house.prompts()[-1][1] == ("user", SUMMARY + said + "\n\n8")
     assert texts(house.prompts()[-1])[2:] == [*told, "and now?", "and then?"]
 
 
@@ -268,7 +267,7 @@ def test_commands_do_after_a_compaction_what_they_always_do(build, command):
     house.say(command, chat)
     house.last(chat, "done")
     said = texts(house.prompts()[-1])[1:]
-    assert said[0] == HEAD + SAID + "\n\n4"
+    assert said[0] == SUMMARY + SAID + "\n\n4"
     more = "Go on exactly where you stopped."
     end = ["last"] if command == "/retry" else ["last", "last", more]
     assert said[1:] == [*"4556677", *end]

@@ -2,6 +2,7 @@
 
 import pytest
 from memory_kit import Pressed
+from relay_kit import SUMMARY
 
 QUESTION = "\u732b" * 3900  # 11,700 bytes
 GAP = " [...] "
@@ -34,6 +35,8 @@ def grow(house, chat, name) -> None:
 
 def shortened(turn, role, begins) -> bool:
     said, text = turn
+    if text.startswith(SUMMARY):  # for which a busy machine leaves the relay time
+        text = text.partition("\n\n")[2]
     return said == role and GAP in text and text.startswith(begins)
 
 

@@ -62,6 +62,7 @@ def wizard(cloud, config):
         child = pexpect.spawn(sys.executable, argv, cwd=ROOT, timeout=20, encoding="utf-8")
         child.logfile_read = io.StringIO()
         child.delaybeforesend = 0.01
+        child.ptyproc.delayafterterminate = 0.5  # on a busy machine 0.1 s is not enough
         started.append(child)
         return child
 
