@@ -242,8 +242,37 @@ def test_a_read_that_fails_is_said_and_nothing_is_lost_from_the_files():
         assert loaded(sessions, b"k") == [] and sessions.error == 5
     finally:
         module.get = get
+    sessions.error = 0
     say(sessions, b"k", pairs(1, b"then"))
-    assert history(sessions, b"k") == pairs(3) + pairs(1, b"then") == loaded(rebooted(), b"k")
+    said = pairs(3) + pairs(1, b"then")
+    assert history(sessions, b"k") == said == loaded(sessions, b"k") == loaded(rebooted(), b"k")
+
+
+def test_one_read_that_fails_is_made_again():
+    sessions = fresh()
+    said = []
+    for i in range(4):
+        said += [(USER, b"q%d" % i * 200), (ASSISTANT, b"a%d" % i * 300)]
+    say(sessions, b"k", said)
+    get = module.get
+    reads = 0
+
+    def fails_once(*rest):
+        nonlocal reads
+        reads -= 1
+        return get(*rest) if reads else -5
+
+    module.get = fails_once
+    most = 0
+    try:
+        while reads <= 0:
+            most += 1
+            sessions = rebooted()
+            reads = most
+            assert loaded(sessions, b"k") == said and not sessions.error
+    finally:
+        module.get = get
+    assert most > 8
 
 
 left = 0  # files that can be opened before memory ends

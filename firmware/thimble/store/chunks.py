@@ -274,6 +274,8 @@ class Chunks:
         self.at += self.next + n - _CHUNK
         self.next = _CHUNK - n
         at = get(self.source, at, self._view, _ALL)
+        if at < 0:  # such a failure may pass
+            at = get(self.source, self.at + _CHUNK, self._view, _ALL)
         if at <= 0:
             self.whole = not (n or at)
             self.error = -at or self.error

@@ -166,8 +166,7 @@ def find(sessions, buf, off, n, raw=False):
         number += 1
     sessions.low = low
     sessions.high = high
-    if not raw:
-        place(sessions.index, crc16(buf, off, n, _CRC))
+    if not (raw or sessions.error):
         copy(sessions.index, 2 * _FILE, turns, 2 * _SCRAP, 6)
 
 
