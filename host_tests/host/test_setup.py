@@ -323,6 +323,13 @@ def test_a_webhook_is_removed_for_pairing(cloud, whole, wizard):
     child.expect_exact("77 is on the list now.")
 
 
+def test_enter_is_not_waited_for_behind_a_line_that_ended_with_two_bytes(device):
+    source = "from thimble.console.terminal import Terminal\n"
+    source += "terminal = Terminal()\nprint(terminal.ask('? '), terminal.pressed())"
+    out, err = device.start(source).communicate("token\r\n", timeout=10)
+    assert out == "? token\ntoken False\n", err
+
+
 def test_a_section_that_there_is_not_is_said(wizard):
     child = wizard("weather")
     child.expect_exact("weather is not a section; there are wifi, telegram, pair, model")

@@ -60,20 +60,18 @@ class Terminal:
                 print("That is not UTF-8 text.")
 
     def _read(self):
-        """The next byte; of a line's end only its first."""
-        while True:
-            try:
-                data = sys.stdin.buffer.read(1)
-            except OSError:
-                data = b""
-            if not data or data == b"\x04":
-                raise EOFError
-            if data == b"\x03":
-                raise KeyboardInterrupt
-            second = self._after_return and data == b"\n"
-            self._after_return = data == b"\r"
-            if not second:
-                return data[0]
+        """The next byte; 0 in the place of the second of a line's end."""
+        try:
+            data = sys.stdin.buffer.read(1)
+        except OSError:
+            data = b""
+        if not data or data == b"\x04":
+            raise EOFError
+        if data == b"\x03":
+            raise KeyboardInterrupt
+        second = self._after_return and data == b"\n"
+        self._after_return = data == b"\r"
+        return 0 if second else data[0]
 
     def _line(self, hidden):
         line, size = bytearray(_LINE), 0
