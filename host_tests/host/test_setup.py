@@ -323,6 +323,19 @@ def test_a_webhook_is_removed_for_pairing(cloud, whole, wizard):
     child.expect_exact("77 is on the list now.")
 
 
+def test_a_webhook_that_is_not_removed_at_first_is_said_and_ends_nothing(cloud, whole, wizard):
+    from cloud_kit import Api
+
+    Api(cloud)("setWebhook", url="https://hooks.test/")
+    cloud.fault("telegram", "deleteWebhook", "status", status=500)
+    child = wizard("pair")
+    number = code(child)
+    child.expect_exact("the server answered 500")
+    cloud.telegram.say(chat=77, text=number)
+    child.expect_exact("77 is on the list now.")
+    child.expect_exact("Saved in ")
+
+
 def test_enter_is_not_waited_for_behind_a_line_that_ended_with_two_bytes(device):
     source = "from thimble.console.terminal import Terminal\n"
     source += "terminal = Terminal()\nprint(terminal.ask('? '), terminal.pressed())"

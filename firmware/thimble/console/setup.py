@@ -152,7 +152,7 @@ class _Wizard:
                 found = pairing.poll()
             except ThimbleError as error:
                 if getattr(error, "status", 0) == 409 and "webhook" in str(error):
-                    bot.call(b"deleteWebhook")
+                    self._proved(lambda *args: bot.call(b"deleteWebhook"))
                 else:
                     self._say(error)
                 time.sleep_ms(1000)
