@@ -336,6 +336,16 @@ def test_a_webhook_that_is_not_removed_at_first_is_said_and_ends_nothing(cloud, 
     child.expect_exact("Saved in ")
 
 
+def test_who_sent_the_code_is_paired_though_telegram_could_not_be_told(cloud, whole, wizard):
+    child = wizard("pair")
+    number = code(child)
+    cloud.wait_for(cloud.telegram.polling)
+    cloud.fault("telegram", "getUpdates", "status", status=500)
+    cloud.telegram.say(chat=77, text=number)
+    child.expect_exact("77 is on the list now.")
+    child.expect_exact("Saved in ")
+
+
 def test_enter_is_not_waited_for_behind_a_line_that_ended_with_two_bytes(device):
     source = "from thimble.console.terminal import Terminal\n"
     source += "terminal = Terminal()\nprint(terminal.ask('? '), terminal.pressed())"

@@ -8,6 +8,7 @@ import time
 
 from micropython import const
 
+from thimble.core.errors import ThimbleError
 from thimble.core.scan import CLOSE, OPEN, PIECE
 from thimble.telegram.bot import FIRST
 
@@ -55,7 +56,10 @@ class Pairing:
             return -1
         if found:
             self._timeout = 0
-            self._ask()  # confirms it, so that the relay does not answer it
+            try:
+                self._ask()  # confirms it, so that the relay does not answer it
+            except ThimbleError:
+                pass  # it has come all the same
         elif last:
             time.sleep_ms(max(0, _APART_MS - time.ticks_diff(time.ticks_ms(), start)))
         return found
