@@ -184,9 +184,10 @@ def test_lines_end_with_either_end_and_are_stripped(device):
 
 
 def test_a_line_that_is_too_long_is_dropped_whole(device):
-    first, *_, last, _ = typed(device, "x" * 257 + "\n" + "y" * 256 + "\nend\n", 2)
+    lines = "x" * 257 + "\n" + "y" * 256 + "\n" + "z" * 256 + "\x7f\nend\n"
+    first, *_, last, _ = typed(device, lines, 3)
     assert first == "that line is too long"
-    assert last == f"[b'{'y' * 256}', b'end']"
+    assert last == f"[b'{'y' * 256}', b'{'z' * 255}', b'end']"
 
 
 def test_a_line_that_was_too_long_stays_so_when_some_is_taken_back(device):
@@ -201,8 +202,8 @@ def test_a_line_without_its_end_does_not_count(device):
 
 
 def test_what_is_typed_is_shown_on_a_serial_line_and_can_be_taken_back(device):
-    first, *_, last, _ = typed(device, "\x7fstaX\x7ftus\x01\r", 1, echo=True)
-    assert first == "staX\b \btus"
+    first, ended, last, _ = typed(device, "\x7fstaX\x7ftus\x01\r", 1, echo=True)
+    assert (first, ended) == ("staX\b \btus", "")
     assert last == "[b'status\\x01']"
 
 

@@ -19,27 +19,24 @@ class Line:
         self._byte = bytearray(1)
         self._poll = select.poll()
         self._poll.register(sys.stdin, select.POLLIN)
-        self._open = True
 
     def read(self):
         # type: () -> bytes
         """The next line, stripped; b"" if none is complete. One that is too long is dropped."""
-        while self._open:
+        while True:
             event = 0
             for ready in self._poll.ipoll(0):
                 event = ready[1]
             if not event:
-                break
+                return b""
             if not event & select.POLLIN or not sys.stdin.buffer.readinto(self._byte):
                 self._poll.unregister(sys.stdin)
-                self._open = False
             elif self._take(self._byte[0]):
                 size = self._len
                 self._len = 0
                 if size <= _LINE:
                     return bytes(self._buf[:size]).strip()
                 print("that line is too long")
-        return b""
 
     def _take(self, char):
         # type: (int) -> bool

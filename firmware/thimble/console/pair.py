@@ -47,7 +47,6 @@ class Pairing:
 
         -1 where so much waits that it cannot be seen, which is said.
         """
-        start = time.ticks_ms()
         found, count, last = self._ask()
         if last and (not self._keep or found and count == 1):
             self._offset = last + 1
@@ -61,7 +60,7 @@ class Pairing:
             except ThimbleError:
                 pass  # it has come all the same
         elif last:
-            time.sleep_ms(max(0, _APART_MS - time.ticks_diff(time.ticks_ms(), start)))
+            time.sleep_ms(_APART_MS)
         return found
 
     def write_body(self, w):

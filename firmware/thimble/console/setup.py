@@ -82,7 +82,6 @@ class _Wizard:
             try:
                 found = Wifi(board, self._settings().wifi, prove.Quiet()).scan()
             except (OSError, RuntimeError, MemoryError) as error:  # see net.wifi
-                board.radio_off()
                 found = ()
                 print("No list of networks (%s)." % error)
             names, free = [], []

@@ -61,10 +61,7 @@ class Terminal:
 
     def _read(self):
         """The next byte; 0 in the place of the second of a line's end."""
-        try:
-            data = sys.stdin.buffer.read(1)
-        except OSError:
-            data = b""
+        data = sys.stdin.buffer.read(1)
         if not data or data == b"\x04":
             raise EOFError
         if data == b"\x03":
