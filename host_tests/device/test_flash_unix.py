@@ -88,10 +88,15 @@ def test_a_failure_at_any_step_is_an_error_and_what_was_written_before_stays():
         assert not done or step > 10
 
 
-def test_an_interrupt_is_kept_for_the_loop_and_the_operation_is_done():
+def test_what_littlefs_wants_to_be_kept_is_flushed_and_nothing_else():
     flash = _made()
-    fs = vfs.VfsLfs2(flash)
+    flash._file = Failing(flash._file, OSError(errno.EACCES))
+    flash._file.left = 0
+    assert [flash.ioctl(op, 0) for op in (1, 2, 3, 4, 5)] == [0, 0, -errno.EIO, 32, 4096]
+    flash.close()
 
+
+def test_an_interrupt_is_kept_for_the_loop_and_the_operation_is_done():
     class Interrupted(Failing):
         def _count(self):
             if self.left == 0:
@@ -99,11 +104,14 @@ def test_an_interrupt_is_kept_for_the_loop_and_the_operation_is_done():
                 raise KeyboardInterrupt
             self.left -= 1
 
-    interrupted = flash._file = Interrupted(flash._file, None)
-    interrupted.left = 5
-    with fs.open("new", "wb") as file:
-        file.write(b"x" * 5000)
-    assert flash.interrupted
-    with vfs.VfsLfs2(flash).open("new", "rb") as file:
-        assert len(file.read()) == 5000
-    flash.close()
+    for step in range(30):
+        flash = _made()
+        fs = vfs.VfsLfs2(flash)
+        interrupted = flash._file = Interrupted(flash._file, None)
+        interrupted.left = step
+        with fs.open("new", "wb") as file:
+            file.write(b"x" * 5000)
+        assert flash.interrupted or step > 10, step
+        with vfs.VfsLfs2(flash).open("new", "rb") as file:
+            assert len(file.read()) == 5000
+        flash.close()

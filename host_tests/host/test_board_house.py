@@ -12,8 +12,9 @@ import json
 
 import pytest
 from net_kit import UdpServer
-from relay_kit import Board, House, started_by
-from test_clock import good, silent
+from relay_kit import OWNER, Board, House, started_by
+from test_clock import answer as reply
+from test_clock import good
 
 from tools.runtime import PROJECT
 
@@ -207,15 +208,36 @@ def test_a_clock_that_could_not_be_set_is_set_once_a_server_answers(tmp_path, po
     down = True
 
     def late(query, count):
-        return silent(query, count) if down else good(query, count)
+        return [reply(query, stratum=0)] if down else good(query, count)
 
     with UdpServer(late) as clock, desk(tmp_path, port, clock) as house:
         house.cloud.fault("telegram", None, "close", times=1000)
-        house.wait(lambda: len(clock.queries) > 3, START_S)
+        never = "the clock was never set: certificates will not be accepted"
+        house.wait(lambda: any(never in line for line in house.board.log), START_S)
         down = False
         house.wait(lambda: house.tells("year")["year"] > 2024, START_S)
         house.cloud.clear_faults()
         house.ask("hello", timeout=START_S)
+        assert not house.texts(OWNER)  # that is no crash
+
+
+def test_without_a_configuration_the_prompt_comes_and_no_soft_reset(device, tmp_path, port):
+    source = """
+import sys
+import fake_board
+fake_board.install("{0}")
+fake_board.chip.power_on()
+from thimble.board.{0} import Board
+Board.config_path = "{1}/none.json"
+import thimble
+thimble.sys = fake_board.Settings(platform="{0}", modules=sys.modules)
+thimble.run()
+print("the prompt")
+"""
+    done = device.run(source.format(port, tmp_path))
+    refused, asks, prompt = done.stdout.splitlines()
+    assert "none.json cannot be read" in refused and prompt == "the prompt"
+    assert asks == "thimble.setup() asks for what is needed"
 
 
 def test_a_reset_counts_once_however_often_the_relay_is_started_then(tmp_path, port):

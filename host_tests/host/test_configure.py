@@ -195,6 +195,20 @@ def test_a_wrong_token_and_a_model_that_refuses_are_both_reported(stand_in, tmp_
     assert not (stand_in / "thimble.json").exists()
 
 
+@pytest.mark.parametrize("service, method", [("telegram", "getMe"), ("models", "chat")])
+def test_one_of_both_that_does_not_work_is_enough_to_be_refused(
+    stand_in, tmp_path, service, method
+):
+    with Cloud() as cloud:
+        file = tmp_path / "board.json"
+        file.write_text(json.dumps(cloud.config(secure=False)))
+        cloud.fault(service, method, "status", status=403)
+        said = []
+        assert not configure.configure(file, "a port", say=said.append)
+    assert "works: " in "\n".join(said) and "FAILS: " in "\n".join(said)
+    assert not (stand_in / "thimble.json").exists()
+
+
 def test_a_main_py_of_the_users_own_that_starts_in_its_way_is_noted(
     stand_in, refused, monkeypatch
 ):

@@ -65,6 +65,7 @@ def test_config_sets_one_thing_saves_it_and_says_that_it_needs_a_restart(house):
         ("config wifi.gateway 10.0.0.1", "wifi", "gateway", "10.0.0.1"),
         ("config wifi.address 10.0.0.7", "wifi", "address", "10.0.0.7"),
         ("config model.max_tokens 2048", "model", "max_tokens", 2048),
+        ("config model.system 42", "model", "system", "42"),
         ("config telegram.allow [42, 7]", "telegram", "allow", [42, 7]),
     ):
         assert house.board.ask(command) == "saved; it counts from the next start (reboot)"
@@ -96,6 +97,15 @@ def test_config_refuses_by_name_and_changes_nothing(house, command, said):
     before = stored(house)
     assert said in house.board.ask(command)
     assert stored(house) == before
+
+
+def test_config_says_that_the_file_cannot_be_written_and_the_relay_goes_on(house):
+    before = stored(house)
+    (house.folder / "thimble.json.new").mkdir()
+    assert house.board.ask("config model.name x") == "not done: [Errno 21] EISDIR"
+    (house.folder / "thimble.json.new").rmdir()
+    assert stored(house) == before
+    relays_on(house)
 
 
 def test_config_says_what_is_wrong_with_strange_bytes(house):

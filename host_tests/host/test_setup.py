@@ -96,7 +96,7 @@ def ended(child):
 def test_the_first_setup_asks_proves_pairs_and_saves(cloud, config, wizard):
     child = wizard()
     child.expect_exact("Wi-Fi: the system keeps the network.")
-    answer(child, "Bot token", cloud.token)
+    answer(child, "Bot token from @BotFather [not set", cloud.token)
     child.expect_exact("Hello, I am @")
     child.expect_exact("Answered are: nobody.")
     number = code(child)
@@ -146,15 +146,20 @@ def test_one_section_alone_asks_for_nothing_else(cloud, whole, wizard):
     assert not cloud.telegram.calls()
 
 
-def test_ctrl_c_leaves_everything_as_it_was(cloud, whole, wizard):
+@pytest.mark.parametrize(
+    "key, said, code",
+    [("\x03", "Nothing was changed.", 0), ("\x04", "changed (the line has ended).", 1)],
+    ids=["ctrl-c", "ctrl-d"],
+)
+def test_ctrl_c_leaves_everything_as_it_was(cloud, whole, wizard, key, said, code):
     before = whole.read_bytes()
     child = wizard()
     answer(child, "Bot token", "")
     answer(child, "API", "anthropic")
     child.expect_exact("URL [https://")
-    child.sendintr()
-    child.expect_exact("Nothing was changed.")
-    assert ended(child) == 0
+    child.send(key)
+    child.expect_exact(said)
+    assert ended(child) == code
     assert whole.read_bytes() == before
     assert [path.name for path in whole.parent.glob("thimble*")] == ["thimble.json"]
 
@@ -235,8 +240,9 @@ def test_a_standard_input_that_is_at_its_end_changes_nothing_and_fails(whole, cl
         "\x1b[200~{}\x1b[201~",  # a bracketed paste
         "  {}\t ",
         "\x00\x01{}\x1b[A",
+        "\x1b[O\x1b1{}",  # the terminal is no longer looked at; a key with Alt
         "x\x7f{}",
-        "ü\x7f{}",
+        "ü\x08{}",
         "{}\r\n"[:-2],
     ],
 )
@@ -291,6 +297,7 @@ def test_who_is_on_the_list_already_is_not_put_on_it_twice(cloud, whole, wizard)
     child.expect_exact(f"{OWNER} is on the list already.")
     child.expect_exact("Saved in ")
     assert json.loads(whole.read_text())["telegram"]["allow"] == [OWNER]
+    assert cloud.telegram.pending() == 0  # nothing else waits: the relay is not to answer the code
 
 
 def test_pairing_says_when_more_waits_than_can_be_looked_through(cloud, whole, wizard):
@@ -302,6 +309,26 @@ def test_pairing_says_when_more_waits_than_can_be_looked_through(cloud, whole, w
     child.expect_exact("Nobody was paired.")
     assert ended(child) == 0
     assert cloud.telegram.pending() == 100
+
+
+def test_the_code_is_seen_though_it_is_the_last_that_can_be_looked_through(cloud, whole, wizard):
+    for number in range(99):
+        cloud.telegram.say(chat=OWNER, text=f"for the relay {number}")
+    child = wizard("pair")
+    cloud.telegram.say(chat=77, text=code(child))
+    child.expect_exact("77 is on the list now.")
+
+
+def test_another_relay_with_the_same_bot_is_said_and_no_webhook_removed(cloud, whole, wizard):
+    cloud.fault("telegram", "getUpdates", "status", status=409, times=3)
+    child = wizard("pair")
+    number = code(child)
+    child.expect_exact("the server answered 409")
+    said = time.monotonic()
+    cloud.telegram.say(chat=77, text=number)
+    child.expect_exact("77 is on the list now.")
+    assert time.monotonic() - said > 2  # a second behind each
+    assert not cloud.telegram.count("deleteWebhook")
 
 
 def test_enter_goes_on_without_pairing(cloud, whole, wizard):
@@ -346,17 +373,69 @@ def test_who_sent_the_code_is_paired_though_telegram_could_not_be_told(cloud, wh
     child.expect_exact("Saved in ")
 
 
+def asked(device, calls, typed):
+    """What a Terminal shows that is no terminal of Linux, and what ``calls`` of it give."""
+    source = """
+import builtins
+real = builtins.__import__
+def missing(name, *more):
+    if name == "termios":
+        raise ImportError
+    return real(name, *more)
+builtins.__import__ = missing
+from thimble.console.terminal import Terminal
+terminal = Terminal()
+"""
+    process = device.start(f"{source}print({calls})\nterminal.close()")
+    out, err = process.communicate(typed, timeout=10)
+    assert process.returncode == 0, err
+    return out
+
+
 def test_enter_is_not_waited_for_behind_a_line_that_ended_with_two_bytes(device):
-    source = "from thimble.console.terminal import Terminal\n"
-    source += "terminal = Terminal()\nprint(terminal.ask('? '), terminal.pressed())"
-    out, err = device.start(source).communicate("token\r\n", timeout=10)
-    assert out == "? token\ntoken False\n", err
+    calls = "terminal.ask('? '), terminal.ask('! '), terminal.pressed()"
+    assert asked(device, calls, "one\rtwo\r\n") == "? one\n! two\none two False\n"
+
+
+def test_what_is_taken_back_is_taken_from_the_screen_unless_it_is_hidden(device):
+    calls = "terminal.ask('? '), terminal.ask('! ', True)"
+    out = asked(device, calls, "a\x7f\x7fbü\x08c\nd\x7fe\n")
+    assert out == "? a\b \bbü\b \bc\n! \nbc e\n"
+
+
+def test_a_line_of_the_largest_length_is_taken(device):
+    out = asked(device, "terminal.ask('', True)", "x" * 513 + "\n" + "y" * 512 + "\n")
+    assert out == "\nThat is too long.\n\n" + "y" * 512 + "\n"
+
+
+def test_a_proof_for_which_memory_is_too_short_is_said_and_asked_for_again(device, whole):
+    source = """
+import thimble
+from thimble.console import prove
+def model(board, settings):
+    raise MemoryError
+prove.model = model
+thimble.setup("model")
+"""
+    env = {"THIMBLE_CONFIG": str(whole), "THIMBLE_ROOT": str(whole.parent)}
+    out, err = device.start(source, env).communicate("\n" * 5, timeout=10)
+    _, short, again = out.partition("Not enough memory.")
+    assert short and "API, openai" in again and "Nothing was changed" in again, out + err
 
 
 def test_a_section_that_there_is_not_is_said(wizard):
     child = wizard("weather")
     child.expect_exact("weather is not a section; there are wifi, telegram, pair, model")
     assert ended(child) == 1
+
+
+def test_a_file_that_cannot_be_written_is_said_and_left_as_it_was(cloud, whole, wizard):
+    before = whole.read_bytes()
+    whole.with_name("thimble.json.new").mkdir()
+    child = wizard("telegram")
+    answer(child, "Bot token", "")
+    child.expect_exact("Nothing was changed ([Errno 21] EISDIR).")
+    assert ended(child) == 1 and whole.read_bytes() == before
 
 
 def test_a_file_that_is_no_configuration_is_left_alone_unless_told_otherwise(config, wizard):
@@ -366,6 +445,7 @@ def test_a_file_that_is_no_configuration_is_left_alone_unless_told_otherwise(con
     child.expect_exact("Ctrl-C leaves it.")
     child.sendintr()
     child.expect_exact("Nothing was changed.")
+    assert "Enter keeps" not in child.logfile_read.getvalue()
     assert config.read_text() == '{"model": {"nmae": "x"}}'
 
 

@@ -110,12 +110,12 @@ def test_a_wrong_password_is_said_and_asked_for_again(wizard, port):
 
 
 def test_another_network_never_gets_the_password_of_the_one_before(wizard):
-    child = wizard(ssid="home", password=PASSWORD)
-    answer(child, "Country")
+    child = wizard(ssid="home", password=PASSWORD, country="DE")
+    answer(child, "Country", "-")
     answer(child, "Network", "guests")
     child.expect_exact("Joined guests;")
     child.expect_exact("Saved in ")
-    assert json.loads(child.path.read_text())["wifi"] == {"ssid": "guests"}
+    assert json.loads(child.path.read_text())["wifi"] == {"ssid": "guests", "country": ""}
 
 
 def test_a_network_that_is_away_is_said_and_ctrl_c_changes_nothing(wizard):
@@ -171,6 +171,23 @@ except prove.NetError as error:
     assert done.stdout.startswith(said), done.stdout + done.stderr
 
 
+def test_no_answer_at_all_and_nothing_to_ask_with_are_no_portal(device):
+    source = """
+import sys
+from fake_board import Settings
+from thimble.console import prove
+def get(url, **options):
+    raise OSError(104)
+sys.modules["requests"] = Settings(get=get)
+print(prove.portal())
+del sys.modules["requests"]
+sys.path[:] = []
+print(prove.portal())
+"""
+    done = device.run(source)
+    assert done.stdout == "None\nNone\n", done.stderr
+
+
 @pytest.mark.parametrize("port, fault", [("rp2", "stuck"), ("esp32", "nameless")])
 def test_a_radio_that_does_not_list_the_networks_is_said_and_one_can_be_typed(wizard, port, fault):
     child = wizard(port, fault=fault)
@@ -185,6 +202,7 @@ def test_a_country_that_is_none_is_refused_by_name(wizard):
     child = wizard()
     answer(child, "Country", "Germany")
     child.expect_exact("wifi.country must be two letters such as DE")
+    answer(child, "Country")
 
 
 def test_another_section_alone_joins_first_and_asks_for_the_network_only_where_it_must(wizard):
@@ -253,8 +271,9 @@ print(prove.report(board, "{path}"))
         settings["clock"] = {"servers": [server.name]}
         path.write_text(json.dumps(settings | cloud.config(secure=False)))
         done = device.run((SOURCE + proof).format(**values), timeout=60)
-    never, _, *then = done.stdout.splitlines()[-7:]
+    never, proved, *then = done.stdout.splitlines()[-7:]
     assert never.startswith("clock     FAILS: network failure (clock)"), done.stdout
+    assert proved == "False"
     assert then[1] == "clock     works: is right" and then[4] == "True", done.stdout
 
 
@@ -274,6 +293,32 @@ thimble.status()
     done = device.run(source.format(port))
     found = [line for line in done.stdout.splitlines() if line.startswith("network")]
     assert found == ["network   not joined", "network   joined, 10.0.0.7, -60 dBm"], done.stderr
+
+
+def test_a_network_that_refuses_is_no_reason_not_to_join_another_in_time(device):
+    source = """
+import fake_board
+radio = fake_board.install("rp2")
+from fake_board import Settings, chip
+from fake_board.air import Net, section, start
+from thimble.board.rp2 import Board
+from thimble.console import prove
+_, board, _ = start(Board)
+radio.air["guests"] = Net(None, -70)
+wifi = section(password="wrong horse", networks=[{"ssid": "guests"}])
+print(prove.join(board, Settings(wifi=wifi), False))
+radio.air.clear()
+for first in (False, True):
+    begin = chip.now
+    try:
+        prove.join(board, Settings(wifi=wifi), first)
+    except prove.NetError as error:
+        print((chip.now - begin) // 1000, error)
+"""
+    done = device.run(source)
+    joined, late, soon = done.stdout.splitlines()
+    assert joined == "guests" and late == "45 network failure (wifi): guests is not in reach"
+    assert int(soon.split()[0]) < 10 and soon.endswith("is not in reach")
 
 
 def test_in_another_network_the_wizard_asks_its_own_name_server(device):
