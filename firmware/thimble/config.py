@@ -240,6 +240,7 @@ def save(values, path=FILE):
     aside = path + ".new"
     with open(aside, "w") as file:
         json.dump(values, file)
+    read(aside)  # a text may hold bytes with which it could not be
     os.rename(aside, path)
 
 

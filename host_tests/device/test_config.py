@@ -270,6 +270,10 @@ def test_saving_replaces_the_file_and_what_is_invalid_never_gets_there():
     config.save({"model": {"name": "a"}}, FILE)
     raises(ConfigError, lambda: config.save({"model": {"name": 5}}, FILE))
     raises(ConfigError, lambda: config.save({"model": {"url": "http://api.openai.com"}}, FILE))
+    # What MicroPython takes for text, and the file could not be read with.
+    for odd in (b"\xc0\x80", b"\xf5\x80\x80\x80", b"\xed\xa0\x80"):
+        values = {"model": {"name": odd.decode()}}
+        raises(ConfigError, lambda values=values: config.save(values, FILE))
     assert config.load(FILE).model.name == "a"
     config.save({"model": {"name": "b"}}, FILE)
     assert config.load(FILE).model.name == "b"

@@ -112,6 +112,10 @@ def test_config_says_what_is_wrong_with_strange_bytes(house):
     before = stored(house)
     house.board.process.stdin.write(b"config model.name \xff\xfe\n")
     assert house.board.ask("") == "not done: that is not UTF-8 text"
+    house.board.process.stdin.write(b"config model.name \xc0\x80\n")
+    assert house.board.ask("").endswith("it is not UTF-8; save it as UTF-8")
+    house.board.process.stdin.write(b'config telegram.allow "\xc0\x80"\n')
+    assert "telegram.allow must be a list" in house.board.ask("")
     assert stored(house) == before
 
 

@@ -31,7 +31,7 @@ def run(section="", board=None):
         _Wizard(board, terminal).run(section)
     except KeyboardInterrupt:
         print("\nNothing was changed.")
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, ConfigError) as error:
         print("\nNothing was changed (%s)." % (str(error) or "the line has ended"))
     finally:
         terminal.close()
