@@ -38,7 +38,7 @@ def check(board, retry_ms=600_000):
     counts = _counts(board, bad, cause == "crash")
     row = counts[0] + counts[1]
     reason = ""
-    if crashed or counts[0] >= _BAD_MOST:  # or out of safe mode
+    if crashed or (cause == "restart" and counts[0] >= _BAD_MOST):  # out of safe mode
         reason = overlay.call("store.crash", "last", board)
     elif cause == "watchdog":
         reason = "something hung, and the watchdog ended it"
