@@ -38,9 +38,9 @@ def run(relay):
             if other.turns > most:
                 chat = other
         if chat is None:
+            memory.evict()
             if memory.fill() < RELIEVED:
                 break
-            memory.evict()
             chat = memory.chats.largest(0)
         if chat is None:
             break
@@ -91,7 +91,7 @@ def _older(chat):
         role = chat.next_turn()
         if role == USER and turn <= half and turn >= 2:
             older = turn
-    return older if chat.turns >= _TURNS_LEAST else 0
+    return older
 
 
 def _ask(relay, chat, older):
