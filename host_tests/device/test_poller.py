@@ -2,6 +2,7 @@
 
 import thimble.poller
 
+from thimble.board import led
 from thimble.core.errors import ApiError, NetError
 from thimble.keepers.watch import RECONNECT, Watch
 from time import ticks_add, ticks_diff
@@ -43,7 +44,7 @@ def make():
     relay.log = relay.board = Part()
     relay.board.led = Part()
     relay.updates = Part()
-    relay.updates.poll = None
+    relay.updates.poll = lambda timeout_s: None
     relay.updates.polled_at = ticks.now
     relay.inbox = Part()
     relay.inbox.full = False
@@ -103,6 +104,73 @@ def test_out_of_reach_for_weeks_the_models_next_try_does_not_get_to_lie_ahead():
         poller.missed(ApiError(502, "Bad Gateway"))
 
 
+def test_telegram_is_away_while_nothing_is_heard_of_it_and_a_token_brings_no_answers():
+    for before in (False, True):
+        for error, away in (
+            (NetError("connect", "refused"), True),
+            (NetError("journal", "flash"), False),
+            (ApiError(502, "Bad Gateway"), before),
+            (ApiError(401, "Unauthorized"), before),
+            (ApiError(404, "Not Found"), before),
+            (ApiError(409, "Conflict"), False),
+            (ApiError(429, "Too Many Requests", 5), False),
+        ):
+            poller, relay, _ = make()
+            relay.journal = Part()
+            relay.journal.error = 0
+            poller.away = before
+            poller.missed(error)
+            assert poller.away == away, error
+
+
+def test_a_good_poll_ends_what_a_bad_one_began():
+    poller, relay, ticks = make()
+    relay.show = lambda: shown.append(None)
+    relay.board.led.show = lambda pattern: shown.append(pattern)
+    relay.updates.refused_len = 0
+    shown = []
+    for joined, pattern in ((True, led.ERROR), (False, led.JOINING)):
+        relay.joined = joined
+        poller.missed(NetError("connect", "refused"))
+        assert shown.pop() == pattern and poller.away and poller.held_off()
+        poller.poll(50)
+        assert shown.pop() is None and not poller.away and not poller.backoff.failures
+    for _ in range(30 * 24):  # ticks_ms wraps meanwhile
+        ticks.go(HOUR)
+        poller.poll(50)
+        assert poller.rest_until == ticks.now and not poller.held_off()
+        assert not relay.watch.step(ticks.now)
+
+
+def test_a_clock_that_was_never_set_is_set_before_the_next_poll():
+    for wifi, minute, days in ((None, 0, 0), (Part(), 0, 1), (Part(), 29_000_000, 0)):
+        poller, relay, _ = make()
+        relay.wifi, relay.minute = wifi, minute
+        relay.updates.poll = refused
+        poller = thimble.poller.Poller(relay)
+        overlay, thimble.poller.overlay = thimble.poller.overlay, Calls()
+        try:
+            poller.poll(50)
+            called = thimble.poller.overlay.called
+        finally:
+            thimble.poller.overlay = overlay
+        assert called == ["begin_day"] * days and poller.away
+
+
+class Calls:
+    """In the place of thimble.overlay: notes the functions that are called."""
+
+    def __init__(self):
+        self.called = []
+
+    def call(self, module, function, *args):
+        self.called.append(function)
+
+
+def refused(timeout_s):
+    raise NetError("certificate", "not valid yet")
+
+
 def test_whoever_is_refused_is_named_once():
     poller, relay, _ = make()
     said, updates = [], relay.updates
@@ -110,4 +178,9 @@ def test_whoever_is_refused_is_named_once():
     for number in (b"666", b"66", b"666", b"66"):
         updates.refused_id, updates.refused_len = number, len(number)
         poller._name_refused(updates)
+        assert not updates.refused_len
     assert [line.split()[1] for line in said] == ["666;", "66;"]
+    for number in range(100):  # what is remembered of them has an end
+        updates.refused_id, updates.refused_len = b"%d" % (1000 + number), 4
+        poller._name_refused(updates)
+    assert len(poller._refused) <= 96
