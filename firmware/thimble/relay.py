@@ -225,7 +225,7 @@ class Relay:
         self.sessions.abort()
         chat = self.memory.chats.busy
         if chat is not None:
-            chat.abort()
+            chat.clear()  # what is on flash says how far it came
             self.memory.chats.busy = None
         self.telegram_link.close()
         self.model.close()

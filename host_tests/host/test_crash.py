@@ -119,6 +119,7 @@ def test_an_unexpected_error_is_kept_told_once_and_survived(build, stage):
 
         assert not house.armed() and house.board.starts == 1
         assert house.texts(chat) == ["hello", "and on"]
+        assert [text for _, text in house.prompts()[-1]] == ["hello", "hello", "and on"]
         assert told(house) == [TOLD + "ValueError: boom with *** and ***"]
     kept = flash(house)
     assert b"ValueError: boom with *** and ***" in kept and b"hook.py" in kept
