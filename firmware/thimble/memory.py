@@ -129,7 +129,7 @@ class Memory:
         used first, until the pressure is over or one is left. The busy one stays."""
         chats = self.chats
         while self.fill() >= RELIEVED and chats.active > 1:
-            chats.oldest(chats.busy).clear()
+            chats.oldest(None).clear()
 
     def relieve(self, hard=False):
         """Keeps only the last turns of the conversation used last, the last exchange if they are
@@ -140,9 +140,9 @@ class Memory:
         The conversation that is being answered is not touched.
         """
         chats, segments = self.chats, self.segments
-        last = chats.busy
+        last = chats.all[0]
         for chat in chats.all:
-            if last is None or chat.stamp > last.stamp:
+            if chat.stamp > last.stamp:
                 last = chat
         for chat in chats.all:
             if chat is not chats.busy and chat is not last:

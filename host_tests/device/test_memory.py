@@ -149,6 +149,8 @@ def test_those_silent_longest_are_let_go_until_the_pressure_is_over_but_not_the_
     memory.chats.busy = chats[0]
     assert memory.look() == NORMAL
     assert [chat.turns for chat in chats] == [2, 0, 0, 2]
+    say(memory, b"b", EXCHANGE, b"x" * 2500)
+    assert memory.fill() >= RELIEVED and memory.look() == NORMAL and chats[3].turns
     memory = made(24)
     chats = say(memory, b"a", EXCHANGE, b"x" * 2500), say(memory, b"b", EXCHANGE + [USER], LARGE)
     assert memory.fill() >= Settings.elevated and memory.look() == NORMAL
