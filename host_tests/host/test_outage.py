@@ -166,6 +166,7 @@ def test_what_needs_no_model_is_answered_in_an_outage_in_its_place(house):
     house.last(chat, "A new conversation begins.")
     house.cloud.telegram.photo(chat=chat)
     house.last(chat, "I can read only text.")
+    assert house.texts(chat)[2:] == ["A new conversation begins.", "I can read only text."]
     assert house.texts(waits) == ["before", WAITING]
     house.cloud.models.default(mode="echo")
     house.last(waits, "A new conversation begins.", 30)
@@ -216,6 +217,8 @@ def test_stop_ends_an_answer_that_telegram_does_not_take(house):
     house.cloud.clear_faults()
     house.ask("and on", chat)
     assert fault.applied and len(house.cloud.models.calls()) == 3
+    roles = [role for role, _ in house.prompts()[-1]]
+    assert roles == ["user", "assistant"] * 2 + ["user"]
 
 
 def test_a_message_that_waited_too_long_is_closed_with_an_apology(house, device):

@@ -241,13 +241,14 @@ def test_a_message_that_ends_every_attempt_is_closed_after_three_and_the_next_is
     assert house.cloud.models.count() == 4
 
 
-def test_losing_power_is_not_blamed_on_the_message(house):
+@pytest.mark.parametrize("cause", ["power-on", "soft reset"])
+def test_losing_power_is_not_blamed_on_the_message(house, cause):
     house.cloud.models.script(5, first=30.0)
     chat = house.say("unlucky")
     for attempt in range(1, 6):
         asked(house, attempt)
         house.kill()
-        house.start(cause="power-on")
+        house.start(cause=cause)
     house.last(chat, "unlucky")
 
 
