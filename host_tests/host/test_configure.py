@@ -44,9 +44,10 @@ def test_secrets_come_from_the_environment_wherever_they_stand(file):
     assert found["telegram"]["allow"] == [42]
 
 
-def test_a_variable_that_is_not_set_is_named(file):
+@pytest.mark.parametrize("token", [{}, {"T_TOKEN": ""}])
+def test_a_variable_that_is_not_set_is_named(file, token):
     with pytest.raises(ConfigurationError, match="no T_TOKEN, which env:T_TOKEN stands for"):
-        configure.load(file, {"T_WIFI": "w", "T_KEY": "k"})
+        configure.load(file, {"T_WIFI": "w", "T_KEY": "k", **token})
 
 
 @pytest.mark.parametrize(
@@ -59,11 +60,21 @@ def test_a_variable_that_is_not_set_is_named(file):
         ([], "must be a JSON object"),
         ({"model": {"name": "\ud83d"}}, "surrogate"),
         ({"model": {"url": "http://example.com"}}, "model.url must begin with https://"),
+        ({"model": {"system": "x" * 60_000}}, "MemoryError: memory allocation failed"),
     ],
 )
-def test_what_the_firmware_would_refuse_is_refused_before_a_board_is_asked(values, said):
+def test_what_the_firmware_would_refuse_is_refused_before_a_board_is_asked(tmp_path, values, said):
+    file = tmp_path / "board.json"
+    file.write_text(json.dumps(values))
     with pytest.raises(ConfigurationError, match=said):
-        configure.check(values)
+        configure.configure(file, "no board is asked", force=True)
+
+
+def test_a_certificate_that_is_not_there_is_named_before_a_board_is_asked(file, environment):
+    with_certificate(file, b"")
+    (file.parent / "ca.pem").unlink()
+    with pytest.raises(ConfigurationError, match=r"tls\.ca cannot be read: ca\.pem: No such file"):
+        configure.configure(file, "no board is asked", force=True)
 
 
 def test_what_the_firmware_takes_is_taken(file, environment):
@@ -96,6 +107,7 @@ def test_what_does_not_work_leaves_the_board_as_it_was(board, file, environment)
     said = []
     assert configure.configure(file, board.port, say=said.append) is False
     assert "keeps the configuration that it had" in " ".join(said)
+    assert [line for line in said if line.startswith("proving failed: ")]
     with Remote(board.port) as link:
         assert link.read(configure.CONFIG) == b'{"old": 1}'
         assert link.sizes("/") == before
@@ -152,6 +164,7 @@ def stand_in(device, tmp_path, monkeypatch):
             (root / path.rpartition("/")[2]).unlink(missing_ok=True)
 
         def run(self, code, silence=0):
+            assert "prove" not in code or silence == configure.PROOF_S
             code = re.sub(r"'(/[\w.]+)'", lambda found: repr(str(root) + found[1]), code)
             done = device.run(code, {"THIMBLE_ROOT": str(root)}, timeout=60)
             assert done.returncode == 0, done.stderr
@@ -219,6 +232,13 @@ def test_a_main_py_of_the_users_own_that_starts_in_its_way_is_noted(
     said = []
     assert configure.configure(refused, "a port", force=True, say=said.append)
     assert said[-1] == "note: it said: mine"
+
+
+def test_the_command_says_whether_the_board_has_it_now(stand_in, refused, monkeypatch):
+    for force, code in (([], 1), (["--force"], 0)):
+        monkeypatch.setattr("sys.argv", ["configure", str(refused), "--port", "a port", *force])
+        assert configure.main() == code
+        assert (stand_in / "thimble.json").exists() == bool(force)
 
 
 # The certificates.

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import select
 import stat
 import subprocess
@@ -132,6 +133,7 @@ def test_what_the_firmware_no_longer_has_goes_and_what_is_the_users_stays(flashe
         put(flashed, path)
     assert flash.flash("qemu", flashed.port) == (0, 1)
     assert {"/thimble.json", *mine} < files(flashed).keys()
+    assert "/thimble/core/scan.py" not in files(flashed)
     with Remote(flashed.port) as link:
         for path in mine:
             link.remove(path)
@@ -226,6 +228,45 @@ def test_a_full_file_system_is_refused_before_anything_is_written(flashed):
     assert files(flashed) == before and flash.MAIN in before
     with Remote(flashed.port) as link:
         link.remove("/big")
+
+
+@pytest.mark.parametrize(
+    "new, stale, blocks",
+    [
+        ({"/a/z": 0}, [], 2),
+        ({"/a/z": 5 * 4096}, [], 10),
+        ({"/a/z": 5 * 4096 + 1}, [], 12),
+        ({"/b/z": 4 * 4096}, [], 10),  # and its folder
+        ({"/a/z": 6 * 4096 + 1}, ["/a/x", "/a/y"], 10),
+        ({"/a/x": 7 * 4096}, ["/a/y"], 10),
+    ],
+)
+def test_room_is_needed_for_what_is_new_and_for_the_largest_while_it_is_replaced(
+    new, stale, blocks
+):
+    sizes = {"/a/x": 3 * 4096, "/a/y": 1}
+    flash.room(Facts(**{**PICO_W.__dict__, "free": blocks}), sizes, new, stale)
+    with pytest.raises(BoardError, match="file system is full"):
+        flash.room(Facts(**{**PICO_W.__dict__, "free": blocks - 1}), sizes, new, stale)
+
+
+@pytest.mark.parametrize(
+    "last, said",
+    [
+        ("OSError: [Errno 28] ENOSPC", "the board's file system is full"),
+        ("OSError: 28", "the board's file system is full"),
+        ("OSError: 281", "the board said: OSError: 281"),
+    ],
+)
+def test_what_a_board_says_that_has_no_room_is_understood(last, said):
+    class Link:
+        def exec_raw(self, code, timeout):
+            return b"", f"Traceback (most recent call last):\r\n{last}\r\n".encode()
+
+    board = Remote("no board is asked")
+    board.link = Link()
+    with pytest.raises(BoardError, match=f"^{re.escape(said)}$"):
+        board.run("pass")
 
 
 def test_a_write_that_finds_no_room_leaves_no_piece_behind(flashed):
@@ -387,6 +428,17 @@ def test_whatever_goes_wrong_in_it_the_board_starts_again(flashed):
         link.maintain()
         link.link.exec_raw_no_follow("while True: pass")
         raise KeyboardInterrupt
+    assert "starts in" in Remote(flashed.port).first_line("thimble ")
+
+
+def test_a_maintenance_boot_that_was_asked_for_in_vain_is_none(flashed, monkeypatch):
+    def interrupted(link):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Remote, "reset", interrupted)
+    with pytest.raises(KeyboardInterrupt), Remote(flashed.port) as link:
+        link.maintain()
     assert "starts in" in Remote(flashed.port).first_line("thimble ")
 
 
