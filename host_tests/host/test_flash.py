@@ -271,6 +271,7 @@ def test_what_a_board_says_that_has_no_room_is_understood(last, said):
 
 def test_a_write_that_finds_no_room_leaves_no_piece_behind(flashed):
     with Remote(flashed.port) as link:
+        link.write("/large", b"what was there")
         fill(link, 3)
         # littlefs has a little more room than it says.
         link.run("""
@@ -286,9 +287,9 @@ except OSError:
         before = link.sizes("/")
         with pytest.raises(BoardError, match="file system is full"):
             link.write("/large", bytes(20 * 1024))
-        assert link.sizes("/") == before
+        assert link.sizes("/") == before and link.read("/large") == b"what was there"
         for path in before:
-            if path.startswith(("/big", "/pad")):
+            if path.startswith(("/big", "/pad", "/large")):
                 link.remove(path)
 
 
