@@ -253,6 +253,17 @@ def test_an_answer_outlasts_hours_without_telegram_and_is_asked_for_once_more(tm
         assert asked == [["before"], *[["before", "before", long]] * 2]
 
 
+def test_stop_closes_the_only_message_that_waits_for_the_model(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        house.cloud.models.default(status=503)
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="wait")
+        house.at(0.2, house.cloud.telegram.say, chat=101, text="/stop")
+        house.until(0.3)
+
+        assert house.texts(101) == [WAITING, "(Stopped.)"]
+        assert house.board.status()["inbox"] == 0
+
+
 def test_a_model_that_thinks_and_comes_to_no_word_is_asked_twice(tmp_path):
     with Weeks(tmp_path / "house") as house:
         house.cloud.models.default(think="thinking " * 3000, deltas=2000, delay=1)
