@@ -101,8 +101,8 @@ class Responder:
         """Whether the model is needed for the record."""
         buf = self._inbox.buf
         code = buf[record + 3]
-        if buf[record] & updates.LONG or self._inbox.size(record) == updates.TEXT:
-            return False
+        if self._inbox.size(record) == updates.TEXT:
+            return False  # no text, or too long a one
         return not code or updates.RETRY <= code <= updates.MORE
 
     # One answer.

@@ -288,7 +288,8 @@ def test_the_longest_message_of_telegram_fits():
 def test_a_text_that_can_never_fit_is_marked_as_too_long_and_confirmed():
     it, http = make(answer(message(1, "x" * 13000)), answer())
     it.poll(0)
-    assert it.inbox.buf[it.inbox.first()] & updates.LONG
+    at = it.inbox.first()
+    assert it.inbox.buf[at] & updates.LONG and it.inbox.size(at) == updates.TEXT
     it.poll(0)
     assert http.last["offset"] == 2
 
