@@ -305,15 +305,6 @@ def test_safe_mode_is_left_by_itself_after_a_while(device, tmp_path):
     assert boots(device, tmp_path, "pass") == ["(0, '')"]
 
 
-def test_safe_mode_needs_no_pin_that_the_board_has(device, tmp_path):
-    boots(device, tmp_path, "board.restart(3)")
-    source = BOOT.replace("END", "pass").replace("CAUSE", "")
-    lacking = "board = Board()\ndef configure(pins):\n    raise ValueError\n"
-    source = source.replace("board = Board()\n", lacking + "board.configure = configure\n")
-    done = device.run(source, env={"THIMBLE_ROOT": str(tmp_path)})
-    assert done.stdout.endswith("restarts 75\n"), done.stderr
-
-
 def test_safe_mode_survives_bytes_that_are_no_text(device, tmp_path):
     boots(device, tmp_path, "board.restart(3)")
     source = BOOT.replace("300)", "60_000)").replace("CAUSE", "")
