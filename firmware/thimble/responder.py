@@ -18,6 +18,7 @@ from thimble.telegram.reply import LONG_MS, Gone
 _NEVER = const(0x3FFFFFFF)
 _TRIES = const(4)  # of the model before a message has to wait
 _ATTEMPTS = const(3)  # to answer a message: one that crashes the board is closed then
+_TOLD_MOST = const(2)  # in a row that memory ran out; the next time the board restarts
 _COLLECT_EVERY = const(16)  # answers; a collection is dear, and no message waits for it
 _STARVED = const(b"\n\n(Memory ran out here. /retry asks again; send a command again.)")
 _POISON = const(
@@ -45,6 +46,7 @@ class Responder:
         self._exchange = relay.exchange
         self._attempt = self._carry_out  # bound once
         self._over = True  # the record need not be seen to again
+        self._told = 0  # how often it was said that memory ran out, since a question was answered
         self.stopping = False
         self.done_at = relay.started
         self.odd = 0
@@ -166,7 +168,9 @@ class Responder:
             self.say(self._reply, self._inbox, record)
         else:
             self.question(record, again)
-            if not self._exchange.run():
+            if self._exchange.run():
+                self._told = 0
+            else:
                 self._over = overlay.call("outage", "park", self._relay, record)
 
     def question(self, record, again):
@@ -208,7 +212,12 @@ class Responder:
         relay = self._relay
         if isinstance(error, MemoryError):
             relay.starved()
+            if self._told >= _TOLD_MOST:
+                # Only a new start lays the heap out anew. The message is tried again behind it.
+                relay.journal.commit()
+                relay.board.restart()
             self._over = _apologize(relay, self._reply)
+            self._told += self._over
             relay.poller.away = not self._over  # the next attempt is made when a poll has room
             try:
                 if self._over and self.asks(record):

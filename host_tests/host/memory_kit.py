@@ -13,6 +13,7 @@ The firmware is the relay as it is, started by a script that adds commands to th
     turns N    it is emptied only behind N turns
     poor N     the next N polls find no memory, nor do last words of an answer before them
     mute N     the next N last words of an answer find no memory
+    short N    the next N questions find no memory
     fast       no flood limits of our own
     hasty      an answer that cannot be sent is left for later after 2 s
     look       looks at the gauges now, as is done every 30 s
@@ -62,6 +63,9 @@ class Handled(Relay):
         self.muted = 0
         self.real_finish = self.reply.finish
         self.reply.finish = self.finish
+        self.short = 0
+        self.real_run = self.exchange.run
+        self.exchange.run = self.ask_model
         self.real_poll = self.poller.poll
         self.poller.poll = self.poll
 
@@ -93,6 +97,9 @@ class Handled(Relay):
             print("{}")
         elif word == b"mute":
             self.muted = int(number)
+            print("{}")
+        elif word == b"short":
+            self.short = int(number)
             print("{}")
         elif word == b"turns":
             self.turns_left = int(number)
@@ -211,6 +218,12 @@ class Handled(Relay):
             self.muted -= self.muted > 0
             raise MemoryError
         self.real_finish(note)
+
+    def ask_model(self):
+        if self.short:
+            self.short -= 1
+            raise MemoryError
+        return self.real_run()
 
     def fill(self):
         if self.cold:

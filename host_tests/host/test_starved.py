@@ -10,6 +10,8 @@ import pytest
 from memory_kit import Pressed
 from relay_kit import POISON
 
+from tools import firmware
+
 STARVED = "(Memory ran out here. /retry asks again; send a command again.)"
 BLOCK = 16
 FEW = [*range(0, 64, 16)]
@@ -246,3 +248,49 @@ def test_a_message_for_which_memory_never_suffices_is_given_up(house):
     assert house.texts(chat) == ["before", "next"]
     assert len([1 for turns in house.prompts() if turns[-1][1] == "never"]) == 3
     assert house.state()["calls"] == calls + 1
+
+
+def told(house, text, chat):
+    """Says what the person is told of that memory ran out for it."""
+    before = len(house.texts(chat))
+    house.say(text, chat)
+    house.wait(lambda: house.texts(chat)[before:], 20)
+    assert house.texts(chat)[before:] == [STARVED]
+
+
+def test_where_memory_runs_out_message_upon_message_a_restart_answers_the_third(tmp_path):
+    with Pressed(tmp_path) as house:
+        house.do("fast")
+        chat, other = house.ask("before"), house.chat()
+        house.do("short 3")
+        told(house, "one", chat)
+        told(house, "two", other)
+        house.say("/help", other)
+        house.wait(lambda: len(house.texts(other)) == 2)
+        house.say("three", chat)
+        house.say("four", other)
+        assert house.board.process.wait(20) == firmware.RESTART
+        assert house.texts(chat) == ["before", STARVED]
+
+        house.board.stop()
+        house.start()
+        house.last(chat, "three", 20)
+        house.last(other, "four", 20)
+        house.quiet()
+        assert house.texts(chat) == ["before", STARVED, "three"]
+        assert house.board.status()["reset_cause"] == "restart"
+        assert house.prompts()[-2][-3:] == [
+            ("user", "before"),
+            ("assistant", "before"),
+            ("user", "three"),
+        ]
+
+
+def test_an_answer_between_them_shows_that_memory_suffices(house):
+    house.do("fast")
+    chat = house.chat()
+    for number in range(2):
+        house.do("short 2")
+        told(house, f"one {number}", chat)
+        told(house, f"two {number}", chat)
+        house.ask(f"three {number}", chat, timeout=20)
