@@ -219,19 +219,17 @@ class Town:
         self._interrupt()
         self.relay.process.kill()
         self.relay.process.wait()
-        self.relay.stop()
-        self._restarted()
-        self.house.start("power-on")
+        self._start_again("power-on")
 
     def stop(self, seconds):
         self._calm()
         time.sleep(seconds)
         self._interrupt()
         self.relay.stop()
-        if self.relay.process.returncode:
-            raise Broken(f"stopped with {self.relay.process.returncode}")
-        self._restarted()
-        self.house.start("clean")
+        code = self.relay.process.returncode
+        if code and not self._wants_restart():
+            raise Broken(f"stopped with {code}")
+        self._start_again("restart" if code else "clean")
 
     def recover(self):
         """However short of memory it was, a short question is answered soon after."""
@@ -261,9 +259,17 @@ class Town:
             raise Broken("no restart") from None
         if code != firmware.RESTART:
             raise Broken(f"no restart, but {code}")
+        self._start_again("restart")
+
+    def _start_again(self, cause):
         self.relay.stop()
         self._restarted()
-        self.house.start("restart")
+        self.house.start(cause)
+
+    def _wants_restart(self):
+        """Whether the relay ended because memory ran out for message upon message."""
+        ended = self.house.small and self.relay.process.poll() == firmware.RESTART
+        return ended and "Traceback" not in self.relay.why()
 
     def _interrupt(self):
         self.rough = True
@@ -324,6 +330,9 @@ class Town:
         deadline = time.monotonic() + SETTLE_S[self.how["flood"]]
         telegram = self.cloud.telegram
         while True:
+            if self._wants_restart():
+                self._interrupt()
+                self._start_again("restart")
             if time.monotonic() > deadline or self.relay.process.poll() is not None:
                 raise Broken(f"it never came to rest; {self.relay.why()}")
             if telegram.polling() and not telegram.pending():
