@@ -31,7 +31,8 @@ class Disk:
     """
 
     def __init__(self, blocks):
-        self.data = bytearray(b"\xff" * (blocks * BLOCK))
+        self.data = bytearray(blocks * BLOCK)
+        _erase(self.data, 0, len(self.data))  # in place: twice the size may find no room
         self.erased = [0] * blocks
         self.programs = self.erases = self.ops = self.reads = 0
         self.stop_at = -1
