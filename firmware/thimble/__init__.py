@@ -3,8 +3,6 @@
 import gc
 import sys
 
-from micropython import const
-
 VERSION = "0.1.0"
 _LOADING_BYTES = const(8192)
 _HELD_MS = const(500)  # the button, for safe mode

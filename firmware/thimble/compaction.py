@@ -4,8 +4,6 @@ An overlay. It runs while nobody waits for an answer, and is given up when a mes
 the model cannot, whole oldest turns go, and the last summary stays.
 """
 
-from micropython import const
-
 from thimble.core import text
 from thimble.core.conversation import SUMMARY, USER
 from thimble.core.errors import ThimbleError

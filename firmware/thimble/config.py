@@ -7,8 +7,6 @@ so that a mistyped key never passes for its default.
 import json
 import os
 
-from micropython import const
-
 from thimble import overlay
 from thimble.core.errors import ConfigError, ParseError
 from thimble.core.scan import MORE, Scanner

@@ -7,7 +7,6 @@ conversation for /retry. What is said is written to the sessions on flash as it 
 It is known here, too, whether the model is out of reach, and when it is to be tried again.
 """
 
-from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.backoff import Backoff

@@ -8,8 +8,6 @@ between messages.
 
 import gc
 
-from micropython import const
-
 from thimble.core.chats import Chats
 from thimble.core.pressure import RELIEVED, Pressure, percent
 from thimble.core.segments import Segments

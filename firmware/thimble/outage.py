@@ -2,7 +2,6 @@
 the memory fails; and what becomes of messages that are not to be answered one by one. An overlay.
 """
 
-from micropython import const
 from time import ticks_add, ticks_ms
 
 from thimble.core.conversation import USER

@@ -8,8 +8,6 @@ ports without a collector for it make a new mapping at every load. What is froze
 import gc
 import sys
 
-from micropython import const
-
 # Those that the relay calls behind its start, but for the console, where one can try again.
 _LARGEST = const("console.commands")
 _OTHERS = const(

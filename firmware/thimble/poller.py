@@ -1,6 +1,5 @@
 """The poll of Telegram, and what becomes of one that fails."""
 
-from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble import overlay

@@ -4,8 +4,6 @@ The largest piece of text that Telegram delivers or takes is 4,096 UTF-16 units,
 12,288 bytes of UTF-8. Profiles of larger machines: see board.larger.
 """
 
-from micropython import const
-
 # In the order in which they are made.
 _BUFFERS = const(
     (

@@ -10,8 +10,6 @@ import os
 import thimble.wiring  # with it comes all code that stays; itself it leaves again, see below
 import time
 
-from micropython import const
-
 from thimble import overlay
 from thimble.board import led
 from thimble.core.pressure import CRITICAL, ELEVATED

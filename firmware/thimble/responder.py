@@ -5,7 +5,6 @@ The inbox is served chat by chat. A record leaves it once it is answered, or nev
 Telegram or the model is out of reach it stays. The journal knows of an attempt before it is made.
 """
 
-from micropython import const
 from time import ticks_ms
 
 from thimble import overlay

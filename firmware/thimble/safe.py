@@ -11,8 +11,6 @@ import json
 import sys
 import time
 
-from micropython import const
-
 from thimble import VERSION, overlay
 from thimble.board import led
 from thimble.core.errors import ConfigError

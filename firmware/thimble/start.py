@@ -4,8 +4,6 @@ what the owner is to know.
 An overlay.
 """
 
-from micropython import const
-
 from thimble import overlay
 from thimble.core.errors import NetError, ThimbleError
 from thimble.telegram import updates

@@ -5,8 +5,6 @@ bot polls and sends, on the other the model is asked. What waits stands in two r
 outlive a reset in the journal and the sessions. All buffers were made before the code was loaded.
 """
 
-from micropython import const
-
 from thimble.core.ring import Ring
 from thimble.keepers.watch import Watch
 from thimble.log import Log

@@ -11,7 +11,6 @@ import binascii
 import machine
 import network
 import time
-from micropython import const
 
 from thimble.board.led import STARTING, Led
 from thimble.board.line import Line

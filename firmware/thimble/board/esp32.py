@@ -7,7 +7,6 @@ the battery puts there. It is lost with the power.
 import esp32
 import machine
 import time
-from micropython import const
 
 from thimble.board import base
 from thimble.board.led import Led

@@ -1,7 +1,5 @@
 """The profiles of machines with more memory than a Pico W, on whose boards this file is not."""
 
-from micropython import const
-
 from thimble.profile import Profile
 
 _TEXT = const(12288)  # see thimble.profile

@@ -4,8 +4,6 @@ A pattern is a byte; its lowest bit is the first step, 1 is light. What is shown
 time alone, so that a late tick shifts nothing, and nothing is allocated.
 """
 
-from micropython import const
-
 STARTING = const(0xFF)  # steady
 JOINING = const(0x55)  # quick, even
 ONLINE = const(0x01)  # a short flash

@@ -3,8 +3,6 @@
 import select
 import sys
 
-from micropython import const
-
 _LINE = const(256)
 
 

@@ -15,7 +15,6 @@ import rp2
 import struct
 import sys
 import time
-from micropython import const
 
 from thimble.board import base
 

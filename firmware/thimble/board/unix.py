@@ -10,10 +10,8 @@ import os
 import sys
 import time
 
-import micropython
-from micropython import const, kbd_intr
-
 import vfs
+from micropython import kbd_intr
 from thimble import overlay
 from thimble.board.led import Led
 from thimble.board.line import Line

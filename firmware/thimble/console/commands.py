@@ -2,8 +2,6 @@
 
 import sys
 
-from micropython import const
-
 from thimble import overlay
 from thimble.core.conversation import USER
 from thimble.core.errors import ThimbleError

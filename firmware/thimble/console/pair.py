@@ -6,8 +6,6 @@ In private, where the chat has the person's id: in a group many may share a send
 import os
 import time
 
-from micropython import const
-
 from thimble.core.errors import ThimbleError
 from thimble.core.scan import CLOSE, OPEN, PIECE
 from thimble.telegram.bot import FIRST

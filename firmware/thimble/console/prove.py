@@ -7,8 +7,6 @@ Each raises a ThimbleError that says what does not work.
 import gc
 import time
 
-from micropython import const
-
 from thimble import overlay
 from thimble.core.errors import ApiError, ConfigError, NetError, ThimbleError
 from thimble.log import blotted

@@ -2,8 +2,6 @@
 
 import json
 
-from micropython import const
-
 from thimble import overlay
 
 _ASKED = const(1)  # as board.base

@@ -2,8 +2,6 @@
 
 import os
 
-from micropython import const
-
 from thimble import config
 from thimble.core.errors import ParseError
 

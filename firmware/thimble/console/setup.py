@@ -5,8 +5,6 @@ Nothing is written before the end, and then all at once: whoever stops leaves ev
 
 import time
 
-from micropython import const
-
 from thimble import config, overlay, port
 from thimble.console import pair, prove, settings
 from thimble.console.terminal import Terminal

@@ -6,8 +6,6 @@ What is pasted may hold anything: control characters and a terminal's escape seq
 import select
 import sys
 
-from micropython import const
-
 _LINE = const(512)
 _ECHO_ICANON = const(0o12)  # of Linux's c_lflag, which is the list's fourth
 _LFLAG = const(3)

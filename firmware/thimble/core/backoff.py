@@ -1,7 +1,5 @@
 """How long to wait before the next attempt: doubling, with jitter, capped, without end."""
 
-from micropython import const
-
 _MOST_MS = const(60_000)
 
 

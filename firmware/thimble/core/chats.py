@@ -4,8 +4,6 @@ A key is the chat's id, or "chat:thread", as bytes. There are a few slots; what 
 one pool of segments. When that is used up, those who hold more than their share give first.
 """
 
-from micropython import const
-
 from thimble.core.conversation import HEADER, Conversation
 from thimble.core.octets import copy, find
 

@@ -12,8 +12,6 @@ dropped from the middle of a turn, so it always lies between two segments, and i
 very beginning. A turn without text is never stored.
 """
 
-from micropython import const
-
 from thimble.core.octets import copy
 from thimble.core.text import boundary
 

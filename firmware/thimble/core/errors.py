@@ -4,9 +4,6 @@
 URL with a token in it, no header and no key.
 """
 
-import micropython
-from micropython import const
-
 # Kinds of ApiError.
 FINAL = const(0)  # the same request fails again
 RETRY = const(1)  # it may pass: overload, a limit on requests, a failure of the server

@@ -5,9 +5,6 @@ ids do not fit a small int on a board (31 bits with the sign), so they stay deci
 and `behind` do for them what + 1 and - would do.
 """
 
-import micropython
-from micropython import const
-
 _TENTH = const(107374182)  # (2**30 - 1) // 10
 _TENTH_DIGIT = const(3)  # (2**30 - 1) % 10
 

@@ -1,7 +1,5 @@
 """How near memory is to its end: gauges in, level out."""
 
-from micropython import const
-
 NORMAL, ELEVATED, CRITICAL = 0, 1, 2
 LEVELS = ("normal", "elevated", "critical")
 RELIEVED = const(60)  # percent: below it the pressure is over

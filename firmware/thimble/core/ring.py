@@ -9,8 +9,6 @@ the end of the buffer begins at offset 0; the pad before it bears the state _WRA
 than a header. A payload's offset names its record until it is dropped.
 """
 
-from micropython import const
-
 _HEADER = const(3)
 _MOST = const(65535)
 _LIVE = const(1)

@@ -21,9 +21,6 @@ One viper function does all the work, from one event to the next; its state is a
 
 from array import array
 
-import micropython
-from micropython import const
-
 from thimble.core.errors import ParseError
 
 MORE = const(0)  # all input is used: feed() again

@@ -9,8 +9,6 @@ so are the places of the missing ones.
 
 from array import array
 
-from micropython import const
-
 _MOST = const(0xFFFFFF)  # what a turn's header can count
 
 

@@ -9,9 +9,6 @@ copied.
 
 from array import array
 
-import micropython
-from micropython import const
-
 MORE = const(0)  # all input is used: feed() again
 DATA = const(1)  # a part of the current event's data is at buf[pos:end]
 EVENT = const(2)  # the event is complete

@@ -5,9 +5,6 @@ in a text is an offset in its buffer (bytes or bytearray); the text between `sta
 whole, valid UTF-8 unless a function says otherwise.
 """
 
-import micropython
-from micropython import const
-
 _ANY = const(0x3FFFFFFF)
 
 

@@ -11,7 +11,6 @@ After a restart that brought no poll the last bound doubles, up to 16 times: whe
 switched off for the night, the board does not restart all night. Times are ticks_ms, handed in.
 """
 
-from micropython import const
 from time import ticks_diff
 
 RECONNECT = const(1)

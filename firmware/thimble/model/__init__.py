@@ -27,8 +27,6 @@ role in a row become one message, and a summary of what was said before stands a
 user's message that follows it.
 """
 
-from micropython import const
-
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 
 # OpenAI's chat completions (platform.openai.com/docs/api-reference/chat), which many others speak

@@ -5,7 +5,6 @@ one document, which is read in the same way. Which of them it is its first byte 
 is not always right. Of both only the wanted values leave the scanner.
 """
 
-from micropython import const
 from time import ticks_diff, ticks_ms
 
 from thimble import overlay

@@ -5,7 +5,6 @@ Model keeps what was understood: ``named``, of the things that errors name; ``me
 that their codes stand for; ``said``, where their words end in its ``out``.
 """
 
-from micropython import const
 from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import FINAL, TOO_LONG, ApiError, NetError, ParseError

@@ -6,8 +6,6 @@ shown then: its bytes are written in front of the piece, so a piece needs ROOM b
 its buffer.
 """
 
-from micropython import const
-
 from thimble.core.text import skip_space
 
 ROOM = const(8)

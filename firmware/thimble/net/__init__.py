@@ -1,7 +1,6 @@
 """The network: names, connections, TLS, HTTP."""
 
 import select
-from micropython import const
 from time import sleep_ms, ticks_diff, ticks_ms
 
 _SLICE_MS = const(250)

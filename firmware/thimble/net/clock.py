@@ -16,7 +16,6 @@ their range is taken for that era.
 import os
 import socket
 import time
-from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError

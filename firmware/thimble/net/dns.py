@@ -5,7 +5,6 @@ The asking itself is net.query, an overlay: a kept-alive connection needs it sel
 
 import gc
 import socket
-from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble import overlay

@@ -3,9 +3,6 @@
 A line of any length goes by; its first 64 bytes are kept, which is all that a known one needs.
 """
 
-import micropython
-from micropython import const
-
 from thimble.core.errors import NetError
 from thimble.core.octets import copy, find, get_int, same
 

@@ -9,7 +9,6 @@ The frames of what a request and its answer call are kept under 44 bytes: MicroP
 ones into the heap for the time of the call.
 """
 
-from micropython import const
 from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError

@@ -17,7 +17,6 @@ import gc
 import io
 import select
 import socket
-from micropython import const
 from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError

@@ -6,7 +6,6 @@ sees only literal addresses, which it answers at once. IPv4 only.
 
 import os
 import socket
-from micropython import const
 from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError

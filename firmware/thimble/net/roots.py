@@ -10,8 +10,6 @@ hold a browser's 140. `tools/roots.py` writes the folder that is read here:
 
 import binascii
 
-from micropython import const
-
 from thimble.core.errors import ConfigError
 
 _BEGIN = const(b"-----BEGIN CERTIFICATE-----")

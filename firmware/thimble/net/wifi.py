@@ -13,7 +13,6 @@ asks for it because nothing comes through although isconnected() is true (microp
 
 import network
 import os
-from micropython import const
 from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.backoff import Backoff

@@ -1,7 +1,6 @@
 """Where a request writes itself: twice, once to be counted and once to be sent."""
 
 from array import array
-from micropython import const
 
 from thimble.core.errors import NetError
 from thimble.core.octets import copy, escape, put_int

@@ -1,7 +1,5 @@
 """What survives a reset, in files on the board's flash."""
 
-import micropython
-
 
 @micropython.native
 def put(file, buf, off, n):

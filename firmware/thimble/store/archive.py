@@ -7,8 +7,6 @@ OSError.
 
 import os
 
-from micropython import const
-
 from thimble.core.octets import crc16
 from thimble.store import turns
 

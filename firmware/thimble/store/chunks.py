@@ -19,8 +19,6 @@ one chunk stands what was read ahead, with the rest of what was read before it r
 import gc
 import os
 
-from micropython import const
-
 from thimble.core.octets import copy, crc16
 from thimble.store import get, put
 

@@ -9,8 +9,6 @@ import os
 import sys
 import time
 
-from micropython import const
-
 from thimble.log import blotted
 
 _MEMORY = const("/memory.txt")

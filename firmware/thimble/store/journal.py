@@ -44,8 +44,6 @@ file: what is behind it is not read, and never appended to.
 An append that failed leaves the file in doubt: nothing is appended until rewriting it succeeds.
 """
 
-from micropython import const
-
 from thimble import overlay
 from thimble.core.octets import copy, crc16, increment, same
 from thimble.store import put

@@ -8,8 +8,6 @@ import gc
 import io
 import os
 
-from micropython import const
-
 from thimble.core.octets import copy, crc16, same
 from thimble.store import get
 

@@ -7,8 +7,6 @@ turns are written, and given back; what is done seldom is in store.archive.
 
 from array import array
 
-from micropython import const
-
 from thimble.core.octets import copy, crc16
 from thimble.core.text import boundary
 from thimble.store import put

@@ -27,8 +27,6 @@ to turn. Whose place is not known, or where a link leads astray, all files are r
 What was found is three numbers a turn: (file - base) << 2 | role, offset, bytes of text.
 """
 
-from micropython import const
-
 from thimble.core.octets import copy, crc16, same
 
 _USER = const(0)  # as in core.conversation

@@ -8,7 +8,6 @@ token stands in the path, never in an error.
     text   (buf, off, end), UTF-8; at most 4,096 UTF-16 units, not empty after trimming
 """
 
-from micropython import const
 from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import ApiError, NetError

@@ -7,7 +7,6 @@ will be full again (the generic cell rate algorithm), so refilling it costs noth
 
 from array import array
 
-from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.octets import copy, find

@@ -3,7 +3,6 @@
 Both are counted in windows that follow each other. Who passes a bound is told once in a window.
 """
 
-from micropython import const
 from time import ticks_diff
 
 from thimble.core.octets import copy, find

@@ -8,7 +8,6 @@ Another way to stream needs only to replace `_show` (one state of the part to th
 `tick` (when).
 """
 
-from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core import text

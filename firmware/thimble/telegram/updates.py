@@ -24,7 +24,6 @@ A group's message is taken where it means the bot: it is a command, a reply to t
 as @username. All else that is said there is confirmed and never looked at again.
 """
 
-from micropython import const
 from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import ApiError, NetError, ParseError
