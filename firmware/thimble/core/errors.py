@@ -11,7 +11,7 @@ TOO_LONG = const(2)  # it passes when it is shorter
 
 
 class ThimbleError(Exception):
-    """What all of the family have in common."""
+    """What all of the family have in common. Exception itself keeps what it is made of."""
 
 
 class ConfigError(ThimbleError):
@@ -27,7 +27,6 @@ class NetError(ThimbleError):
     """
 
     def __init__(self, stage, detail):
-        super().__init__(stage, detail)
         self.stage = stage
         self.detail = detail
 
@@ -43,7 +42,6 @@ class ApiError(ThimbleError):
     """
 
     def __init__(self, status, text, retry_after=0, kind=-1):
-        super().__init__(status, text)
         self.status = status
         self.text = text
         self.retry_after = retry_after
@@ -62,7 +60,6 @@ class ParseError(ThimbleError):
     stage = "http"
 
     def __init__(self, what, offset):
-        super().__init__(what, offset)
         self.what = what
         self.offset = offset
 
