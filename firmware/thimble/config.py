@@ -58,22 +58,33 @@ DEFAULTS = {
     "mqtt": {"host": ""},
 }
 SECRETS = ("wifi.password", "telegram.token", "model.key")
-# By key, of which no two sections share one. What a whole number may be:
-_RANGES = {
-    "max_parts": (1, 1_000_000),
-    "max_tokens": (1, 1_000_000),
-    "battery_ratio": (0, 20_000),
-    "battery_offset_mv": (-500, 500),
-    "battery_low_mv": (0, 20_000),
-    "patience_min": (1, 100_000),
-    "budget_kb": (0, 1_000_000),
-    "elevated": (61, 99),  # more than core.pressure.RELIEVED, where compaction ends
-    "critical": (2, 100),
-    "max_messages": (10, 100_000),  # fewer, and each exchange would end in a compaction
-    "keep_days": (1, 3650),
-    "per_user_hour": (0, 250),
-    "calls_per_day": (0, 1_000_000),
-    "priority": (0, 100),
+# By key, of which no two sections share one. What a whole number may be at the most, and at the
+# least if that is not 0; a table of pairs would take twice the room.
+_MOST = {
+    "max_parts": 1_000_000,
+    "max_tokens": 1_000_000,
+    "battery_ratio": 20_000,
+    "battery_offset_mv": 500,
+    "battery_low_mv": 20_000,
+    "patience_min": 100_000,
+    "budget_kb": 1_000_000,
+    "elevated": 99,
+    "critical": 100,
+    "max_messages": 100_000,
+    "keep_days": 3650,
+    "per_user_hour": 250,
+    "calls_per_day": 1_000_000,
+    "priority": 100,
+}
+_LEAST = {
+    "max_parts": 1,
+    "max_tokens": 1,
+    "battery_offset_mv": -500,
+    "patience_min": 1,
+    "elevated": 61,  # more than core.pressure.RELIEVED, where compaction ends
+    "critical": 2,
+    "max_messages": 10,  # fewer, and each exchange would end in a compaction
+    "keep_days": 1,
 }
 # What a text may be:
 _CHOICES = {
@@ -285,7 +296,7 @@ def _wanted(default, key, value):
     if type(value) is not kind:
         return "be " + _KINDS[kind]
     if kind is int:
-        low, high = _RANGES[key]
+        low, high = _LEAST.get(key, 0), _MOST[key]
         return "" if low <= value <= high else "be between %d and %d" % (low, high)
     if kind is list:
         item, names = _ITEMS[key]
