@@ -45,11 +45,11 @@ class Terminal:
             return self._read() in (10, 13)
         return False
 
-    def ask(self, question, hidden=False):
+    def ask(self, question, secret=False):
         """What is typed, without white space around it. EOFError where the line has ended."""
         while True:
             sys.stdout.write(question)
-            size, line = self._line(hidden)
+            size, line = self._line(secret)
             try:
                 if size <= _LINE:
                     return bytes(line[:size]).decode().strip()
@@ -60,15 +60,16 @@ class Terminal:
     def _read(self):
         """The next byte; 0 in the place of the second of a line's end."""
         data = sys.stdin.buffer.read(1)
-        if not data or data == b"\x04":
+        char = data[0] if data else 4
+        if char == 4:  # Ctrl-D
             raise EOFError
-        if data == b"\x03":
+        if char == 3:  # Ctrl-C
             raise KeyboardInterrupt
-        second = self._after_return and data == b"\n"
-        self._after_return = data == b"\r"
-        return 0 if second else data[0]
+        second = self._after_return and char == 10
+        self._after_return = char == 13
+        return 0 if second else char
 
-    def _line(self, hidden):
+    def _line(self, secret):
         line, size = bytearray(_LINE), 0
         escape = 0  # 1: behind ESC, 2: in the sequence
         while True:
@@ -88,11 +89,11 @@ class Terminal:
                     size -= 1
                 if size:
                     size -= 1
-                    if not hidden:
+                    if not secret:
                         sys.stdout.write("\b \b")
             elif char >= 32:
                 if size < _LINE:
                     line[size] = char
-                    if not hidden:
+                    if not secret:
                         sys.stdout.buffer.write(bytes((char,)))
                 size = min(size + 1, _LINE + 1)

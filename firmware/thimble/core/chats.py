@@ -7,7 +7,7 @@ one pool of segments. When that is used up, those who hold more than their share
 from thimble.core.conversation import HEADER, Conversation
 from thimble.core.octets import copy, find
 
-KEY_BYTES = const(40)
+_KEY_BYTES = const(40)
 
 _SILENT = const(8)  # messages of each of the others without one of its own
 
@@ -22,13 +22,13 @@ class Chats:
     def __init__(self, segments, slots):
         self.pool = segments
         self._most = segments.size - HEADER  # for what is appended one free segment is enough
-        self._keys = bytearray(slots * KEY_BYTES)
+        self._keys = bytearray(slots * _KEY_BYTES)
         self._lens = bytearray(slots)
         self.all = []
         for slot in range(slots):
             conversation = Conversation(segments)
             conversation.slot = slot
-            conversation.key = memoryview(self._keys)[slot * KEY_BYTES :][:KEY_BYTES]
+            conversation.key = memoryview(self._keys)[slot * _KEY_BYTES :][:_KEY_BYTES]
             conversation.key_len = conversation.stamp = 0
             conversation.stuck = False
             self.all.append(conversation)
@@ -46,7 +46,7 @@ class Chats:
     def find(self, buf, off, n):
         """The conversation with the key ``buf[off:off + n]``, or None."""
         if n:
-            n = find(self._keys, self._lens, KEY_BYTES, buf, off, n)
+            n = find(self._keys, self._lens, _KEY_BYTES, buf, off, n)
             if n >= 0:
                 return self.all[n]
         return None
@@ -55,9 +55,9 @@ class Chats:
         """The conversation with this key, now the most recently used; an empty one if it is new.
 
         A new one takes a slot without turns, else that of the least recently used conversation,
-        which is lost, but never the busy one. ValueError if the key has more than KEY_BYTES.
+        which is lost, but never the busy one. ValueError if the key has more than 40 bytes.
         """
-        if not 0 < n <= KEY_BYTES:
+        if not 0 < n <= _KEY_BYTES:
             raise ValueError("bad key")
         found = self.find(buf, off, n)
         if found is None:

@@ -16,12 +16,11 @@ their range is taken for that era.
 import os
 import socket
 import time
-from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError
 from thimble.net import datagrams
 
-BUILD_YEAR = const(2026)  # no clock that is right says less
+_BUILD_YEAR = const(2026)  # no clock that is right says less
 
 _PORT = const(123)
 _SIZE = const(48)
@@ -34,17 +33,17 @@ if _TYPED:
     from typing import Any  # noqa: F401
 
 
-def sync(resolver, tick, set_time, servers, ms=_SYNC_MS):
+def sync(resolver, tick, set_clock, servers, ms=_SYNC_MS):
     # type: (Any, Any, Any, tuple[str, ...], int) -> None
     """Sets the clock within ``ms``, by the first server that answers. Raises NetError("clock").
 
-    resolver: a dns.Resolver. tick: called at least every 250 ms of a wait. set_time: a board's
+    resolver: a dns.Resolver. tick: called at least every 250 ms of a wait. set_clock: a board's
     set_clock. servers: "host" or "host:port" each.
     """
-    end = ticks_add(ticks_ms(), ms)
+    end = time.ticks_add(time.ticks_ms(), ms)
     failure = "no time server is set"
     left = list(servers)
-    while left and ticks_diff(end, ticks_ms()) > 0:
+    while left and time.ticks_diff(end, time.ticks_ms()) > 0:
         name = left.pop(0)
         try:
             seconds = _ask(resolver, tick, name, end)
@@ -52,7 +51,7 @@ def sync(resolver, tick, set_time, servers, ms=_SYNC_MS):
             failure = str(error)
             continue
         if seconds > 0:
-            set_time(time.gmtime(seconds))
+            set_clock(time.gmtime(seconds))
             return
         failure = "%s did not answer in time" % name
         if seconds < 0:
@@ -66,7 +65,7 @@ def _ask(resolver, tick, name, end):
     # type: (Any, Any, str, _TicksMs) -> int
     """The time in seconds of this port's epoch; 0: no answer, -1: one that is of no use."""
     host, _, port = name.partition(":")
-    wait = ticks_diff(end, ticks_ms())
+    wait = time.ticks_diff(end, time.ticks_ms())
     server = resolver.resolve(host, int(port or _PORT), wait)
     query = bytearray(_SIZE)
     query[0] = _CLIENT
@@ -75,7 +74,7 @@ def _ask(resolver, tick, name, end):
     try:
         sock.setblocking(False)
         sock.sendto(query, server)
-        wait = min(_TRY_MS, ticks_diff(end, ticks_ms()))
+        wait = min(_TRY_MS, time.ticks_diff(end, time.ticks_ms()))
         for reply, sender in datagrams(sock, _SIZE, wait, tick):
             if sender == server and reply[24:32] == query[40:] and len(reply) == _SIZE:
                 return parse(reply)
@@ -96,10 +95,10 @@ def parse(reply):
     seconds -= 2_208_988_800  # 1900 to 1970
     if time.gmtime(0)[0] == 2000:
         seconds -= 946_684_800
-    return seconds if seconds > 0 and time.gmtime(seconds)[0] >= BUILD_YEAR else -1
+    return seconds if seconds > 0 and time.gmtime(seconds)[0] >= _BUILD_YEAR else -1
 
 
 def plausible():
     # type: () -> bool
     """Whether the clock can be right."""
-    return time.gmtime()[0] >= BUILD_YEAR
+    return time.gmtime()[0] >= _BUILD_YEAR

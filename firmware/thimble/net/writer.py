@@ -19,7 +19,7 @@ class Writer:
         self._left = 0
         self._sending = False
         self._number = bytearray(_NUMBER)
-        self._escape = array("i", (0, 0, 0, 0))
+        self._escape = array("i", bytes(16))
 
     def raw(self, data):
         """All of data, bytes that are sent as they are."""
