@@ -10,6 +10,7 @@ import os
 from thimble import overlay
 from thimble.core.errors import ConfigError, ParseError
 from thimble.core.scan import MORE, Scanner
+from thimble.net import is_address
 
 FILE = "thimble.json"
 DEFAULTS = {
@@ -319,7 +320,7 @@ def _wanted(default, key, value):
         return "have at most 32 bytes"
     if key == "password" and not (8 <= size <= 63 or (size == 64 and not value.strip(_HEX))):
         return "have 8 to 63 bytes, or 64 hex digits"  # WPA: a passphrase, or the key itself
-    if key in _ADDRESSES and not _is_address(value):
+    if key in _ADDRESSES and not is_address(value):
         return "be an IPv4 address such as 192.168.1.7"
     if key == "country" and not (len(value) == 2 and value.isalpha()):
         return "be two letters such as DE"
@@ -355,16 +356,10 @@ def _end(text, port):
     return host, port if port < 65536 else 0
 
 
-def _is_address(text):
-    """Whether ``text`` is an IPv4 address."""
-    parts = text.split(".")
-    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
-
-
 def _local(host):
     """Whether a host is of the local network: private or loopback (RFC 1918), or a local name."""
     parts = host.split(".")
-    if _is_address(host):
+    if is_address(host):
         first, second = int(parts[0]), int(parts[1])
         return (
             first in (10, 127)

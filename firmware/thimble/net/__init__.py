@@ -11,6 +11,13 @@ if _TYPED:
     from typing import Any  # noqa: F401
 
 
+def is_address(text):
+    # type: (str) -> bool
+    """Whether ``text`` is an IPv4 address."""
+    parts = text.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
+
+
 def datagrams(sock, size, ms, tick):
     # type: (Any, int, int, Any) -> Iterator[tuple[bytes, Any]]
     """What comes to a UDP socket within ms: (its first ``size`` bytes, who sent it).

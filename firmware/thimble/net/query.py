@@ -9,7 +9,7 @@ import socket
 from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import NetError
-from thimble.net import datagrams
+from thimble.net import datagrams, is_address
 
 # What an answer says:
 _IGNORED = const(0)  # not an answer to this question
@@ -29,18 +29,18 @@ _TTL_MIN_S = const(30)
 _TTL_MAX_S = const(3600)
 
 
-def ask(host, ms, tick, servers=None, hosts=None, stale=False):
+def ask(host, ms, tick, servers=None, hosts=None, kept=False):
     """(the address of host as text, seconds for which that holds), within ms.
 
     tick, servers, hosts: see dns.Resolver. Raises NetError("resolve"); where no server can say
-    and ``stale`` is set, because an old address is there, the answer is (None, 0) instead.
+    and ``kept`` is set, because an old address is there, the answer is (None, 0) instead.
     """
-    address = _literal(host) or _listed(host, hosts)
+    address = host if is_address(host) else _listed(host, hosts)
     if address:
         return address, _TTL_MIN_S
     if servers is None:
         servers = _servers()
-    return _ask(host, ms, tick, [_server(name) for name in servers], stale)
+    return _ask(host, ms, tick, [_server(name) for name in servers], kept)
 
 
 def _listed(host, hosts):
@@ -51,15 +51,15 @@ def _listed(host, hosts):
             with open(hosts) as file:
                 for line in file:
                     words = line.split("#")[0].lower().split()
-                    if host in words[1:] and _literal(words[0]):
+                    if host in words[1:] and is_address(words[0]):
                         return words[0]
         except OSError:
             pass
     return "127.0.0.1" if host == "localhost" else None
 
 
-def _ask(host, ms, tick, servers, stale):
-    """(address, ttl in s) from the servers; (None, 0) if none can say but `stale` is set."""
+def _ask(host, ms, tick, servers, kept):
+    """(address, ttl in s) from the servers; (None, 0) if none can say but `kept` is set."""
     query = question(host)
     failure = "no name server answered for %s" if servers else "no name server is known for %s"
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -94,7 +94,7 @@ def _ask(host, ms, tick, servers, stale):
             left = ms - ticks_diff(ticks_ms(), start)
     finally:
         sock.close()
-    if stale:
+    if kept:
         return None, 0
     raise NetError("resolve", failure % host)
 
@@ -106,7 +106,7 @@ def _servers():
         with open("/etc/resolv.conf") as file:
             for line in file:
                 words = line.split()
-                if len(words) > 1 and words[0] == "nameserver" and _literal(words[1]):
+                if len(words) > 1 and words[0] == "nameserver" and is_address(words[1]):
                     found.append(words[1])
     except OSError:
         pass
@@ -134,15 +134,14 @@ def parse(buf, n, query):
     Only code _FOUND has an address ("1.2.3.4"). Any bytes are taken; every loop is bounded.
     """
     end = len(query)
+    address, ttl = None, 0
     if n < end or buf[0] != query[0] or buf[1] != query[1] or not buf[2] & 0x80:
-        return _IGNORED, None, 0
+        return _IGNORED, address, ttl
     if buf[4] or buf[5] != 1 or not _equal(buf, _HEADER, query, _HEADER, end - _HEADER):
-        return _IGNORED, None, 0
+        return _IGNORED, address, ttl
     status = buf[3] & 15
-    if status == 3:
-        return _NO_NAME, None, 0
     if status:
-        return _FAILED, None, 0
+        return _NO_NAME if status == 3 else _FAILED, address, ttl
     owner = _HEADER
     ttl = _TTL_MAX_S
     for _ in range(_ALIASES):
@@ -186,7 +185,7 @@ def _find(buf, n, pos, owner):
                 return data, _A, ttl
             if kind == _CNAME:
                 alias, alias_ttl = data, ttl
-    return (alias, _CNAME, alias_ttl) if alias else (0, 0, 0)
+    return alias, _CNAME if alias else 0, alias_ttl
 
 
 def _skip(buf, n, pos):
@@ -241,14 +240,6 @@ def _equal(a, a_off, b, b_off, n):
         if c != d and ((c ^ d) != 32 or not 97 <= c | 32 <= 122):
             return False
     return True
-
-
-def _literal(text):
-    """text, if it is an IPv4 address; else None."""
-    parts = text.split(".")
-    if len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts):
-        return text
-    return None
 
 
 def _server(name):
