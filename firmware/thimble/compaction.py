@@ -92,8 +92,8 @@ def _older(chat):
     return older
 
 
-def _ask(relay, chat, older):
-    """Bytes of a summary of the ``older`` oldest turns, in the reply's buffer, where a character
+def _ask(relay, chat, turns):
+    """Bytes of a summary of the ``turns`` oldest turns, in the reply's buffer, where a character
     may be cut off; 0 if there is none, or if it was given up because a message came."""
     answer, chats, buf = relay.model, relay.memory.chats, relay.reply.buf
     size = 0
@@ -104,7 +104,7 @@ def _ask(relay, chat, older):
 
     relay.exchange.calls += 1
     chats.busy = chat
-    answer.turns = older
+    answer.turns = turns
     answer.waiting = waiting
     try:
         if not answer.ask(chat, _PROMPT, 0, len(_PROMPT)):

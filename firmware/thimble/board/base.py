@@ -55,29 +55,29 @@ class Base:
         self._button = None  # type: machine.Pin | None
         self._adc = None  # type: machine.ADC | None
 
-    def configure(self, pins):
+    def configure(self, settings):
         # type: (Any) -> None
-        """Sets up what is wired to the board. ``pins``: the section ``board`` of the settings.
+        """Sets up what is wired to the board. ``settings``: the section ``board`` of the settings.
 
         A pin is a number or a name as text, "none", or "" for the profile's. ValueError names the
         setting whose pin the chip does not have.
         """
-        led = self._pin("board.led", pins.led or self.profile.led, machine.Pin.OUT)
-        kind = pins.led_kind or self.profile.led_kind
+        led = self._pin("board.led", settings.led or self.profile.led, machine.Pin.OUT)
+        kind = settings.led_kind or self.profile.led_kind
         self.led = Led(None) if led is None else self._light(led, kind)
         self.led.show(STARTING)
         self.led.serve(0)
-        button = pins.button or self.profile.button
+        button = settings.button or self.profile.button
         self._button = self._pin("board.button", button, machine.Pin.IN, machine.Pin.PULL_UP)
-        adc = pins.battery_adc or self.profile.battery_adc
+        adc = settings.battery_adc or self.profile.battery_adc
         pin = self._pin("board.battery_adc", adc)
         try:
             self._adc = None if pin is None else self._open_adc(pin)
         except ValueError:
             raise ValueError("board.battery_adc: pin %s measures no volts" % adc)
-        self._ratio = pins.battery_ratio or self.profile.battery_ratio  # type: int
-        self._offset = pins.battery_offset_mv  # type: int
-        self._low = pins.battery_low_mv  # type: int
+        self._ratio = settings.battery_ratio or self.profile.battery_ratio  # type: int
+        self._offset = settings.battery_offset_mv  # type: int
+        self._low = settings.battery_low_mv  # type: int
 
     def _pin(self, key, text, *mode):
         # type: (str, str, int) -> machine.Pin | None

@@ -177,7 +177,7 @@ class _Wizard:
 
     # One answer.
 
-    def _ask(self, name, words, numbered=()):
+    def _ask(self, name, words, names=()):
         """Asks for a setting until it is one that may be, and keeps it; what it is then."""
         secret = name in config.SECRETS
         while True:
@@ -186,8 +186,8 @@ class _Wizard:
             text = self._terminal.ask("%s [%s]: " % (words, shown), secret)
             if not text:
                 return now
-            if text.isdigit() and 0 < int(text) <= len(numbered):
-                text = numbered[int(text) - 1]
+            if text.isdigit() and 0 < int(text) <= len(names):
+                text = names[int(text) - 1]
             text = "" if text == "-" else text
             section, key = name.split(".")
             try:

@@ -81,8 +81,8 @@ class Conversation:
             self._give(seg)
             seg = last
 
-    def _give(self, seg):
-        self._pool.give(seg)
+    def _give(self, segment):
+        self._pool.give(segment)
         self.segments_used -= 1
 
     # Writing.

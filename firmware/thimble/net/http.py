@@ -85,10 +85,10 @@ class Http:
         self._state = _NOTHING
         self.link.close()
 
-    def request(self, req, first_ms, waiting=None):
-        """Sends req and reads the header of the answer; returns the status.
+    def request(self, request, first_ms, waiting=None):
+        """Sends ``request`` and reads the header of the answer; returns the status.
 
-        req: write_head(w), the request line and the header lines but Host and Content-Length;
+        request: write_head(w), the request line and the header lines but Host and Content-Length;
         write_body(w), called twice; repeatable, whether it may be sent again when a kept
         connection turns out to have been closed. first_ms: how long the answer may take to
         begin. waiting: is called now and then until it begins; once it returns True the answer is
@@ -99,8 +99,8 @@ class Http:
             self.drain()
         if self.link.is_open and self.link.dead():
             self.close()
-        self._req = req
-        self._again = self.link.is_open and req.repeatable
+        self._req = request
+        self._again = self.link.is_open and request.repeatable
         while not self._attempt(first_ms):
             if waiting is not None and waiting():
                 self.close()

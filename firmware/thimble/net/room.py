@@ -14,13 +14,13 @@ import gc
 class Room:
     """The placeholder blocks of one connection.
 
-    blocks: sizes in bytes, the largest first; () needs no room. missing: blocks that should be
+    sizes: theirs in bytes, the largest first; () needs no room. missing: blocks that should be
     held now and could not be had; each is tried again when the connection is closed.
     """
 
-    def __init__(self, blocks, kept=False):
-        self._sizes = blocks
-        self._held = [None] * len(blocks)
+    def __init__(self, sizes, kept=False):
+        self._sizes = sizes
+        self._held = [None] * len(sizes)
         self._kept = kept
         self.closed()
 

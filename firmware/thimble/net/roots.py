@@ -88,11 +88,11 @@ def _decoded(data, start, path):
     raise ConfigError("a certificate in %s breaks off or is not base64" % path)
 
 
-def _load(context, der, path):
+def _load(context, data, path):
     try:
-        if der[:1] != b"\x30":
+        if data[:1] != b"\x30":
             raise ValueError
-        context.load_verify_locations(der)
+        context.load_verify_locations(data)
     except ValueError:
         raise ConfigError("%s is not a certificate in DER or PEM" % path)
     except (OSError, MemoryError):

@@ -256,10 +256,10 @@ class Wifi:
         self._fail("%s %s" % (self.ssid, why))
         self._try(now)
 
-    def _fail(self, why):
+    def _fail(self, detail):
         # type: (str) -> None
-        self.error = why
-        self._log.fail(NetError("wifi", why))
+        self.error = detail
+        self._log.fail(NetError("wifi", detail))
 
 
 def known(settings):

@@ -59,14 +59,14 @@ class Peer:
 class Bot:
     """Calls methods. An answer that is not "ok" raises ApiError; a broken link NetError.
 
-    update_paths: the paths of the updates that get_updates() will bring, separated by spaces;
+    paths: the paths of the updates that get_updates() will bring, separated by spaces;
     one that begins with a dot lies within result[].message, with ~ within its rich_message.
     answer_ms: bound on an answer from its header to its end, however its bytes drip in.
     """
 
     repeatable = False
 
-    def __init__(self, http, token, path, update_paths):
+    def __init__(self, http, token, path, paths):
         self.http = http
         self.answer_ms = _WHOLE_MS
         self._began = 0
@@ -75,7 +75,7 @@ class Bot:
         self._method = self._buf = b""
         self._peer = self._updates = None
         self._off = self._end = self._timeout = 0
-        paths = update_paths.replace(b"~", b".rich_message").replace(b" .", b" result[].message.")
+        paths = paths.replace(b"~", b".rich_message").replace(b" .", b" result[].message.")
         self.scanner = Scanner((_PATHS + paths).split())
         self._scratch = bytearray(_SCRATCH)
         # The id of the message that the last call sent, in decimal, and the bot's own name.
