@@ -5,12 +5,13 @@ the model cannot, whole oldest turns go, and the last summary stays.
 """
 
 from thimble.core import text
-from thimble.core.conversation import SUMMARY, USER
 from thimble.core.errors import ThimbleError
 from thimble.core.octets import copy
-from thimble.core.pressure import RELIEVED
 from thimble.model import request as model
 
+_RELIEVED = const(60)  # as core.pressure.RELIEVED
+_USER = const(0)  # as core.conversation.USER
+_SUMMARY = const(2)  # as core.conversation.SUMMARY
 _SLICE_MS = const(250)
 _MOST = const(768)  # bytes of a summary
 _TURNS_LEAST = const(4)
@@ -37,7 +38,7 @@ def run(relay):
                 chat = other
         if chat is None:
             memory.evict()
-            if memory.fill() < RELIEVED:
+            if memory.fill() < _RELIEVED:
                 break
             chat = memory.chats.largest(0)
         if chat is None:
@@ -63,7 +64,7 @@ def _shorten(relay, chat, keep, size):
         return
     buf = relay.reply.buf
     chat.rewind()
-    if not size and chat.next_turn() == SUMMARY:
+    if not size and chat.next_turn() == _SUMMARY:
         while chat.next_piece():
             n = chat.stop - chat.pos
             copy(buf, size, chat.buf, chat.pos, n)
@@ -72,9 +73,9 @@ def _shorten(relay, chat, keep, size):
         pass
     keep = chat.turns
     size = text.boundary(buf, 0, min(size, relay.memory.segments.size - 16))
-    if size and keep and chat.prepend(SUMMARY, buf, 0, size):
+    if size and keep and chat.prepend(_SUMMARY, buf, 0, size):
         sessions = relay.sessions
-        sessions.begin(chat.key, 0, chat.key_len, SUMMARY, keep)
+        sessions.begin(chat.key, 0, chat.key_len, _SUMMARY, keep)
         sessions.write(buf, 0, size)
         sessions.end()
         sessions.commit()
@@ -87,7 +88,7 @@ def _older(chat):
     chat.rewind()
     for turn in range(chat.turns):
         role = chat.next_turn()
-        if role == USER and turn <= half and turn >= 2:
+        if role == _USER and turn <= half and turn >= 2:
             older = turn
     return older
 

@@ -10,10 +10,14 @@ It is known here, too, whether the model is out of reach, and when it is to be t
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.backoff import Backoff
-from thimble.core.conversation import ASSISTANT, USER
-from thimble.core.errors import FINAL, RETRY, TOO_LONG, ApiError, NetError, ParseError, failure
+from thimble.core.errors import ApiError, NetError, ParseError, failure
 from thimble.model import request as model
 
+_USER = const(0)  # as core.conversation.USER
+_ASSISTANT = const(1)  # as core.conversation.ASSISTANT
+_FINAL = const(0)  # as core.errors.FINAL
+_RETRY = const(1)  # as core.errors.RETRY
+_TOO_LONG = const(2)  # as core.errors.TOO_LONG
 _SLICE_MS = const(250)
 _PATIENCE_MS = const(60_000)
 _DAY_S = const(86_400)  # ticks_ms cannot hold much more
@@ -112,8 +116,8 @@ class Exchange:
         self._chat.abort()
         self._sessions.abort()
         if self._size:
-            self._chat.pop(USER)
-        kind = RETRY
+            self._chat.pop(_USER)
+        kind = _RETRY
         wait = self._retry.next(ticks_ms() & 255)
         self.wait_ms = 0  # what it asked for the last time is over
         odd = 0
@@ -128,14 +132,14 @@ class Exchange:
             # does what came to no word for all its reasoning.
             odd = self._odd + 2 - (error.stage == "http")
             if odd >= _ODD_MOST:
-                kind = FINAL
+                kind = _FINAL
         elif error.stage == "certificate":
-            kind = FINAL
+            kind = _FINAL
         self._odd = odd
-        if kind == TOO_LONG and not self._halved and self.calls_left() and self._halve():
+        if kind == _TOO_LONG and not self._halved and self.calls_left() and self._halve():
             return None
         self.tries -= 1
-        if kind != RETRY:
+        if kind != _RETRY:
             note = error.text if isinstance(error, ApiError) else _UNREACHED % error
             note = note.encode()
         elif self.tries <= 0:
@@ -173,7 +177,7 @@ class Exchange:
     def keep_question(self):
         """The question without an answer stays, for /retry; the next message removes it."""
         if self._size:
-            self._begin(USER, self.mark)
+            self._begin(_USER, self.mark)
             self._append(self._buf, self._off, self._size)
             self._chat.end()
             self._sessions.end()
@@ -197,7 +201,7 @@ class Exchange:
         if not answer.ask(self._chat, self._buf, self._off, self._size):
             note = _STOPPED
         self.keep_question()
-        self._begin(ASSISTANT, 0)
+        self._begin(_ASSISTANT, 0)
         while not note:
             event = answer.poll(_SLICE_MS)
             if event == model.DONE:

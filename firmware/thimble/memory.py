@@ -9,9 +9,10 @@ between messages.
 import gc
 
 from thimble.core.chats import Chats
-from thimble.core.pressure import RELIEVED, Pressure, percent
+from thimble.core.pressure import Pressure, percent
 from thimble.core.segments import Segments
 
+_RELIEVED = const(60)  # as core.pressure.RELIEVED
 _FEW = const(4)  # turns that a conversation keeps under critical pressure, if they are small
 _LEAST = const(3)  # that it keeps anyhow: the last exchange, and a question behind it
 
@@ -71,7 +72,7 @@ class Memory:
     def look(self, again=False):
         """The level to act upon now, see Pressure.look. Collects if the heap seems to be short."""
         heap = self.heap()
-        if heap >= RELIEVED:
+        if heap >= _RELIEVED:
             self.collect()
             heap = self.heap()
         if self.fill() >= self._elevated:
@@ -126,7 +127,7 @@ class Memory:
         """Lets go of conversations that come back from flash when they speak, the least recently
         used first, until the pressure is over or one is left. The busy one stays."""
         chats = self.chats
-        while self.fill() >= RELIEVED and chats.active > 1:
+        while self.fill() >= _RELIEVED and chats.active > 1:
             chats.oldest(None).clear()
 
     def relieve(self, hard=False):
@@ -148,11 +149,11 @@ class Memory:
                 chats.forget(chat)
         if last is not chats.busy:
             size = last.turns
-            while last.turns > (_FEW if self.fill() < RELIEVED else _LEAST):
+            while last.turns > (_FEW if self.fill() < _RELIEVED else _LEAST):
                 if not last.drop_oldest():
                     break
             self.compactions += last.turns < size
         self.collect()
-        if hard or self.heap() >= RELIEVED:
+        if hard or self.heap() >= _RELIEVED:
             segments.release(segments.free - (0 if hard else 2))
             self.collect()

@@ -4,14 +4,14 @@ the memory fails; and what becomes of messages that are not to be answered one b
 
 from time import ticks_add, ticks_ms
 
-from thimble.core.conversation import USER
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import behind, crc16
 from thimble.telegram import updates
 from thimble.telegram.reply import Gone
 
+_USER = const(0)  # as core.conversation.USER
 _ENOSPC = const(28)  # littlefs's own number, on every board
-_UPDATE = const(48)  # as in telegram.updates
+_UPDATE = const(48)  # as telegram.updates._UPDATE
 
 
 def advice(relay, error):
@@ -109,7 +109,7 @@ def keep(relay, record):
         chat = responder.conversation(record)
         code = buf[record + 3]
         if code != updates.RETRY and sessions.mark != exchange.mark:
-            chat.pop(USER)
+            chat.pop(_USER)
             if chat.turns or code != updates.MORE:  # else there is nothing to go on with
                 responder.question(record, False)
                 exchange.keep_question()

@@ -12,13 +12,14 @@ import time
 
 from thimble import overlay
 from thimble.board import led
-from thimble.core.pressure import CRITICAL, ELEVATED
 from thimble.exchange import Exchange
 from thimble.keepers import watch
 from thimble.memory import Memory
 from thimble.poller import Poller
 from thimble.responder import Responder
 
+_ELEVATED = const(1)  # as core.pressure.ELEVATED
+_CRITICAL = const(2)  # as core.pressure.CRITICAL
 _SLICE_MS = const(250)
 _LONG_POLL_S = const(50)
 _IDLE_POLL_S = const(20)
@@ -26,7 +27,7 @@ _SHORT_POLL_MS = const(3200)  # between two looks for commands while an answer s
 _MODEL_IDLE_MS = const(60_000)
 _LOOK_MS = const(30_000)
 _GOOD_MS = const(30_000)  # a boot is good then
-_DEAF = const(16)  # as board.base.DEAF
+_DEAF = const(16)  # as board.base._DEAF
 _EPOCH_2000 = const(15_778_080)  # minutes from 1970, where some ports' clocks begin later
 _DAY = const(1440)
 _YEAR = const(2024)  # a clock that says less was never set
@@ -192,15 +193,15 @@ class Relay:
         """Looks at the gauges, and gives memory back at once where it is critical."""
         was = self.memory.pressure.level
         level = self.memory.look(again)
-        if level == CRITICAL:
+        if level == _CRITICAL:
             self._todo |= _SHED
             if was < level:
                 self._todo = self._todo & (_SHED | _RECONNECT) | self.memory.gauges() << _GAUGES
             self.memory.relieve()
         for chat in self.memory.chats.all:
             if chat.turns > self.config.memory.max_messages:
-                level = ELEVATED
-        if level == ELEVATED and (again or self._compact != _LATER):
+                level = _ELEVATED
+        if level == _ELEVATED and (again or self._compact != _LATER):
             self._compact = _NOW
 
     def starved(self):

@@ -20,7 +20,7 @@ from thimble.telegram.limits import Limits
 from thimble.telegram.reply import Reply
 from thimble.telegram.updates import ASIDE, PATHS, RECORD, Updates
 
-_DEAF = const(16)  # as board.base
+_DEAF = const(16)  # as board.base._DEAF
 
 
 def make(relay, buffers, tls):

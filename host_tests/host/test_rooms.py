@@ -1,6 +1,7 @@
 """Imports of the firmware run one way: core knows nobody, and nobody but its face the relay."""
 
 import ast
+import re
 
 import pytest
 
@@ -52,3 +53,19 @@ def test_nobody_but_the_face_knows_the_relay():
         path for path in files("") if any(name.split(".")[0] == "relay" for name in known(path))
     ]
     assert knows == [build.FIRMWARE / "thimble" / "__init__.py"]
+
+
+# A name that other modules see takes flash, and a look-up for each use. So many copy a constant,
+# and say whose it is.
+COPY = re.compile(r"^_\w+ = const\((\S+)\)  # as ([a-z_.]+)\.(_?[A-Z_]+)$", re.MULTILINE)
+COPIES = [
+    (str(path.relative_to(build.FIRMWARE)), *copy)
+    for path in files("")
+    for copy in COPY.findall(path.read_text())
+]
+
+
+@pytest.mark.parametrize(("path", "value", "module", "name"), COPIES)
+def test_a_copied_constant_is_what_it_is_elsewhere(path, value, module, name):
+    source = (build.FIRMWARE / "thimble" / module.replace(".", "/")).with_suffix(".py").read_text()
+    assert re.search(rf"^{name} = const\({re.escape(value)}\)", source, re.MULTILINE)

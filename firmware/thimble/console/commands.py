@@ -3,7 +3,6 @@
 import sys
 
 from thimble import overlay
-from thimble.core.conversation import USER
 from thimble.core.errors import ThimbleError
 from thimble.responder import GO_ON
 from thimble.telegram import updates
@@ -18,6 +17,7 @@ forget=deletes all that was said here
 model=shows which model answers; the owner sets it with /model NAME
 status=shows how the relay is
 help=shows the commands""")
+_USER = const(0)  # as core.conversation.USER
 _TURNS = const(10)  # of /history
 _PART = const(3000)  # bytes of text that it counts on for each message
 _REST = const(b"\n\n(telegram.max_parts ends it here.)")
@@ -90,11 +90,11 @@ def _history(relay, buf, off):
     )
     for _ in range(count):
         role = sessions.next_turn()
-        who = b"\n\n> " if role == USER else b"\n\n"
+        who = b"\n\n> " if role == _USER else b"\n\n"
         reply.append(who, 0, len(who))
         while sessions.next_piece():
             buf, pos, stop = sessions.buf, sessions.pos, sessions.stop
-            if role == USER and buf[pos:stop] == GO_ON:  # what the model got for it
+            if role == _USER and buf[pos:stop] == GO_ON:  # what the model got for it
                 buf, pos, stop = b"/more", 0, 5
             reply.append(buf, pos, stop)
     if reply.full:

@@ -7,11 +7,13 @@ import os
 import time
 
 from thimble.core.errors import ThimbleError
-from thimble.core.scan import CLOSE, OPEN, PIECE
-from thimble.telegram.bot import FIRST
 
 PATHS = b"result[] result[].update_id .chat.id .text"
 
+_FIRST = const(6)  # as telegram.bot.FIRST
+_OPEN = const(1)  # as core.scan.OPEN
+_CLOSE = const(2)  # as core.scan.CLOSE
+_PIECE = const(4)  # as core.scan.PIECE
 # Their places behind the Bot's own.
 _UPDATE = const(1)
 _TEXT = const(3)
@@ -75,17 +77,17 @@ class Pairing:
         sender = count = last = 0
         event = bot.next()
         while event >= 0:
-            path = scanner.path - FIRST
+            path = scanner.path - _FIRST
             if path > 0:
                 self._field(path, event, scanner.length)
-            elif event == OPEN:
+            elif event == _OPEN:
                 self._ids[:] = (0, 0)
                 self._good = self._long = False
-            elif event == CLOSE and not sender:
+            elif event == _CLOSE and not sender:
                 count += 1
                 last = self._ids[0]
                 sender = max(0, self._ids[1]) if self._good else 0
-            if event == CLOSE:
+            if event == _CLOSE:
                 bot.scratch()
             else:
                 scanner.out(self._buf, 0, _OUT)
@@ -98,4 +100,4 @@ class Pairing:
             return
         words = bytes(self._buf[:size]).split()
         self._good = not self._long and words[-1:] == [self._wanted] and len(words) < 3
-        self._long = event == PIECE
+        self._long = event == _PIECE

@@ -4,7 +4,7 @@ import json
 
 from thimble import overlay
 
-_ASKED = const(1)  # as board.base
+_ASKED = const(1)  # as board.base._ASKED
 _SAFE_MODE = const(3)
 _HELP = const("""status  one line of JSON
 log     the last lines of the log

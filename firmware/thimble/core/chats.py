@@ -4,9 +4,10 @@ A key is the chat's id, or "chat:thread", as bytes. There are a few slots; what 
 one pool of segments. When that is used up, those who hold more than their share give first.
 """
 
-from thimble.core.conversation import HEADER, Conversation
+from thimble.core.conversation import Conversation
 from thimble.core.octets import copy, find
 
+_HEADER = const(7)  # as core.conversation.HEADER
 _KEY_BYTES = const(40)
 
 _SILENT = const(8)  # messages of each of the others without one of its own
@@ -21,7 +22,7 @@ class Chats:
 
     def __init__(self, segments, slots):
         self.pool = segments
-        self._most = segments.size - HEADER  # for what is appended one free segment is enough
+        self._most = segments.size - _HEADER  # for what is appended one free segment is enough
         self._keys = bytearray(slots * _KEY_BYTES)
         self._lens = bytearray(slots)
         self.all = []

@@ -1,6 +1,8 @@
 """How near memory is to its end: gauges in, level out."""
 
-NORMAL, ELEVATED, CRITICAL = 0, 1, 2
+NORMAL = const(0)
+ELEVATED = const(1)
+CRITICAL = const(2)
 LEVELS = ("normal", "elevated", "critical")
 RELIEVED = const(60)  # percent: below it the pressure is over
 

@@ -11,10 +11,15 @@ from thimble import overlay
 from thimble.core import sse
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import get_int
-from thimble.core.scan import END, INTEGER, PIECE, VALUE, Scanner
+from thimble.core.scan import Scanner
 from thimble.model import ANTHROPIC, OPENAI, write_messages
-from thimble.model.think import ROOM, Think
+from thimble.model.think import Think
 
+_VALUE = const(3)  # as core.scan.VALUE
+_PIECE = const(4)  # as core.scan.PIECE
+_END = const(5)  # as core.scan.END
+_INTEGER = const(1)  # as core.scan.INTEGER
+_ROOM = const(8)  # as model.think.ROOM
 # Parts of a dialect, see thimble.model.
 _HEAD = const(0)
 _KEY = const(1)
@@ -123,7 +128,7 @@ class Model:
         self.done = True
 
     def _begin(self):
-        self.pos = self.end = ROOM
+        self.pos = self.end = _ROOM
         self.reason = -1
         # A service may tell them several times in an answer, each time all of them.
         self.spent_in += self.tokens_in
@@ -145,9 +150,9 @@ class Model:
     def _document(self):
         """A JSON document begins."""
         self.failed = False
-        self.said = self.at = ROOM  # where an error's words end, which begin at ROOM; values go
+        self.said = self.at = _ROOM  # where an error's words end, which begin at _ROOM; values go
         self.named = self.meant = 0  # what the error names, the status that it means
-        self.scanner.start(self.out, ROOM, len(self.out) - ROOM)
+        self.scanner.start(self.out, _ROOM, len(self.out) - _ROOM)
 
     # Asking.
 
@@ -253,13 +258,13 @@ class Model:
         scanner = self.scanner
         while True:
             event = scanner.next()
-            if not event or event == END:
+            if not event or event == _END:
                 event = self._feed(ms)
                 if event >= 0:
                     return event
                 if event == _FED:
                     ms = -1
-            elif event == VALUE or event == PIECE:
+            elif event == _VALUE or event == _PIECE:
                 if self._value(self.meanings[scanner.path]):
                     return TEXT
             elif self.meanings[scanner.path] == _SAID:
@@ -337,9 +342,9 @@ class Model:
         end = pos + self.scanner.length
         kind = self.scanner.kind
         if meaning >= _CODE:
-            if kind <= INTEGER and pos < end:
+            if kind <= _INTEGER and pos < end:
                 overlay.call("model.sentences", "note", self, meaning)
-        elif kind == INTEGER:
+        elif kind == _INTEGER:
             if meaning == _TOKENS_IN:
                 self.tokens_in = max(0, get_int(self.out, pos, end))
             elif meaning == _TOKENS_OUT:
@@ -397,9 +402,9 @@ class Model:
 
     def _rest(self):
         """The text that was held in doubt is shown, if any."""
-        self.end = ROOM
-        self.pos = self._think.end(self.out, ROOM)
-        return TEXT if self.pos < ROOM else DONE
+        self.end = _ROOM
+        self.pos = self._think.end(self.out, _ROOM)
+        return TEXT if self.pos < _ROOM else DONE
 
 
 def _reason(buf, pos, end):

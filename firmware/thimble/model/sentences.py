@@ -9,10 +9,13 @@ from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import FINAL, TOO_LONG, ApiError, NetError, ParseError
 from thimble.core.octets import get_int
-from thimble.core.scan import INTEGER, PIECE, STRING, VALUE
 from thimble.core.text import boundary
-from thimble.model.think import ROOM
 
+_ROOM = const(8)  # as model.think.ROOM
+_VALUE = const(3)  # as core.scan.VALUE
+_PIECE = const(4)  # as core.scan.PIECE
+_STRING = const(0)  # as core.scan.STRING
+_INTEGER = const(1)  # as core.scan.INTEGER
 _CODE = const(7)  # see thimble.model
 _SAID = const(8)
 _SAID_MOST = const(200)
@@ -84,7 +87,7 @@ def _read(model):
                 scanner.feed(http.inbuf, http.pos, http.pos + n)
                 event = scanner.next()
                 while event:
-                    if event == VALUE or event == PIECE:
+                    if event == _VALUE or event == _PIECE:
                         note(model, model.meanings[scanner.path])
                     event = scanner.next()
     except ParseError:
@@ -99,9 +102,9 @@ def note(model, meaning):
     """Takes a value of an error: one of its codes, or a piece of what it says."""
     scanner, buf, pos = model.scanner, model.out, model.at
     end = pos + scanner.length
-    if meaning < _CODE or scanner.kind > INTEGER:
+    if meaning < _CODE or scanner.kind > _INTEGER:
         return
-    if meaning > _CODE and scanner.kind != STRING:
+    if meaning > _CODE and scanner.kind != _STRING:
         return
     for word in _NAMES.split(b","):
         if buf.find(word[1:], pos, end) >= 0:
@@ -118,7 +121,7 @@ def note(model, meaning):
             model.meant = status or model.meant
         return
     model.failed = model.failed or meaning == _SAID
-    if pos == ROOM:
+    if pos == _ROOM:
         # Further values go behind the beginning of the first.
         model.said = boundary(buf, pos, min(end, pos + _SAID_MOST))
         model.at = pos + _SAID_MOST
@@ -131,7 +134,7 @@ def _too_long(model):
 
 def error(model, status):
     """The ApiError for what was noted. status: HTTP's, or 0 inside a stream."""
-    said = bytes(model.out[ROOM : model.said])
+    said = bytes(model.out[_ROOM : model.said])
     if model.key and model.key[:8] in said:
         said = b""
     said = " ".join(said.decode().split())

@@ -29,7 +29,7 @@ What was found is three numbers a turn: (file - base) << 2 | role, offset, bytes
 
 from thimble.core.octets import copy, crc16, same
 
-_USER = const(0)  # as in core.conversation
+_USER = const(0)  # as core.conversation.USER
 _ASSISTANT = const(1)
 _SUMMARY = const(2)
 _CLEAR = const(3)

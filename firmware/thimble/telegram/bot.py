@@ -12,9 +12,14 @@ from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import ApiError, NetError
 from thimble.core.octets import copy, get_int, same
-from thimble.core.scan import INTEGER, MORE, PIECE, TRUE, VALUE, Scanner
+from thimble.core.scan import Scanner
 from thimble.core.text import boundary
 
+_MORE = const(0)  # as core.scan.MORE
+_VALUE = const(3)  # as core.scan.VALUE
+_PIECE = const(4)  # as core.scan.PIECE
+_INTEGER = const(1)  # as core.scan.INTEGER
+_TRUE = const(3)  # as core.scan.TRUE
 # The paths that every answer may have come first.
 _OK = const(0)
 _CODE = const(1)
@@ -140,12 +145,12 @@ class Bot:
         scanner, http = self.scanner, self.http
         while True:
             event = scanner.next()
-            if event == VALUE or event == PIECE:
+            if event == _VALUE or event == _PIECE:
                 if scanner.path < FIRST:
                     self._take(event)
                     continue
                 return event
-            if event != MORE:
+            if event != _MORE:
                 return event
             if ticks_diff(ticks_ms(), self._began) > self.answer_ms:
                 http.close()
@@ -168,17 +173,17 @@ class Bot:
                 self._described = boundary(self._scratch, 0, min(n, _SAID))
                 # What follows must not overwrite it.
                 self.scanner.out(self._scratch, _SAID, _SCRATCH - _SAID)
-        elif event == PIECE:
+        elif event == _PIECE:
             pass
         elif path == _OK:
-            self._ok = self.scanner.kind == TRUE
+            self._ok = self.scanner.kind == _TRUE
         elif path == _MESSAGE_ID:
             self.message_id_len = n = min(n, 20)
             copy(self.message_id, 0, self._scratch, 0, n)
         elif path == _USERNAME:
             self.username_len = n = min(n, 32)
             copy(self.username, 0, self._scratch, 0, n)
-        elif self.scanner.kind == INTEGER:
+        elif self.scanner.kind == _INTEGER:
             at = _SAID if self._described else 0
             n = get_int(self._scratch, at, at + n)
             if path == _CODE:

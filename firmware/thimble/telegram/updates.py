@@ -28,8 +28,14 @@ from time import ticks_diff, ticks_ms
 
 from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.octets import behind, copy, crc16, find, increment, same
-from thimble.core.scan import CLOSE, INTEGER, OPEN, PIECE, STRING, TRUE, VALUE
 
+_OPEN = const(1)  # as core.scan.OPEN
+_CLOSE = const(2)  # as core.scan.CLOSE
+_VALUE = const(3)  # as core.scan.VALUE
+_PIECE = const(4)  # as core.scan.PIECE
+_STRING = const(0)  # as core.scan.STRING
+_INTEGER = const(1)  # as core.scan.INTEGER
+_TRUE = const(3)  # as core.scan.TRUE
 GROUP = const(1)
 OWNER = const(2)
 ODD = const(4)
@@ -77,7 +83,7 @@ _COMMANDS = const(
 _LENGTHS = const(b"\x04\x06\x04\x05\x05\x03\x05\x04\x07\x06\x06")
 _WIDTH = const(8)
 
-_ELEMENT = const(6)  # as bot.FIRST
+_ELEMENT = const(6)  # as telegram.bot.FIRST
 # Ids, in the order of their places in _ids.
 _FROM = const(0)
 _ID = const(1)
@@ -218,9 +224,9 @@ class Updates:
         while event >= 0:
             path = bot.scanner.path
             if path == _ELEMENT:
-                if event == OPEN:
+                if event == _OPEN:
                     self._open()
-                elif event == CLOSE:
+                elif event == _CLOSE:
                     self._close()
                     self._reset()
                     bot.scratch()
@@ -267,10 +273,10 @@ class Updates:
         elif path == _ROOT:
             self._meant |= _TO_ROOT
         elif path == _TOPIC:
-            self._topic = scanner.kind == TRUE
+            self._topic = scanner.kind == _TRUE
         elif path >= _WORDS:
-            if event >= VALUE:
-                if scanner.kind == STRING:
+            if event >= _VALUE:
+                if scanner.kind == _STRING:
                     self._words(event, scanner.length)
             elif path > _LINE and self._text_len and self._buf[at - 1] != 10:
                 self._buf[at] = 10
@@ -279,7 +285,7 @@ class Updates:
             # "private", "group" or "supergroup"; a channel posts no messages.
             if scanner.length and self._buf[at] != 0x70:
                 self._flags |= GROUP
-        elif scanner.kind == INTEGER and scanner.length <= _DIGITS:
+        elif scanner.kind == _INTEGER and scanner.length <= _DIGITS:
             path -= _FIRST_ID
             copy(self._ids, path * _DIGITS, self._buf, at, scanner.length)
             self._lens[path] = scanner.length
@@ -289,7 +295,7 @@ class Updates:
             return  # the rest of it
         largest = _TEXT_MOST if self._buf is not self._scratch else _ASIDE_MOST
         length += self._text_len  # a rich message has its text in pieces
-        if event == PIECE or length > largest:
+        if event == _PIECE or length > largest:
             self._flags |= LONG
             # Of a command its beginning is kept, by one byte too long to be set aside as it is.
             length = largest + 1 if largest == _ASIDE_MOST and self._buf[TEXT] == 0x2F else 0
