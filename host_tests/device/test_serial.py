@@ -31,7 +31,7 @@ def test_a_config_for_which_memory_runs_out_leaves_none_of_its_code_behind():
     for blocks in range(50, 2000, 50):
         filler = filled(blocks)
         try:
-            serial.carry_out(None, b"config model.name")
+            serial.carry_out(None, "config model.name")
         except MemoryError:
             failed += 1
         assert filler is not None
@@ -91,7 +91,7 @@ class Ending:
 
 
 def test_what_was_received_is_written_before_a_restart_that_comes_in_any_case():
-    for line, mark in ((b"reboot", 1), (b"safe", 3)):
+    for line, mark in (("reboot", 1), ("safe", 3)):
         for kept in (True, False):
             relay = Ending(kept)
             serial.carry_out(relay, line)

@@ -127,9 +127,14 @@ def reboot(relay):
 
 def carry_out(relay, line):
     """What was typed on the serial line, or came on standard input, as bytes."""
-    if line == b"status":
+    try:
+        line = line.decode()
+    except UnicodeError:
+        print("not done: that is not UTF-8 text")
+        return
+    if line == "status":
         print(overlay.call("status", "line", relay))
-    elif line == b"log":
+    elif line == "log":
         relay.log.write(sys.stdout)
     else:
         overlay.call("console.serial", "carry_out", relay, line)

@@ -17,23 +17,23 @@ help    this""")
 
 
 def carry_out(relay, line):
-    """Carries out ``line``, bytes, if it is one of these commands."""
-    name, _, rest = line.partition(b" ")
-    if name == b"config":
+    """Carries out ``line`` if it is one of these commands."""
+    name, _, rest = line.partition(" ")
+    if name == "config":
         try:
             _config(rest)
         finally:  # half of it may be there since memory ran out
             overlay.forget("thimble.config", "thimble", "config")
-    elif line == b"test":
+    elif line == "test":
         overlay.call("console.prove", "test", relay)
-    elif line == b"reboot" or line == b"safe":
+    elif line == "reboot" or line == "safe":
         if not relay.journal.commit():  # what was received is on flash before
             print("flash cannot be written; restarting all the same")
         print("restarting")
-        relay.board.restart(_SAFE_MODE if line == b"safe" else _ASKED)
-    elif line == b"setup":
+        relay.board.restart(_SAFE_MODE if line == "safe" else _ASKED)
+    elif line == "setup":
         print("Ctrl-C ends the relay; then: import thimble; thimble.setup() (Linux: make setup)")
-    elif line == b"help":
+    elif line == "help":
         print(_HELP)
     else:
         print("unknown command; help lists them")
@@ -44,7 +44,7 @@ def _config(line):
     from thimble import config
 
     try:
-        name, _, value = line.decode().strip().partition(" ")
+        name, _, value = line.strip().partition(" ")
         section, _, key = name.partition(".")
         if value:
             if name in config.SECRETS or name == "wifi.networks":
@@ -58,5 +58,5 @@ def _config(line):
             for section in sorted(found):
                 for key in sorted(found[section]):
                     print("%s.%s = %s" % (section, key, json.dumps(found[section][key])))
-    except (config.ConfigError, OSError, UnicodeError) as error:
-        print("not done: %s" % (str(error) or "that is not UTF-8 text"))
+    except (config.ConfigError, OSError) as error:
+        print("not done: %s" % error)
