@@ -7,11 +7,14 @@ the model cannot, whole oldest turns go, and the last summary stays.
 from thimble.core import text
 from thimble.core.errors import ThimbleError
 from thimble.core.octets import copy
-from thimble.model import request as model
 
 _RELIEVED = const(60)  # as core.pressure.RELIEVED
 _USER = const(0)  # as core.conversation.USER
 _SUMMARY = const(2)  # as core.conversation.SUMMARY
+_TEXT = const(1)  # as model.request.TEXT
+_DONE = const(2)  # as model.request.DONE
+_LENGTH = const(1)  # as model.request.LENGTH
+_ALL = const(0x3FFFFFFF)  # as model.request.ALL
 _SLICE_MS = const(250)
 _MOST = const(768)  # bytes of a summary
 _TURNS_LEAST = const(4)
@@ -112,13 +115,13 @@ def _ask(relay, chat, turns):
             return 0
         while size < _MOST:
             event = answer.poll(_SLICE_MS)
-            if event == model.TEXT:
+            if event == _TEXT:
                 n = min(answer.end - answer.pos, _MOST - size)
                 copy(buf, size, answer.out, answer.pos, n)
                 size += n
-            elif event == model.DONE:
+            elif event == _DONE:
                 # What was cut off, refused or filtered is none.
-                return size if answer.reason <= model.LENGTH else 0
+                return size if answer.reason <= _LENGTH else 0
             if waiting():
                 return 0
         return size
@@ -127,5 +130,5 @@ def _ask(relay, chat, turns):
         return 0
     finally:
         answer.stop()
-        answer.turns = model.ALL
+        answer.turns = _ALL
         answer.waiting = chats.busy = None

@@ -11,13 +11,15 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble.core.backoff import Backoff
 from thimble.core.errors import ApiError, NetError, ParseError, failure
-from thimble.model import request as model
 
 _USER = const(0)  # as core.conversation.USER
 _ASSISTANT = const(1)  # as core.conversation.ASSISTANT
 _FINAL = const(0)  # as core.errors.FINAL
 _RETRY = const(1)  # as core.errors.RETRY
 _TOO_LONG = const(2)  # as core.errors.TOO_LONG
+_TEXT = const(1)  # as model.request.TEXT
+_DONE = const(2)  # as model.request.DONE
+_AT_LIMIT = const(1)  # as model.request.LENGTH
 _SLICE_MS = const(250)
 _PATIENCE_MS = const(60_000)
 _DAY_S = const(86_400)  # ticks_ms cannot hold much more
@@ -204,9 +206,9 @@ class Exchange:
         self._begin(_ASSISTANT, 0)
         while not note:
             event = answer.poll(_SLICE_MS)
-            if event == model.DONE:
+            if event == _DONE:
                 break
-            if event == model.TEXT:
+            if event == _TEXT:
                 self._show()
                 if self._reply.full:
                     note = _MORE
@@ -234,4 +236,4 @@ class Exchange:
         self._sessions.abort()
         if note:
             return note.lstrip()
-        return _THOUGHT if answer.thought or answer.reason == model.LENGTH else _EMPTY
+        return _THOUGHT if answer.thought or answer.reason == _AT_LIMIT else _EMPTY

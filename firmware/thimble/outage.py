@@ -11,6 +11,11 @@ from thimble.telegram.reply import Gone
 
 _USER = const(0)  # as core.conversation.USER
 _ENOSPC = const(28)  # littlefs's own number, on every board
+_STATE = const(5)  # as telegram.updates.STATE
+_TOLD = const(128)  # as telegram.updates.TOLD
+_KEY = const(6)  # as telegram.updates.KEY
+_RETRY = const(7)  # as telegram.updates.RETRY
+_MORE = const(8)  # as telegram.updates.MORE
 _UPDATE = const(48)  # as telegram.updates._UPDATE
 
 
@@ -67,7 +72,7 @@ def park(relay, record):
     if wait > exchange.patience_ms:
         relay.model.close()  # it would be idle for long
     # Not being able to answer it was no attempt.
-    relay.journal.attempt(record, relay.inbox.buf[record + updates.STATE] - 1)
+    relay.journal.attempt(record, relay.inbox.buf[record + _STATE] - 1)
     _tell(relay, record)
     return False
 
@@ -87,7 +92,7 @@ def stop(relay, record, here):
         if (
             at != relay.reply.record
             and relay.responder.asks(at)
-            and peer.is_at(ring.buf, at + updates.KEY, ring.buf[at + 1])
+            and peer.is_at(ring.buf, at + _KEY, ring.buf[at + 1])
             and behind(ring.buf, at + _UPDATE, ring.buf[at + 4], said, last, said[record + 4]) > 0
         ):
             relay.responder.done(at)
@@ -102,15 +107,15 @@ def keep(relay, record):
     How far that had come the flash knows."""
     buf, chats, sessions = relay.inbox.buf, relay.memory.chats, relay.sessions
     responder, exchange = relay.responder, relay.exchange
-    chat = chats.find(buf, record + updates.KEY, buf[record + 1])
+    chat = chats.find(buf, record + _KEY, buf[record + 1])
     if chat is not None:
         chats.forget(chat)
     try:
         chat = responder.conversation(record)
         code = buf[record + 3]
-        if code != updates.RETRY and sessions.mark != exchange.mark:
+        if code != _RETRY and sessions.mark != exchange.mark:
             chat.pop(_USER)
-            if chat.turns or code != updates.MORE:  # else there is nothing to go on with
+            if chat.turns or code != _MORE:  # else there is nothing to go on with
                 responder.question(record, False)
                 exchange.keep_question()
                 sessions.commit()
@@ -130,7 +135,7 @@ def odd(relay, record):
 
 
 def _mark(buf, record, minute):
-    return crc16(buf, record + updates.KEY, buf[record + 1], minute & 0xFFFF)
+    return crc16(buf, record + _KEY, buf[record + 1], minute & 0xFFFF)
 
 
 def _behind(relay, record):
@@ -138,8 +143,8 @@ def _behind(relay, record):
     ring, peer = relay.inbox, relay.reply.peer  # loaded with the record's
     other = ring.first()
     while other >= 0:
-        if ring.buf[other + updates.STATE] & updates.TOLD:
-            if peer.is_at(ring.buf, other + updates.KEY, ring.buf[other + 1]):
+        if ring.buf[other + _STATE] & _TOLD:
+            if peer.is_at(ring.buf, other + _KEY, ring.buf[other + 1]):
                 return True
         other = ring.after(other)
     return False
@@ -159,4 +164,4 @@ def _tell(relay, record):
             if isinstance(error, Gone):
                 relay.responder.done(record)
             return
-    relay.journal.attempt(record, buf[record + updates.STATE] | updates.TOLD)
+    relay.journal.attempt(record, buf[record + _STATE] | _TOLD)

@@ -3,10 +3,11 @@
 from time import ticks_add, ticks_diff, ticks_ms
 
 from thimble import overlay
-from thimble.board import led
 from thimble.core.backoff import Backoff
 from thimble.core.errors import ApiError, NetError, ThimbleError, failure
 
+_JOINING = const(0x55)  # as board.led.JOINING
+_ERROR = const(0x15)  # as board.led.ERROR
 _RETRY_MOST_S = const(86_400)  # ticks_ms cannot hold much more
 _LONG_AGO_MS = const(432_000_000)  # a day more, and it would soon pass for a time to come
 _NAMED_MOST = const(96)  # characters: the ids that were named last, six at the least
@@ -65,7 +66,7 @@ class Poller:
             if away:
                 relay.exchange.retry_at = None  # that was long ago, too
         self.rest_until = ticks_add(now, wait)
-        relay.board.led.show(led.ERROR if relay.joined else led.JOINING)
+        relay.board.led.show(_ERROR if relay.joined else _JOINING)
         relay.log.fail(error if lost else overlay.call("outage", "advice", relay, error))
 
     def held_off(self):

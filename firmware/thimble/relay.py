@@ -11,7 +11,6 @@ import thimble.wiring  # with it comes all code that stays; itself it leaves aga
 import time
 
 from thimble import overlay
-from thimble.board import led
 from thimble.exchange import Exchange
 from thimble.keepers import watch
 from thimble.memory import Memory
@@ -20,6 +19,11 @@ from thimble.responder import Responder
 
 _ELEVATED = const(1)  # as core.pressure.ELEVATED
 _CRITICAL = const(2)  # as core.pressure.CRITICAL
+_JOINING = const(0x55)  # as board.led.JOINING
+_ONLINE = const(0x01)  # as board.led.ONLINE
+_THINKING = const(0x33)  # as board.led.THINKING
+_ERROR = const(0x15)  # as board.led.ERROR
+_LOW_BATTERY = const(0x05)  # as board.led.LOW_BATTERY
 _SLICE_MS = const(250)
 _LONG_POLL_S = const(50)
 _IDLE_POLL_S = const(20)
@@ -50,7 +54,7 @@ class Relay:
         self.config = config
         self.board = board
         self.started = self._looked = time.ticks_ms()
-        self._calm = led.ONLINE  # what the LED shows while all is well and nothing is to do
+        self._calm = _ONLINE  # what the LED shows while all is well and nothing is to do
         self.answered = 0
         # A crash: what the owner is to be told; resets in a row (see safe); of the loop, and when
         # the first of those was.
@@ -180,11 +184,11 @@ class Relay:
         """The LED, while Telegram can be reached."""
         pattern = self._calm
         if not self.joined:
-            pattern = led.JOINING
+            pattern = _JOINING
         elif self.memory.chats.busy is not None:
-            pattern = led.THINKING
+            pattern = _THINKING
         elif self.exchange.retry_at is not None:
-            pattern = led.ERROR
+            pattern = _ERROR
         self.board.led.show(pattern)
 
     # Memory.
@@ -253,7 +257,7 @@ class Relay:
             self.log.seconds()
             self.tell_time()
             self.reply.limits.serve(now)
-            self._calm = led.LOW_BATTERY if self.board.battery_low() else led.ONLINE
+            self._calm = _LOW_BATTERY if self.board.battery_low() else _ONLINE
             if self.rates is not None:
                 self.rates.serve(now, self.exchange.calls)
             self.look(True)

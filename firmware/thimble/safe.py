@@ -12,9 +12,9 @@ import sys
 import time
 
 from thimble import VERSION, overlay
-from thimble.board import led
 from thimble.core.errors import ConfigError
 
+_SAFE = const(0x0F)  # as board.led.SAFE
 _SLICE_MS = const(50)
 _BAD_MOST = const(4)
 _ASKED = const(1)  # marks, as board.base
@@ -85,7 +85,7 @@ def _stay(board, retry_ms):
         pass  # no such pin: no light
     overlay.unload("config")
     print(_HELP)
-    board.led.show(led.SAFE)
+    board.led.show(_SAFE)
     end = time.ticks_add(time.ticks_ms(), retry_ms)
     while time.ticks_diff(end, time.ticks_ms()) > 0:
         board.led.serve(time.ticks_ms())

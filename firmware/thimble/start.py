@@ -6,8 +6,9 @@ An overlay.
 
 from thimble import overlay
 from thimble.core.errors import NetError, ThimbleError
-from thimble.telegram import updates
 
+_STATE = const(5)  # as telegram.updates.STATE
+_COUNT = const(63)  # as telegram.updates.COUNT
 _JOIN_MS = const(60_000)
 
 
@@ -16,7 +17,7 @@ def forgive(relay):
     buf = relay.inbox.buf
     record = relay.inbox.first()
     while record >= 0:
-        buf[record + updates.STATE] -= buf[record + updates.STATE] & updates.COUNT > 0
+        buf[record + _STATE] -= buf[record + _STATE] & _COUNT > 0
         record = relay.inbox.after(record)
 
 

@@ -12,9 +12,10 @@ import machine
 import network
 import time
 
-from thimble.board.led import STARTING, Led
+from thimble.board.led import Led
 from thimble.board.line import Line
 
+_STARTING = const(0xFF)  # as board.led.STARTING
 # The marks; who needs one has a copy of it, since a name that others can see takes room.
 _ASKED = const(1)  # somebody asked for a restart
 _SAFE_MODE = const(3)
@@ -65,7 +66,7 @@ class Base:
         led = self._pin("board.led", settings.led or self.profile.led, machine.Pin.OUT)
         kind = settings.led_kind or self.profile.led_kind
         self.led = Led(None) if led is None else self._light(led, kind)
-        self.led.show(STARTING)
+        self.led.show(_STARTING)
         self.led.serve(0)
         button = settings.button or self.profile.button
         self._button = self._pin("board.button", button, machine.Pin.IN, machine.Pin.PULL_UP)
