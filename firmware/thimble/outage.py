@@ -2,7 +2,7 @@
 the memory fails; and what becomes of messages that are not to be answered one by one. An overlay.
 """
 
-from time import ticks_add, ticks_ms
+import time
 
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import behind, crc16
@@ -66,9 +66,9 @@ def park(relay, record):
         relay.reply.say(b"The model could not be reached for too long. Please ask again later.")
         return True
     exchange = relay.exchange
-    wait = max(exchange.outage.next(ticks_ms() & 255), exchange.wait_ms)
+    wait = max(exchange.outage.next(time.ticks_ms() & 255), exchange.wait_ms)
     wait = min(wait, (patience + 1) * 60_000)  # however long the model asks to be left alone
-    exchange.retry_at = ticks_add(ticks_ms(), wait)
+    exchange.retry_at = time.ticks_add(time.ticks_ms(), wait)
     if wait > exchange.patience_ms:
         relay.model.close()  # it would be idle for long
     # Not being able to answer it was no attempt.

@@ -5,21 +5,10 @@ import random
 
 from kit import heap_locked, plain, raises
 from thimble.core.errors import ParseError
-from thimble.core.scan import (
-    CLOSE,
-    END,
-    FALSE,
-    INTEGER,
-    MORE,
-    NULL,
-    NUMBER,
-    OPEN,
-    PIECE,
-    STRING,
-    TRUE,
-    VALUE,
-    Scanner,
-)
+from thimble.core.scan import MORE, Scanner
+
+OPEN, CLOSE, VALUE, PIECE, END = range(1, 6)
+STRING, INTEGER, NUMBER, TRUE, FALSE, NULL = range(6)
 
 HEAP = "512k"  # the scanner's source is compiled once more, as plain bytecode
 

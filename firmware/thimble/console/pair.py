@@ -10,10 +10,10 @@ from thimble.core.errors import ThimbleError
 
 PATHS = b"result[] result[].update_id .chat.id .text"
 
-_FIRST = const(6)  # as telegram.bot.FIRST
-_OPEN = const(1)  # as core.scan.OPEN
-_CLOSE = const(2)  # as core.scan.CLOSE
-_PIECE = const(4)  # as core.scan.PIECE
+_FIRST = const(6)  # as telegram.bot._FIRST
+_OPEN = const(1)  # as core.scan._OPEN
+_CLOSE = const(2)  # as core.scan._CLOSE
+_PIECE = const(4)  # as core.scan._PIECE
 # Their places behind the Bot's own.
 _UPDATE = const(1)
 _TEXT = const(3)

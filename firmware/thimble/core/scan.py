@@ -23,19 +23,21 @@ from array import array
 
 from thimble.core.errors import ParseError
 
+# Events, and kinds of values. Who needs one has a copy of it, since a name that others can see
+# takes room; MORE is for whoever feeds one.
 MORE = const(0)  # all input is used: feed() again
-OPEN = const(1)  # a wanted path's object or array begins
-CLOSE = const(2)  # … and ends
-VALUE = const(3)  # a wanted path's string, number or literal, or the rest of a long string
-PIECE = const(4)  # the output area is full in the middle of a wanted string
-END = const(5)  # the document is complete
+_OPEN = const(1)  # a wanted path's object or array begins
+_CLOSE = const(2)  # … and ends
+_VALUE = const(3)  # a wanted path's string, number or literal, or the rest of a long string
+_PIECE = const(4)  # the output area is full in the middle of a wanted string
+_END = const(5)  # the document is complete
 
-STRING = const(0)
-INTEGER = const(1)
-NUMBER = const(2)  # with a fraction or an exponent
-TRUE = const(3)
-FALSE = const(4)
-NULL = const(5)
+_STRING = const(0)
+_INTEGER = const(1)
+_NUMBER = const(2)  # with a fraction or an exponent
+_TRUE = const(3)
+_FALSE = const(4)
+_NULL = const(5)
 
 _MOST_LEVELS = const(16)  # of a path
 _DEEPEST = const(32)  # containers around one in which paths are still looked for
@@ -68,7 +70,7 @@ _ELEMENT = const(0xFE)
 # Elements of the state. None that is read again is ever negative: where a word has 64 bits, viper
 # reads them without a sign.
 _POS = const(0)  # the next byte of the input
-_END = const(1)
+_STOP = const(1)
 _STATE = const(2)
 _SINK = const(3)  # what becomes of the scalar that is being read
 _NODE = const(4)  # of the value that comes or is read; 0: it is not wanted
@@ -134,11 +136,11 @@ _FIXED = const(
     b"0R1Re2E2\0"  # R digits behind the point
     b"0[1[\0"  # [ digits of the exponent
 )
-_TRUE = const(0)
-_FALSE = const(5)
-_NULL = const(11)
+_ROW_TRUE = const(0)
+_ROW_FALSE = const(5)
+_ROW_NULL = const(11)
 _ESCAPES = const(16)
-_NUMBER = const(33)
+_ROW_NUMBER = const(33)
 _ZERO = const(64)
 _FRACTION = const(82)
 
@@ -161,7 +163,7 @@ class Scanner:
         """Begin a new document. Values go to out[off:off+size]; size at least 4."""
         st = self._state
         st[_STATE] = _START
-        self.offset = st[_USED] = st[_POS] = st[_END] = 0
+        self.offset = st[_USED] = st[_POS] = st[_STOP] = 0
         self._out = out
         st[_BEGIN] = off
         st[_LIMIT] = off + size
@@ -180,7 +182,7 @@ class Scanner:
         st = self._state
         self._in = buf
         st[_POS] = off
-        st[_END] = end
+        st[_STOP] = end
 
     @micropython.viper
     def next(self) -> int:
@@ -201,7 +203,7 @@ class Scanner:
         tab = ptr8(self._table)
         fixed = ptr8(_FIXED)
         i = st[_POS]
-        end = st[_END]
+        end = st[_STOP]
         s = st[_STATE]
         sink = st[_SINK]
         node = st[_NODE]
@@ -268,7 +270,7 @@ class Scanner:
                         o = st[_BEGIN + 1]
                         node = 0
                     else:
-                        event = PIECE
+                        event = _PIECE
                 elif c < 0x100:
                     s = _IN_UTF8
                     n = 1
@@ -305,7 +307,7 @@ class Scanner:
                         p = st[_STACK + depth] & _PATHS
                         if p:
                             st[_PATH] = p - 1
-                            event = CLOSE
+                            event = _CLOSE
                     inside = _TOP
                     if depth:
                         p = depth - 1
@@ -350,7 +352,7 @@ class Scanner:
                             st[_STACK + depth] = sub << 8 | p
                             st[_TRACKED] = depth + 1
                             if p:
-                                event = OPEN
+                                event = _OPEN
                         if depth < _KIND_LEVELS:
                             p = _KINDS + (depth >> 3)
                             n = depth & 7
@@ -362,23 +364,23 @@ class Scanner:
                         sink = _WANTED if p else _SKIP
                         o = st[_BEGIN]
                         dst = area
-                        p = STRING
+                        p = _STRING
                         s = _IN_STRING
                         if c != 0x22:
                             s = _IN_LITERAL
                             if c == 0x74:
-                                p = TRUE
-                                n = _TRUE + 1
+                                p = _TRUE
+                                n = _ROW_TRUE + 1
                             elif c == 0x66:
-                                p = FALSE
-                                n = _FALSE + 1
+                                p = _FALSE
+                                n = _ROW_FALSE + 1
                             elif c == 0x6E:
-                                p = NULL
-                                n = _NULL + 1
+                                p = _NULL
+                                n = _ROW_NULL + 1
                             else:
                                 i -= 1
                                 s = _IN_NUMBER
-                                n = _NUMBER
+                                n = _ROW_NUMBER
                         st[_KIND] = p
             elif s == _IN_UTF8:
                 code = code << 6 | c & 0x3F
@@ -400,7 +402,7 @@ class Scanner:
                         event = _UNEXPECTED
                     else:
                         i -= 1
-                        st[_KIND] = INTEGER if n < _FRACTION else NUMBER
+                        st[_KIND] = _INTEGER if n < _FRACTION else _NUMBER
                         s = _ENDED
                 else:
                     n = fixed[n + 1]
@@ -474,7 +476,7 @@ class Scanner:
                             node = 0
                             s = _IN_STRING
                         else:
-                            event = PIECE
+                            event = _PIECE
                     else:
                         s = _IN_STRING
                         if p:
@@ -489,16 +491,16 @@ class Scanner:
                 else:
                     s = _AFTER
                     if sink:
-                        event = VALUE
+                        event = _VALUE
                     if depth == 0:
                         s = _DONE
-                        event = END
+                        event = _END
             if event:
                 break
         if event < 0:
             s = _FAILED
             i -= 1
-        elif event >= VALUE:
+        elif event >= _VALUE:
             st[_LENGTH] = o - st[_BEGIN]
             o = st[_BEGIN]
         st[_USED] += i - st[_POS]

@@ -8,17 +8,20 @@ is not always right. Of both only the wanted values leave the scanner.
 from time import ticks_diff, ticks_ms
 
 from thimble import overlay
-from thimble.core import sse
 from thimble.core.errors import NetError, ThimbleError
 from thimble.core.octets import get_int
 from thimble.core.scan import Scanner
+from thimble.core.sse import Sse
 from thimble.model import ANTHROPIC, OPENAI, write_messages
 from thimble.model.think import Think
 
-_VALUE = const(3)  # as core.scan.VALUE
-_PIECE = const(4)  # as core.scan.PIECE
-_END = const(5)  # as core.scan.END
-_INTEGER = const(1)  # as core.scan.INTEGER
+_SSE_DATA = const(1)  # as core.sse.DATA
+_SSE_EVENT = const(2)  # as core.sse.EVENT
+_SSE_DONE = const(3)  # as core.sse.DONE
+_VALUE = const(3)  # as core.scan._VALUE
+_PIECE = const(4)  # as core.scan._PIECE
+_END = const(5)  # as core.scan._END
+_INTEGER = const(1)  # as core.scan._INTEGER
 _ROOM = const(8)  # as model.think.ROOM
 # Parts of a dialect, see thimble.model.
 _HEAD = const(0)
@@ -68,7 +71,7 @@ _REASONS = const(
 _ON = const(-1)  # there is something to scan
 _FED = const(-2)  # there is, fresh from the connection
 
-ALL = const(0x3FFFFFFF)
+_ALL = const(0x3FFFFFFF)
 _SILENCE_MS = const(300_000)  # so long OpenAI's say nothing while they reason
 _PROGRESS_MS = const(300_000)
 _ANSWER_MS = const(600_000)
@@ -109,7 +112,7 @@ class Model:
         self.newer = not dialect[_ADAPTS]
         self.usage = dialect[_ADAPTS]  # usage is asked for
         self.conversation = None
-        self.turns = ALL
+        self.turns = _ALL
         self.question = b""
         self.question_off = self.question_end = 0
         self._dialect = dialect
@@ -122,7 +125,7 @@ class Model:
                 paths.append(b"choices[]" + word if word[0] == 0x2E else word)
                 self.meanings.append(meaning)
         self.scanner = Scanner(paths)
-        self._sse = sse.Sse()
+        self._sse = Sse()
         self._think = Think()
         self._begin()
         self.done = True
@@ -274,7 +277,7 @@ class Model:
         """Gives the scanner more, reading at most once: _ON, _FED, or what poll() returns."""
         stream = self._sse
         event = stream.next()
-        while event == sse.EVENT:
+        while event == _SSE_EVENT:
             if self.scanner.offset:
                 self.scanner.finish()
             # What names a parameter or a limit is an error whatever its form.
@@ -284,11 +287,11 @@ class Model:
             if self._last:
                 return self._finish()
             event = stream.next()
-        if event == sse.DATA:
+        if event == _SSE_DATA:
             self._heard = 1
             self.scanner.feed(stream.buf, stream.pos, stream.end)
             return _ON
-        if event == sse.DONE:
+        if event == _SSE_DONE:
             return self._finish()
         return self._read(ms)
 

@@ -5,17 +5,17 @@ Model keeps what was understood: ``named``, of the things that errors name; ``me
 that their codes stand for; ``said``, where their words end in its ``out``.
 """
 
-from time import ticks_diff, ticks_ms
+import time
 
 from thimble.core.errors import FINAL, TOO_LONG, ApiError, NetError, ParseError
 from thimble.core.octets import get_int
 from thimble.core.text import boundary
 
 _ROOM = const(8)  # as model.think.ROOM
-_VALUE = const(3)  # as core.scan.VALUE
-_PIECE = const(4)  # as core.scan.PIECE
-_STRING = const(0)  # as core.scan.STRING
-_INTEGER = const(1)  # as core.scan.INTEGER
+_VALUE = const(3)  # as core.scan._VALUE
+_PIECE = const(4)  # as core.scan._PIECE
+_STRING = const(0)  # as core.scan._STRING
+_INTEGER = const(1)  # as core.scan._INTEGER
 _CODE = const(7)  # see thimble.model
 _SAID = const(8)
 _SAID_MOST = const(200)
@@ -75,9 +75,9 @@ def _read(model):
     http, scanner = model.http, model.scanner
     http.silence_ms = _READ_MS
     left = _READ_BYTES
-    start = ticks_ms()
+    start = time.ticks_ms()
     try:
-        while left > 0 and ticks_diff(ticks_ms(), start) < _READ_MS:
+        while left > 0 and time.ticks_diff(time.ticks_ms(), start) < _READ_MS:
             n = http.read(250)
             if n == 0:
                 model.done = True

@@ -1,7 +1,7 @@
 """The network: names, connections, TLS, HTTP."""
 
 import select
-from time import sleep_ms, ticks_diff, ticks_ms
+import time
 
 _SLICE_MS = const(250)
 _PAUSE_MS = const(5)
@@ -26,7 +26,7 @@ def datagrams(sock, size, ms, tick):
     """
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    start = ticks_ms()
+    start = time.ticks_ms()
     left = ms
     while left > 0:
         poll.ipoll(min(left, _SLICE_MS))
@@ -34,5 +34,5 @@ def datagrams(sock, size, ms, tick):
         try:
             yield sock.recvfrom(size)
         except OSError:
-            sleep_ms(_PAUSE_MS)  # some ports report a UDP socket as ready at all times
-        left = ms - ticks_diff(ticks_ms(), start)
+            time.sleep_ms(_PAUSE_MS)  # some ports report a UDP socket as ready at all times
+        left = ms - time.ticks_diff(time.ticks_ms(), start)

@@ -6,7 +6,7 @@ sees only literal addresses, which it answers at once. IPv4 only.
 
 import os
 import socket
-from time import ticks_diff, ticks_ms
+import time
 
 from thimble.core.errors import NetError
 from thimble.net import datagrams, is_address
@@ -63,7 +63,7 @@ def _ask(host, ms, tick, servers, kept):
     query = question(host)
     failure = "no name server answered for %s" if servers else "no name server is known for %s"
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    start = ticks_ms()
+    start = time.ticks_ms()
     tried = 0
     try:
         sock.setblocking(False)
@@ -91,7 +91,7 @@ def _ask(host, ms, tick, servers, kept):
                 if code != _IGNORED:
                     said = "there is no host %s" if code == _NO_NAME else "%s has no IPv4 address"
                     raise NetError("resolve", said % host)
-            left = ms - ticks_diff(ticks_ms(), start)
+            left = ms - time.ticks_diff(time.ticks_ms(), start)
     finally:
         sock.close()
     if kept:

@@ -16,10 +16,10 @@ from thimble.core.scan import Scanner
 from thimble.core.text import boundary
 
 _MORE = const(0)  # as core.scan.MORE
-_VALUE = const(3)  # as core.scan.VALUE
-_PIECE = const(4)  # as core.scan.PIECE
-_INTEGER = const(1)  # as core.scan.INTEGER
-_TRUE = const(3)  # as core.scan.TRUE
+_VALUE = const(3)  # as core.scan._VALUE
+_PIECE = const(4)  # as core.scan._PIECE
+_INTEGER = const(1)  # as core.scan._INTEGER
+_TRUE = const(3)  # as core.scan._TRUE
 # The paths that every answer may have come first.
 _OK = const(0)
 _CODE = const(1)
@@ -27,7 +27,7 @@ _DESCRIPTION = const(2)
 _MESSAGE_ID = const(4)
 _USERNAME = const(5)
 _PATHS = b"ok error_code description parameters.retry_after result.message_id result.username "
-FIRST = const(6)  # where those of the updates begin
+_FIRST = const(6)  # where those of the updates begin
 
 _ANSWER_MS = const(15000)
 _WHOLE_MS = const(120_000)
@@ -146,7 +146,7 @@ class Bot:
         while True:
             event = scanner.next()
             if event == _VALUE or event == _PIECE:
-                if scanner.path < FIRST:
+                if scanner.path < _FIRST:
                     self._take(event)
                     continue
                 return event

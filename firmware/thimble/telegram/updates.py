@@ -29,13 +29,13 @@ from time import ticks_diff, ticks_ms
 from thimble.core.errors import ApiError, NetError, ParseError
 from thimble.core.octets import behind, copy, crc16, find, increment, same
 
-_OPEN = const(1)  # as core.scan.OPEN
-_CLOSE = const(2)  # as core.scan.CLOSE
-_VALUE = const(3)  # as core.scan.VALUE
-_PIECE = const(4)  # as core.scan.PIECE
-_STRING = const(0)  # as core.scan.STRING
-_INTEGER = const(1)  # as core.scan.INTEGER
-_TRUE = const(3)  # as core.scan.TRUE
+_OPEN = const(1)  # as core.scan._OPEN
+_CLOSE = const(2)  # as core.scan._CLOSE
+_VALUE = const(3)  # as core.scan._VALUE
+_PIECE = const(4)  # as core.scan._PIECE
+_STRING = const(0)  # as core.scan._STRING
+_INTEGER = const(1)  # as core.scan._INTEGER
+_TRUE = const(3)  # as core.scan._TRUE
 GROUP = const(1)
 OWNER = const(2)
 ODD = const(4)
@@ -83,7 +83,7 @@ _COMMANDS = const(
 _LENGTHS = const(b"\x04\x06\x04\x05\x05\x03\x05\x04\x07\x06\x06")
 _WIDTH = const(8)
 
-_ELEMENT = const(6)  # as telegram.bot.FIRST
+_ELEMENT = const(6)  # as telegram.bot._FIRST
 # Ids, in the order of their places in _ids.
 _FROM = const(0)
 _ID = const(1)

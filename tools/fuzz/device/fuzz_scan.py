@@ -3,7 +3,9 @@
 from binascii import hexlify
 
 from thimble.core.errors import ParseError
-from thimble.core.scan import CLOSE, MORE, OPEN, PIECE, VALUE, Scanner
+from thimble.core.scan import MORE, Scanner
+
+OPEN, CLOSE, VALUE, PIECE = range(1, 5)
 
 _PATHS = (b"ok", b"a", b"a.b", b"a[]", b"a[].b", b"ab", b"result[].message.text")
 _PATHS += (b"result[].message", b"[]", b"[][].a", b"[].a", b"\xd0\xba\xd0\xbb\xd1\x8e\xd1\x87.b")
