@@ -15,10 +15,10 @@ from thimble.net.link import Link
 from thimble.net.room import Room
 from thimble.store.journal import Journal
 from thimble.store.sessions import Sessions
+from thimble.telegram import updates
 from thimble.telegram.bot import Bot
 from thimble.telegram.limits import Limits
 from thimble.telegram.reply import Reply
-from thimble.telegram.updates import ASIDE, PATHS, RECORD, Updates
 
 _DEAF = const(16)  # as board.base._DEAF
 
@@ -36,8 +36,8 @@ def make(relay, buffers, tls):
 
         relay.wifi = Wifi(board, config.wifi, log)
     rooms = Room(sizes.room, board.room_kept), Room(sizes.room, board.room_kept)
-    relay.inbox = Ring(buffers.inbox, RECORD)
-    relay.asides = Ring(buffers.asides, ASIDE)
+    relay.inbox = Ring(buffers.inbox, updates.RECORD)
+    relay.asides = Ring(buffers.asides, updates.ASIDE)
     relay.resolver = Resolver(tick, board.servers)
     relay.telegram_link = Link(relay.resolver, tick, tls, rooms[0])
     relay.model_link = Link(relay.resolver, tick, tls, rooms[1])
@@ -45,10 +45,10 @@ def make(relay, buffers, tls):
     secure, host, port, path = config.telegram.endpoint
     http = Http(relay.telegram_link, buffers.telegram_in, buffers.telegram_out)
     http.origin(host, port, secure)
-    relay.bot = bot = Bot(http, config.telegram.token, path, PATHS)
+    relay.bot = bot = Bot(http, config.telegram.token, path, updates.PATHS)
     relay.journal = Journal(board.flash + "/journal", sizes.journal, buffers.notes)
     allow = [b"%d" % number for number in config.telegram.allow]
-    relay.updates = Updates(bot, relay.inbox, relay.asides, allow, relay.journal)
+    relay.updates = updates.Updates(bot, relay.inbox, relay.asides, allow, relay.journal)
     relay.sessions = Sessions(
         board.flash + "/turns",
         buffers.turns,

@@ -27,7 +27,9 @@ role in a row become one message, and a summary of what was said before stands a
 user's message that follows it.
 """
 
-from thimble.core.conversation import ASSISTANT, SUMMARY, USER
+_USER = const(0)  # as core.conversation.USER
+_ASSISTANT = const(1)  # as core.conversation.ASSISTANT
+_SUMMARY = const(2)  # as core.conversation.SUMMARY
 
 # OpenAI's chat completions (platform.openai.com/docs/api-reference/chat), which many others speak
 # too: OpenRouter, Groq, DeepSeek, vLLM, llama.cpp, LM Studio, Ollama. Newer models want
@@ -77,18 +79,18 @@ def write_messages(w, model):
         role = conversation.next_turn()
         while role >= 0 and left:
             left -= 1
-            if last >= 0 or role != ASSISTANT:
-                _begin(w, last, USER if role == SUMMARY else role)
-                if role == SUMMARY:
+            if last >= 0 or role != _ASSISTANT:
+                _begin(w, last, _USER if role == _SUMMARY else role)
+                if role == _SUMMARY:
                     w.raw(b"Summary of our conversation so far:\\n")
-                    role = USER
+                    role = _USER
                 last = role
                 while conversation.next_piece():
                     w.json(conversation.buf, conversation.pos, conversation.stop)
             role = conversation.next_turn()
     if model.question_off < model.question_end:
-        _begin(w, last, USER)
-        last = USER
+        _begin(w, last, _USER)
+        last = _USER
         w.json(model.question, model.question_off, model.question_end)
     if last >= 0:
         w.raw(b'"}')

@@ -13,9 +13,9 @@ def put(file, buf, off, n):
             file.flush()
         else:
             file.write(buf, off, n)
-        return 0
     except OSError as error:
         return error.errno or -1
+    return 0
 
 
 @micropython.native
@@ -28,6 +28,7 @@ def get(file, off, buf, n):
     try:
         if off >= 0:
             file.seek(off)
-        return file.readinto(buf, n)
+        n = file.readinto(buf, n)
     except OSError as error:
-        return -(error.errno or 1)
+        n = -(error.errno or 1)
+    return n
