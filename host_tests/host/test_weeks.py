@@ -7,7 +7,7 @@ import random
 
 import pytest
 from relay_kit import WAITING
-from weeks_kit import Weeks
+from weeks_kit import HOUR, Weeks
 
 # What may be out of reach, and how; without a service: the power.
 OUTAGES = (
@@ -323,6 +323,28 @@ def test_commands_whose_answers_telegram_does_not_take_end_in_no_restart(tmp_pat
 
         assert house.texts(104) == ["well"]
         assert not [line for line in house.board.log if line.endswith(("step 2", "step 3"))]
+
+
+def test_a_board_restarts_less_and_less_often_while_telegram_stays_silent(tmp_path):
+    with Weeks(tmp_path / "house") as house:
+        restarts, again = [], house.board.again
+
+        def counted():
+            restarts.append(house.now / HOUR * 60)
+            return again()
+
+        house.board.again = counted
+        house.cloud.fault("telegram", None, "close", None)
+        house.until(2.6, kept=True)
+        house.cloud.clear_faults()
+        house.at(2.7, house.cloud.telegram.say, chat=101, text="hello")
+        house.at(2.8, house.cloud.fault, "telegram", None, "close", None)
+        house.until(3.2, kept=True)
+
+        assert house.texts(101) == ["hello"]
+        first, second, third, last = restarts  # in minutes
+        assert 15 <= first < 17 and 30 <= second - first < 32 and 60 <= third - second < 62
+        assert 15 <= last - 2.8 * 60 < 17
 
 
 @pytest.mark.parametrize("commands", [("/history",), ("/history", "/forget")])

@@ -1,0 +1,292 @@
+"""What the relay serves between the slices of its waits, and what it does behind them, beside
+parts that note what is asked of them; the time is set by hand."""
+
+import os
+
+import thimble.relay
+
+from thimble.board import led
+from thimble.core.pressure import CRITICAL, NORMAL
+from thimble.keepers import watch
+from thimble.relay import Relay
+
+TEST_S = 20
+WRAP = 1 << 30
+BOOTS = "/tmp/thimble-loop-%d" % id(WRAP)
+
+
+class Clock:
+    """In the place of the module time. ``slept``: each sleep's ms."""
+
+    def __init__(self):
+        self.now, self.slept = WRAP - 40_000, []
+
+    def ticks_ms(self):
+        return self.now
+
+    def ticks_add(self, ticks, ms):
+        return (ticks + ms) % WRAP
+
+    def ticks_diff(self, end, start):
+        return (end - start + WRAP // 2) % WRAP - WRAP // 2
+
+    def sleep_ms(self, ms):
+        self.slept.append(ms)
+        self.now = self.ticks_add(self.now, ms)
+
+
+class Part:
+    """Notes in ``notes`` what is called by a name that ``watched`` has, and gives what it says."""
+
+    def __init__(self, notes, **watched):
+        for name in watched:
+            setattr(self, name, self._noting(notes, name, watched[name]))
+
+    def _noting(self, notes, name, value):
+        def note(*args):
+            notes.append((name,) + args)
+            return value
+
+        return note
+
+
+class Served(Relay):
+    """A Relay without the parts that wiring makes."""
+
+    def __init__(self, wifi=False, rates=False):
+        self.clock = thimble.relay.time = Clock()
+        self.started = self._looked = self.clock.now
+        self.notes = notes = []
+        self.step = self.level = 0
+        self.low = False
+        self.typed = b""
+        self.shown = []
+        self.minute = self.cleaned = self._todo = self._compact = 0
+        self.rebooting = self.tell = self._proving = False
+        self._calm = led.ONLINE
+        self.joined = True
+        self.watch = Part(notes)
+        self.watch.mark = lambda now: notes.append(("mark", now))
+        self.watch.step = lambda now: self.step
+        self.watch.restarts = 0
+        self.board = board = Part(notes, restart=None)
+        board.flash = BOOTS
+        board.led = Part(notes)
+        board.led.show = self.shown.append
+        board.led.serve = lambda now: notes.append(("light", now))
+        board.battery_low = lambda: self.low
+        board.read_line = lambda: self.typed
+        self.wifi = Part(notes, recycle=None) if wifi else None
+        if wifi:
+            self.wifi.serve = lambda now: self.in_reach
+        self.in_reach = True
+        self.log = Part(notes, seconds=0)
+        self.log.info = lambda line: notes.append(line)
+        self.reply = Part(notes)
+        self.reply.limits = Part(notes, serve=None)
+        self.rates = Part(notes) if rates else None
+        if rates:
+            self.rates.serve = lambda now, calls: notes.append(("rates", now, calls))
+        self.exchange = Part(notes)
+        self.exchange.calls, self.exchange.retry_at = 7, None
+        self.memory = self
+        self.chats = self.pressure = Part(notes)
+        self.chats.all, self.chats.busy, self.pressure.level = (), None, NORMAL
+        self.telegram_link = Part(notes)
+        self.telegram_link.close = lambda: notes.append("telegram closed")
+        self.model = Part(notes)
+        self.model.close = lambda: notes.append("model closed")
+        self.resolver = Part(notes, clear=None)
+        self.sessions = Part(notes)
+        self.sessions.error = None
+        self.inbox = Part(notes)
+        self.asides = Part(notes)
+        self.inbox.count = self.asides.count = 0
+        self.updates = Part(notes, due=True)
+        self.poller = Part(notes, poll=None)
+        self.poller.held_off = lambda: True
+        self.poller.rest_until = self.clock.now
+        self.responder = Part(notes, answer_asides=None)
+        self.responder.ready, self.responder.stopping = lambda: -1, False
+
+    def tell_time(self):
+        self.notes.append("time")
+
+    def look(self, again=False):
+        self.notes.append(("look", again))
+
+    def took(self):
+        """What was asked since the last time, but for what every tick does."""
+        found = [note for note in self.notes if note[0] not in ("mark", "light")]
+        self.notes[:] = []
+        return found
+
+
+def test_a_slice_marks_that_the_loop_is_alive_and_serves_the_light():
+    relay = Served()
+    relay.tick()
+    now = relay.clock.now
+    assert relay.notes == [("mark", now), ("light", now)] and not relay.shown
+
+
+def said(step):
+    return "no poll was completed for long: step %d" % step
+
+
+def test_silence_makes_the_connections_anew_then_the_radio_and_at_last_the_board():
+    for wifi in (False, True):
+        relay = Served(wifi)
+        relay.step = watch.RECONNECT
+        relay.tick()
+        assert relay.took() == [said(1)]
+        relay.step = 0
+        relay._turn()
+        assert relay.took() == ["model closed", "telegram closed"]
+        relay.step = watch.RADIO
+        relay.tick()
+        assert relay.took() == [said(2)] + [("recycle",)] * wifi
+        relay.step = 0
+        relay._turn()
+        assert relay.took() == ["model closed", "telegram closed"]
+        relay._turn()
+        assert relay.took() == [], "once for each step"
+        relay.step = watch.RESTART
+        for before, mark in ((0, 17), (3, 20), (199, 216), (200, 216), (230, 216)):
+            relay.watch.restarts = before
+            relay.tick()
+            assert relay.took() == [said(3), ("restart", mark)]
+
+
+def test_every_30_seconds_the_gauges_are_looked_at_and_what_has_hours_and_days_goes_on():
+    for rates in (False, True):
+        relay = Served(rates=rates)
+        for _ in range(3):
+            relay.clock.sleep_ms(29_999)
+            relay.tick()
+            assert relay.took() == []
+            relay.clock.sleep_ms(1)
+            relay.tick()
+            now = relay.clock.now
+            daily = [("seconds",), "time", ("serve", now)]
+            assert relay.took() == daily + [("rates", now, 7)] * rates + [("look", True)]
+
+
+def test_the_network_is_shown_as_it_goes_and_comes():
+    relay = Served(wifi=True)
+    relay.tick()
+    assert relay.shown == []
+    relay.in_reach = False
+    for _ in range(3):
+        relay.tick()
+    relay.in_reach = True
+    for _ in range(3):
+        relay.tick()
+    assert relay.shown == [led.JOINING, led.ONLINE]
+
+
+def test_a_low_battery_is_shown_where_there_is_nothing_else_to_show():
+    relay = Served()
+    for low, pattern in ((True, led.LOW_BATTERY), (False, led.ONLINE)):
+        relay.low = low
+        relay.clock.sleep_ms(30_000)
+        relay.tick()
+        relay.show()
+        assert relay.shown.pop() == pattern
+
+
+def test_a_boot_is_good_after_30_seconds_and_the_crashes_before_it_go_once():
+    for kept in (True, False):
+        relay = Served()
+        relay._proving = True
+        os.mkdir(BOOTS)
+        if kept:
+            open(BOOTS + "/boots", "w").close()
+        relay.clock.sleep_ms(29_999)
+        relay.tick()
+        assert relay._proving and os.listdir(BOOTS) == ["boots"] * kept
+        relay.clock.sleep_ms(1)
+        relay.tick()
+        assert not relay._proving and not os.listdir(BOOTS)
+        open(BOOTS + "/boots", "w").close()
+        relay.clock.sleep_ms(40_000)
+        relay.tick()
+        assert os.listdir(BOOTS) == ["boots"]
+        os.remove(BOOTS + "/boots")
+        os.rmdir(BOOTS)
+
+
+class Overlay:
+    """Whose code finds memory the ``fails``-th time alone."""
+
+    def __init__(self, notes, fails):
+        self.notes, self.fails = notes, fails
+
+    def call(self, *args):
+        self.notes.append(args)
+        self.fails -= 1
+        if self.fails >= 0:
+            raise MemoryError
+
+
+def test_a_typed_command_is_carried_out_once_if_need_be_in_the_place_of_free_segments():
+    plain = thimble.relay.overlay
+    try:
+        for fails in (0, 1, 2):
+            relay = Served()
+            thimble.relay.print = relay.notes.append
+            relay.segments = Part(relay.notes, release=None)
+            relay.segments.free = 5
+            relay.typed = b"help"
+            thimble.relay.overlay = Overlay(relay.notes, fails)
+            relay.tick()
+            asked = ("console.commands", "carry_out", relay, b"help")
+            tries = [asked, ("release", 5)] * fails
+            tries.append(asked if fails < 2 else "not enough memory for that now; try again")
+            assert relay.took() == tries
+    finally:
+        thimble.relay.overlay = plain
+        del thimble.relay.print
+
+
+def test_a_wait_is_as_long_as_it_is_to_be_in_slices_of_which_each_is_served():
+    for ms, slept in ((0, []), (100, [100]), (250, [250]), (600, [250, 250, 100])):
+        relay = Served()
+        relay.pause(ms)
+        assert relay.clock.slept == slept
+        assert len([note for note in relay.notes if note[0] == "mark"]) == len(slept)
+        assert relay.took() == [("look", True)] * (ms > 250)
+        relay.clock.slept[:] = []
+        relay.updates.due = lambda now: False
+        relay.linger(ms)
+        assert relay.clock.slept == slept
+        assert relay.took() == [("look", True)] * (ms > 250)
+
+
+def test_while_an_answer_is_written_telegram_is_looked_at_every_3_2_seconds():
+    relay = Served()
+    relay.linger(4000)
+    assert relay.notes.count(("poll", 0)) == 4  # after 3250, 3500, 3750 and 4000 ms
+    relay = Served()
+    relay.clock.sleep_ms(3199)
+    assert not relay.look_in() and relay.took() == []
+    relay.clock.sleep_ms(1)
+    relay.responder.stopping = True
+    assert relay.look_in()
+    assert relay.took() == [("due", relay.clock.now), ("poll", 0)]
+    relay.asides.count = 1
+    relay.look_in()
+    assert relay.took()[1:] == [("poll", 0), ("answer_asides",)]
+    relay.updates.due = lambda now: False
+    relay.look_in()
+    assert relay.took() == [], "what waits at Telegram for room is not asked for again at once"
+
+
+def test_memory_that_is_short_closes_the_models_connection_and_leaves_telegrams():
+    relay = Served()
+    relay.memory = Part(relay.notes, look=CRITICAL, relieve=None)
+    relay.memory.chats = relay.memory.pressure = relay.pressure
+    relay.pressure.level = CRITICAL  # it is reported when it begins
+    Relay.look(relay, True)
+    assert relay.took() == [("look", True), ("relieve",)]
+    relay._turn()
+    assert relay.took() == ["model closed", ("clear",)]
