@@ -1,6 +1,7 @@
 """The chat's commands: what is said to whom, and that it is what became of the command."""
 
 from thimble.console import commands
+from thimble.core.errors import NetError
 from thimble.telegram import updates
 
 GONE = b"All that was said here is deleted."
@@ -110,6 +111,54 @@ def test_the_owner_restarts_and_nobody_else():
         relay = Relay(True, True)
         assert commands.answer(relay, Ring(updates.REBOOT, b"/reboot", flags), 0) == words
         assert relay.rebooting == (flags > 0)
+
+
+class Rebooting(Relay):
+    """``waits``: how many commands the last poll brings; ``error``: what it raises."""
+
+    def __init__(self, journal=True, waits=0, error=None):
+        super().__init__(True, journal)
+        self.updates = self.board = self.log = self.asides = self
+        self.count, self.waits, self.error = 0, waits, error
+
+    def poll(self, timeout_s):
+        self.calls.append(("poll", timeout_s))
+        self.count = self.waits
+        if self.error:
+            raise self.error
+
+    def fail(self, error):
+        self.calls.append(error)
+
+    def commit(self):
+        self.calls.append("commit")
+        return self.written
+
+    def restart(self):
+        self.calls.append("restart")
+
+
+def test_it_restarts_once_that_is_confirmed_to_telegram_and_on_flash():
+    error = NetError("connect", "refused")
+    confirmed = [("poll", 0), "commit"]
+    for relay, calls in (
+        (Rebooting(), confirmed + ["restart"]),
+        (Rebooting(error=error), [("poll", 0), error, "commit", "restart"]),
+        (Rebooting(journal=False), confirmed),
+        (Rebooting(waits=1), confirmed),
+    ):
+        commands.reboot(relay)
+        assert relay.calls == calls
+        assert relay.rebooting == (relay.waits > 0)  # it is tried again behind the answer
+
+
+def test_where_the_archive_has_nothing_that_is_said():
+    relay = Relay(0, True)
+    relay.reply = relay
+    relay.max_parts, relay.full = 2, False
+    relay.call = lambda *args: 0
+    said = commands.answer(relay, Ring(updates.HISTORY, b"/history"), 0)
+    assert said == b"There is nothing in the archive."
 
 
 def test_the_model_is_shown_to_all_and_set_by_the_owner():

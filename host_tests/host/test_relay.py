@@ -627,6 +627,14 @@ def test_a_topic_has_its_own_conversation_and_answers_in_its_thread(house):
         ("system", SYSTEM),
         ("user", "in nine @thimble_test_bot"),
     ]
+    house.say("/history@thimble_test_bot", group, user=OWNER, thread=7)
+    history = "> in seven @thimble_test_bot\n\nin seven @thimble_test_bot"
+    house.wait(
+        lambda: (
+            [(one.text, one.thread) for one in house.cloud.telegram.messages(group)][2:]
+            == [(history, 7)]
+        )
+    )
 
 
 def test_a_command_for_another_bot_of_the_group_is_left_to_it(house):
