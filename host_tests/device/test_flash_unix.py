@@ -88,6 +88,18 @@ def test_a_failure_at_any_step_is_an_error_and_what_was_written_before_stays():
         assert not done or step > 10
 
 
+def test_what_could_not_be_read_or_written_is_an_error_each_time():
+    buf = bytearray(64)
+    for error in (MemoryError(), OSError(errno.EACCES)):
+        for step in (0, 1):
+            flash = _made()
+            failing = flash._file = Failing(flash._file, error)
+            for operation in (flash.readblocks, flash.writeblocks):
+                failing.left = step
+                assert operation(3, buf) == -errno.EIO
+            flash.close()
+
+
 def test_what_littlefs_wants_to_be_kept_is_flushed_and_nothing_else():
     flash = _made()
     flash._file = Failing(flash._file, OSError(errno.EACCES))
