@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import re
 import select
 import stat
@@ -12,6 +13,8 @@ import tty
 import zipfile
 
 import pytest
+import serial
+import serial.tools.list_ports
 
 from tools import backup, build, configure, flash, qemu, remote
 from tools.remote import BoardError, Facts, Remote
@@ -269,6 +272,37 @@ def test_what_a_board_says_that_has_no_room_is_understood(last, said):
         board.run("pass")
 
 
+def test_a_line_that_is_lost_is_named():
+    class Link:
+        def exec_raw(self, code, timeout):
+            raise serial.SerialException("device disconnected")
+
+    board = Remote("/dev/ttyACM7")
+    board.link = Link()
+    with pytest.raises(BoardError, match=r"^the connection to /dev/ttyACM7 was lost: device disc"):
+        board.run("pass")
+
+
+def test_the_only_board_is_taken_and_of_several_or_none_it_is_said(monkeypatch):
+    class Port:
+        def __init__(self, device, vid):
+            self.device, self.vid = device, vid
+
+    def ports(*found):
+        monkeypatch.setattr(serial.tools.list_ports, "comports", lambda: found)
+
+    mine, other, built_in = Port("/dev/a", 11914), Port("/dev/b", 12346), Port("/dev/c", None)
+    ports(mine, other)
+    assert remote.choose("/dev/b") == "/dev/b"
+    with pytest.raises(BoardError, match=r"^say which: PORT=/dev/a or PORT=/dev/b$"):
+        remote.choose("")
+    ports(built_in, other)
+    assert remote.choose("") == "/dev/b"
+    ports(built_in)
+    with pytest.raises(BoardError, match=r"^no board found on a USB port: "):
+        remote.choose("")
+
+
 def test_a_write_that_finds_no_room_leaves_no_piece_behind(flashed):
     with Remote(flashed.port) as link:
         link.write("/large", b"what was there")
@@ -441,6 +475,44 @@ def test_a_maintenance_boot_that_was_asked_for_in_vain_is_none(flashed, monkeypa
     with pytest.raises(KeyboardInterrupt), Remote(flashed.port) as link:
         link.maintain()
     assert "starts in" in Remote(flashed.port).first_line("thimble ")
+
+
+def test_a_board_that_was_reset_already_is_not_reset_again(flashed):
+    with pytest.raises(KeyboardInterrupt), Remote(flashed.port) as link:
+        link.write("/boot.py", BOOTS)
+        link.reset()
+        assert "starts in" in link.first_line("thimble ")
+        raise KeyboardInterrupt
+    with Remote(flashed.port) as link:
+        assert link.read("/boots.log") == b"start "
+        for path in ("/boot.py", "/boots.log"):
+            link.remove(path)
+
+
+def test_a_board_that_cannot_be_reset_is_not_written_to(monkeypatch):
+    class Deaf(Remote):
+        said = ()
+
+        def connect(self, within=0.0):
+            pass
+
+        def restart(self):
+            pass
+
+        def run(self, code, silence=0.0):
+            self.said += (code,)
+            return "False" if code == "print('_before' in globals())" and self.new else "True"
+
+    monkeypatch.setattr(remote, "RESET_S", 1)
+    for new in (True, False):
+        board = Deaf("no board is asked")
+        board.new = new
+        if new:
+            board.maintain()
+            assert remote.MARKER in board.said[-1]  # is removed
+        else:
+            with pytest.raises(BoardError, match=r"^the board was not reset within 1 s$"):
+                board.maintain()
 
 
 def test_the_relay_is_started_three_seconds_after_boot(device):
@@ -617,6 +689,7 @@ def encrypted(path):
         ({"thimble.json": b'{"tls": {"ca": "main.py"}}', "main.py": b""}, "/main.py"),
         ({"thimble.json": b"{}", "thimble/relay.mpy": b""}, "/thimble/relay.mpy"),
         ({"turns/../main": b""}, "/turns/../main"),
+        ({"thimble.json": b'{"tls": {"ca": "lib/a.pem"}}', "lib/a.pem": b""}, "/lib/a.pem"),
     ],
 )
 def test_no_other_archive_is_restored(tmp_path, files, holds):
@@ -628,6 +701,26 @@ def test_an_archive_that_is_encrypted_is_refused_with_a_sentence(tmp_path):
     path = encrypted(zipped(tmp_path, {"thimble.json": b"{}"}))
     with pytest.raises(BoardError, match=r"zip is not a backup: .* is encrypted"):
         backup.restore("no board is asked", path)
+
+
+@pytest.mark.parametrize("at", [0, 40, 1000, -10])
+def test_an_archive_that_is_damaged_is_refused_with_a_sentence(tmp_path, at):
+    path = tmp_path / "board.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("thimble.json", bytes(random.Random(7).choices(range(32), k=4000)))
+    data = bytearray(path.read_bytes())
+    data[at : at + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    with pytest.raises(BoardError, match="zip is not a backup: "):
+        backup.restore("no board is asked", path)
+
+
+def test_of_a_board_that_has_written_nothing_no_backup_is_made(flashed, tmp_path):
+    backup.erase(flashed.port)
+    with pytest.raises(BoardError, match=r"^the board has nothing to save$"):
+        backup.save(flashed.port, tmp_path / "board.zip")
+    assert not os.listdir(tmp_path)
+    assert "starts in" in Remote(flashed.port).first_line("thimble ")
 
 
 def test_a_backup_never_overwrites_a_file(flashed, tmp_path):
