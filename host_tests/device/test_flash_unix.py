@@ -52,6 +52,29 @@ def _made():
     return flash
 
 
+def test_an_image_has_its_whole_size_at_once_and_is_found_as_it_was_left():
+    path = _PATH % id(_PATH)
+    last = bytes(range(64))
+    flash = Flash(path, 8)
+    try:
+        assert flash.blank()
+        for block in (0, 7):
+            flash.writeblocks(block, last, 4096 - 64)
+        flash.close()
+        for _ in range(2):
+            flash = Flash(path, 8)
+            assert os.stat(path)[6] == 8 * 4096
+            for block in (0, 7):
+                buf = bytearray(64)
+                flash.readblocks(block, buf, 4096 - 64)
+                assert buf == last, block
+            flash.writeblocks(0, last)
+            assert not flash.blank()
+            flash.close()
+    finally:
+        os.remove(path)
+
+
 def test_reading_and_writing_blocks_takes_no_heap():
     flash = _made()
     buf = bytearray(64)
