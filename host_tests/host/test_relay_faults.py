@@ -113,6 +113,17 @@ def test_while_telegram_bids_an_answer_wait_others_are_served_and_stop_ends_it(t
         assert house.texts(101)[-1].endswith("(Stopped.)") and not house.cloud.telegram.pending()
 
 
+def test_what_the_model_writes_on_for_whoever_has_blocked_the_bot_is_not_waited_for(house):
+    house.cloud.models.script(length=6000, deltas=600, delay=0.1)
+    chat = house.say("at length")
+    house.wait(lambda: house.texts(chat))
+    before = house.board.status()["answered"]
+    house.cloud.telegram.block(chat)
+    house.wait(lambda: house.board.status()["answered"] == before + 1)
+    house.wait(lambda: house.cloud.counts()["open"] == {"telegram": 1}, 5)
+    house.ask("next")
+
+
 def test_dropped_connections_are_made_again(house):
     house.ask("before")
     house.cloud.drop(reset=True)
