@@ -281,6 +281,19 @@ def test_while_an_answer_is_written_telegram_is_looked_at_every_3_2_seconds():
     assert relay.took() == [], "what waits at Telegram for room is not asked for again at once"
 
 
+def test_a_day_begins_once_in_a_day_and_where_the_clock_was_set_back():
+    plain = thimble.relay.overlay
+    try:
+        for minute, begins in ((1000, 0), (1439 + 1000, 0), (1440 + 1000, 1), (999, 1)):
+            relay = Served()
+            thimble.relay.overlay = Overlay(relay.notes, 0)
+            relay.cleaned, relay.minute = 1000, minute
+            relay._turn()
+            assert relay.took() == [("start", "begin_day", relay)] * begins, minute
+    finally:
+        thimble.relay.overlay = plain
+
+
 def test_memory_that_is_short_closes_the_models_connection_and_leaves_telegrams():
     relay = Served()
     relay.memory = Part(relay.notes, look=CRITICAL, relieve=None)
