@@ -90,6 +90,12 @@ def test_a_restart_ends_the_process_and_hands_over_its_mark_once(device, tmp_pat
     assert cause(device, tmp_path) == ["power-on", "0"]
 
 
+def test_a_mark_that_a_power_cut_left_empty_is_none(device, tmp_path):
+    source = "board.memory(b'x'); open('/flash/rtc', 'w').close(); board.close()"
+    assert device.run(SETUP + source, env=env(tmp_path)).returncode == 0
+    assert cause(device, tmp_path) == ["power-on", "0"]
+
+
 def test_a_kill_is_a_crash(device, tmp_path):
     process = device.start(SETUP + "print('up'); time.sleep(60)", env(tmp_path))
     assert process.stdout.readline() == "up\n"
