@@ -489,6 +489,44 @@ def test_a_board_that_was_reset_already_is_not_reset_again(flashed):
             link.remove(path)
 
 
+def test_a_port_that_goes_with_the_reset_is_waited_for(flashed, tmp_path):
+    """As that of a USB device does."""
+    for number, wait in enumerate((Remote.connect, lambda link: link.first_line("thimble "))):
+        with Remote(flashed.port) as link:
+            link.reset()
+        port = tmp_path / str(number)
+        comes = threading.Timer(0.7, os.symlink, (flashed.port, port))
+        comes.start()
+        link = Remote(str(port))
+        wait(link)
+        link.close()
+        comes.join()
+
+
+class Link:
+    """What mpremote has of a line that is gone."""
+
+    in_raw_repl = True
+
+    def exit_raw_repl(self):
+        raise serial.SerialException("device disconnected")
+
+    close = exit_raw_repl
+
+
+def unanswered(within=0.0):
+    raise BoardError("no answer")
+
+
+def test_where_the_board_is_gone_it_is_said_what_it_did_not_do(monkeypatch):
+    board = Remote("no board is asked")
+    monkeypatch.setattr(board, "connect", lambda within=0.0: None)
+    with pytest.raises(BoardError, match=r"^the connection was lost$"), board:
+        board.link = Link()
+        monkeypatch.setattr(board, "connect", unanswered)
+        raise BoardError("the connection was lost")
+
+
 def test_a_board_that_cannot_be_reset_is_not_written_to(monkeypatch):
     class Deaf(Remote):
         said = ()
