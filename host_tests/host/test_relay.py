@@ -199,6 +199,7 @@ def test_a_429_from_telegram_is_waited_out(house):
     house.ask("patience")
 
     assert time.monotonic() - started >= 1
+    assert house.board.status()["error"].startswith("the server answered 429: ")
 
 
 # Long answers.
@@ -319,6 +320,7 @@ def test_a_cut_answer_is_marked_and_retry_replaces_it(house):
     chat = house.say("count")
     house.wait(lambda: house.texts(chat))
     house.last(chat, "one two three four" + CUT)
+    assert house.board.status()["error"] == "the model's answer broke off before its end"
     house.cloud.models.script(text=WORDS)
     house.say("/retry", chat)
     house.last(chat, WORDS)
