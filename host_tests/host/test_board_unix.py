@@ -159,6 +159,23 @@ time.sleep(60)  # and behind the end it comes at once
         assert cause(device, tmp_path) == ["power-on", "0"]
 
 
+def test_an_interrupt_that_came_while_a_block_was_written_comes_once_with_the_next_slice(
+    device, tmp_path
+):
+    source = """
+board._flash.interrupted = True
+for _ in range(2):
+    try:
+        slices(1500)
+        print('on')
+    except KeyboardInterrupt:
+        print('interrupted')
+board.close()
+"""
+    done = device.run(SETUP + source, env=env(tmp_path))
+    assert done.stdout == "interrupted\non\n", done.stderr
+
+
 LINES = """
 import time
 from thimble.board.line import Line
