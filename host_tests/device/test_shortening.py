@@ -38,9 +38,11 @@ class Part:
 
 
 class Model(Part):
-    """``says``: b"" where it cannot; ``asked``: how many turns it was to summarize each time."""
+    """``says``: b"" where it cannot; ``asked``: how many turns it was to summarize each time;
+    ``comes_with``: the event with which a message comes."""
 
     says = b"In short."
+    comes_with = -1
     reason = pos = 0
 
     def __init__(self):
@@ -55,7 +57,9 @@ class Model(Part):
         return bool(self.says)
 
     def poll(self, ms):
-        return self.events.pop()
+        event = self.events.pop()
+        self.inbox.count += event == self.comes_with
+        return event
 
     def stop(self):
         self.stopped += 1
@@ -72,7 +76,7 @@ def make():
     relay.exchange.calls_left = lambda: 1000
     relay.sessions = relay.log = Part()
     relay.model = Model()
-    relay.model.chats = relay.memory.chats
+    relay.model.chats, relay.model.inbox = relay.memory.chats, relay.inbox
     relay.reply = Part()
     relay.reply.buf = bytearray(4096)
     relay.reply.peer = Part()
@@ -107,6 +111,30 @@ def test_one_that_is_too_long_costs_no_other_that_can_leave_ram():
     assert relay.model.asked == [8] and relay.memory.compactions == 1
     assert [chat.turns for chat in (silent, large)] == [0, 4]
     assert long.turns == 11 and relay.memory.fill() < RELIEVED
+
+
+def test_a_message_that_comes_before_the_end_of_a_summary_ends_it_and_one_that_comes_with_it_not():
+    for event, given_up in ((request.TEXT, True), (request.DONE, False)):
+        relay = make()
+        chat = say(relay, b"a", EXCHANGE * 9, 20)
+        relay.model.comes_with = event
+        said, relay.log = [], Part()
+        relay.log.info = said.append
+        assert compaction.run(relay) == given_up
+        assert relay.memory.compactions == len(said) == (not given_up)
+        assert chat.turns == (18 if given_up else 11)
+        left = "compacted: %d %% of the segments used" % relay.memory.fill()
+        assert given_up or said == [left]
+
+
+def test_a_model_that_may_not_be_asked_today_is_not():
+    for left in (0, 1):
+        relay = make()
+        relay.exchange.calls_left = [lambda: 0, lambda: 1][left]
+        chat = say(relay, b"a", EXCHANGE * 9, 20)
+        compaction.run(relay)
+        assert len(relay.model.asked) == left == relay.exchange.calls
+        assert chat.turns == (11 if left else 8)
 
 
 def test_a_model_that_could_not_is_not_asked_about_the_next_one():
