@@ -477,9 +477,10 @@ def test_a_maintenance_boot_that_was_asked_for_in_vain_is_none(flashed, monkeypa
     assert "starts in" in Remote(flashed.port).first_line("thimble ")
 
 
-def test_a_board_that_was_reset_already_is_not_reset_again(flashed):
+def test_a_board_is_not_reset_that_was_only_asked_nor_again_that_was_reset_already(flashed):
+    put(flashed, "/boot.py", BOOTS)
+    assert "/boots.log" not in files(flashed)
     with pytest.raises(KeyboardInterrupt), Remote(flashed.port) as link:
-        link.write("/boot.py", BOOTS)
         link.reset()
         assert "starts in" in link.first_line("thimble ")
         raise KeyboardInterrupt
