@@ -403,6 +403,38 @@ def test_a_line_that_never_falls_silent_is_said():
     )
 
 
+def test_a_board_that_takes_no_more_bytes_is_given_up(monkeypatch):
+    monkeypatch.setattr(remote, "WRITE_S", 0.5)
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+
+    def prompts():
+        """The raw prompt, and that there is no raw paste; then nothing is read any more."""
+        for asked, said in ((b"\r\x01", remote.RAW + b">"), (b"\x05A\x01", b"R\x00")):
+            heard = b""
+            while not heard.endswith(asked):
+                heard += os.read(ours, 1)
+            os.write(ours, said)
+
+    def flood():
+        board = Remote(os.ttyname(theirs))
+        board.connect()
+        try:
+            board.run("pass\n" * 20_000)
+        except BoardError as error:
+            ended.append(str(error))
+
+    ended = []
+    threads = [threading.Thread(target=target, daemon=True) for target in (prompts, flood)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert ended and ended[0].startswith(f"the connection to {os.ttyname(theirs)} was lost: ")
+    os.close(ours)
+    os.close(theirs)
+
+
 def test_a_board_whose_main_fails_at_once_is_told_with_its_last_words(flashed, monkeypatch):
     put(flashed, "/thimble/__init__.mpy", b"no mpy")
     with Remote(flashed.port) as link:
