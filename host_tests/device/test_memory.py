@@ -212,6 +212,24 @@ def test_free_segments_go_to_the_heap_where_it_is_short_all_but_two():
     assert memory.look() == NORMAL and memory.segments.count == 40
 
 
+def test_no_segment_comes_back_before_the_pressure_is_over():
+    memory = made(40)
+    pieces = taken(10_000)
+    assert memory.look() == CRITICAL
+    memory.relieve()
+    count = memory.segments.count
+    while memory.heap() >= 75:
+        pieces.pop()
+        gc.collect()
+    while memory.heap() < 65:
+        pieces.append(bytearray(512))
+    memory.look()
+    assert memory.pressure.level == CRITICAL and memory.segments.count == count < 40
+    del pieces
+    memory.look()
+    assert memory.pressure.level == NORMAL and memory.segments.count == 40
+
+
 def test_segments_come_back_while_the_reserve_stays_free():
     memory = made(40)
     memory.relieve(True)
