@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import ast
 
-IMPORT = "import micropython"
-POINTERS = f"{IMPORT}; from pointers import ptr8, ptr16, ptr32"
+POINTERS = "; from pointers import ptr8, ptr16, ptr32"
 
 
 def source(text: str) -> str:
     """``text``, a module's source, as plain Python. Viper's pointers are those of pointers.py; to
     an argument that is declared as one they are applied behind the docstring."""
     lines = text.split("\n")
-    for node in ast.walk(ast.parse(text)):
+    module = ast.parse(text)
+    for node in ast.walk(module):
         for decorator in getattr(node, "decorator_list", ()):
             name = ast.unparse(decorator)
             if name in ("micropython.viper", "micropython.native"):
@@ -27,4 +27,6 @@ def source(text: str) -> str:
                     for arg in node.args.args
                     if arg.annotation and ast.unparse(arg.annotation).startswith("ptr")
                 )
-    return "\n".join(POINTERS if line == IMPORT else line for line in lines)
+    if "@micropython.viper" in text:
+        lines[module.body[0].end_lineno - 1] += POINTERS
+    return "\n".join(lines)
