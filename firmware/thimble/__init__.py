@@ -6,8 +6,8 @@ import sys
 VERSION = "0.1.0"
 _LOADING_BYTES = const(8192)
 _HELD_MS = const(500)  # the button, for safe mode
-_SAFE_MODE = const(3)  # marks for the next boot, see board.base and safe
-_CRASHED = const(5)
+_SAFE_MODE = const(3)  # as board.base._SAFE_MODE
+_CRASHED = const(5)  # as safe._CRASHED
 
 
 def port():

@@ -17,9 +17,9 @@ from thimble.core.errors import ConfigError
 _SAFE = const(0x0F)  # as board.led.SAFE
 _SLICE_MS = const(50)
 _BAD_MOST = const(4)
-_ASKED = const(1)  # marks, as board.base
-_SAFE_MODE = const(3)
-_CRASHED = const(5)
+_ASKED = const(1)  # as board.base._ASKED
+_SAFE_MODE = const(3)  # as board.base._SAFE_MODE
+_CRASHED = const(5)  # the loop crashed too often
 _TOLD = const(6)  # crashed, and the owner knows why
 _HELP = const("""safe mode: the relay crashed again and again, or somebody asked for this
 status  one line of JSON

@@ -28,7 +28,7 @@ _SCRATCH = const(0x4005800C)
 _MARKED = const(0x2C7D5100)
 _LOADED = const(0x40050094)  # CH7_CTR
 _WORDS = const(3)
-_SLEPT = const(4)  # a mark, see board.base
+_SLEPT = const(4)  # as board.base._SLEPT
 _TYPED = const(0)
 if _TYPED:
     from collections.abc import Callable  # noqa: F401

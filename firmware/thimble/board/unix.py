@@ -23,8 +23,8 @@ _DOG_S = const(120)
 _RUNNING = "/flash/running"
 _RTC = "/flash/rtc"  # the mark, one byte, and what memory() keeps
 _SIGINT = const(2)  # as a mask
-_ASKED = const(1)  # marks, see base
-_SLEPT = const(4)
+_ASKED = const(1)  # as board.base._ASKED
+_SLEPT = const(4)  # as board.base._SLEPT
 RESTART = const(75)  # the exit code that asks to be started again (EX_TEMPFAIL)
 
 

@@ -5,7 +5,7 @@ import json
 from thimble import overlay
 
 _ASKED = const(1)  # as board.base._ASKED
-_SAFE_MODE = const(3)
+_SAFE_MODE = const(3)  # as board.base._SAFE_MODE
 _HELP = const("""status  one line of JSON
 log     the last lines of the log
 config  shows all settings; config model.name NAME sets one

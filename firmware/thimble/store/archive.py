@@ -13,7 +13,7 @@ from thimble.store import turns
 _CLEAR = const(3)
 _TEXT = const(4)
 _CRC = const(0xFFFF)
-_FILE = const(221)  # of the index's last entry, as in store.turns
+_FILE = const(221)  # as store.turns._FILE
 _AT = const(222)
 _SIZE = const(223)
 _SLOTS = const(41)  # as there

@@ -18,8 +18,8 @@ _REASON = const(200)
 _WINDOW_MS = const(600_000)
 _MOST_CRASHES = const(3)  # within that time, then the board restarts
 _PAUSE_MS = const(1000)
-_CRASHED = const(5)  # marks for the next boot, as in safe
-_TOLD = const(6)
+_CRASHED = const(5)  # as safe._CRASHED
+_TOLD = const(6)  # as safe._TOLD
 _MOST = const(2048)  # bytes of a file
 
 
