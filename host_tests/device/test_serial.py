@@ -28,7 +28,7 @@ def filled(blocks):
 
 def test_a_config_for_which_memory_runs_out_leaves_none_of_its_code_behind():
     failed = 0
-    for blocks in range(50, 2000, 50):
+    for blocks in range(20, 1000, 20):
         filler = filled(blocks)
         try:
             serial.carry_out(None, "config model.name")
@@ -37,7 +37,7 @@ def test_a_config_for_which_memory_runs_out_leaves_none_of_its_code_behind():
         assert filler is not None
         filler = None
         assert "thimble.config" not in sys.modules, blocks
-    assert 5 < failed < 39
+    assert 5 < failed < 40, failed
 
 
 class House:
