@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pexpect
 import pytest
@@ -317,7 +318,11 @@ for first in (False, True):
 """
     done = device.run(source)
     joined, late, soon = done.stdout.splitlines()
-    assert joined == "guests" and late == "45 network failure (wifi): guests is not in reach"
+    seconds, _, why = late.partition(" ")
+    # Which was tried last, and how late the last look is, is up to the jitter of the pauses.
+    assert joined == "guests"
+    assert re.fullmatch(r"network failure \(wifi\): (home|guests) is not in reach", why)
+    assert 45 <= int(seconds) <= 48
     assert int(soon.split()[0]) < 10 and soon.endswith("is not in reach")
 
 
