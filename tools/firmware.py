@@ -106,6 +106,17 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGINT)
 
 
+def end(process: subprocess.Popen) -> None:
+    """Ends a child cleanly (or at last by force)."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def starved(code: int | None, said: str) -> bool:
     """Whether a run that ended so, and ``said`` this on standard error, had too little memory to
     bring the relay up. With much too little it cannot even say why it ends."""
@@ -222,13 +233,7 @@ class Firmware:
 
     def stop(self) -> int:
         """Stops it cleanly (or at last by force); its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        end(self.process)
         for reader in self._readers:
             reader.join(1)  # nothing is closed under its hands
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):

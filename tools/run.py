@@ -123,6 +123,7 @@ def wizard(config: Path, section: str) -> int:
     pressed = []
     signal.signal(signal.SIGINT, lambda *_: pressed.append(True))  # what to do is the wizard's
     before = _file(config)
+    _at_the_end(_end)
     # With a flash of its own: a relay may be running on the other.
     with tempfile.TemporaryDirectory(prefix="thimble-") as root:
         _, env = firmware.command(config, Path(root))
@@ -130,10 +131,12 @@ def wizard(config: Path, section: str) -> int:
         argv, extra = build.command(found, str(WIZARD), heap=firmware.usual(found))
         env = {**env, **extra, "THIMBLE_SECTION": section}
         terminal = termios.tcgetattr(0) if os.isatty(0) else None
+        process = subprocess.Popen(argv, env=env, preexec_fn=_child)
         try:
-            code = subprocess.Popen(argv, env=env, preexec_fn=_child).wait()
+            code = process.wait()
             return code or int(_file(config) == before and not pressed)
         finally:
+            firmware.end(process)
             if terminal:  # the wizard gives it back itself, unless something killed it
                 with contextlib.suppress(termios.error):
                     termios.tcsetattr(0, termios.TCSADRAIN, terminal)
@@ -186,6 +189,8 @@ def _at_the_end(handler) -> None:
 
 def _end(number: int, _) -> None:
     """Leaves by way of all that has to be put right: the terminal, the firmware, the folder."""
+    for again in _ENDS:  # a terminal that is closed may say so twice
+        signal.signal(again, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 

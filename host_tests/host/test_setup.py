@@ -53,9 +53,18 @@ def whole(cloud, config):
 
 
 @pytest.fixture
-def wizard(cloud, config):
+def folder(tmp_path):
+    """Where what is temporary stands."""
+    path = tmp_path / "temporary"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def wizard(cloud, config, folder, monkeypatch):
     """Starts the wizard on a terminal. All that it showed is looked through for secrets."""
     started = []
+    monkeypatch.setenv("TMPDIR", str(folder))
 
     def start(section=""):
         argv = ["-m", "tools.run", "--config", str(config), "--setup"] + [section] * bool(section)
@@ -202,17 +211,19 @@ def test_a_model_that_refuses_is_said_with_its_reason_and_without_the_key(cloud,
     child.expect_exact("Saved in ")
 
 
-def test_a_terminal_that_is_unplugged_leaves_everything_as_it_was(cloud, config, wizard):
+def test_a_terminal_that_is_unplugged_leaves_everything_as_it_was(cloud, config, wizard, folder):
     before = config.read_bytes()
     child = wizard()
     answer(child, "Bot token", cloud.token)
     child.expect_exact("Hello, I am @")
     child.expect_exact("Enter goes on without.")
+    assert len(list(folder.iterdir())) == 1
     child.close(force=False)
     deadline = time.monotonic() + 10
     while child.isalive() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not child.isalive()
+    assert not list(folder.iterdir())
     assert config.read_bytes() == before
     assert [path.name for path in config.parent.glob("thimble*")] == ["thimble.json"]
 

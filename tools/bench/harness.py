@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -159,13 +158,7 @@ class Run:
         return next(row for row in self.rows if row.get("answered", -1) >= answered)
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        self.process.wait()
+        firmware.end(self.process)
         for reader in self._readers:
             reader.join(2)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
