@@ -34,6 +34,7 @@ _GOOD_MS = const(30_000)  # a boot is good then
 _DEAF = const(16)  # as board.base._DEAF
 _EPOCH_2000 = const(15_778_080)  # minutes from 1970, where some ports' clocks begin later
 _DAY = const(1440)
+_NEVER = const(-2)  # no day has begun, see start.begin_day
 _YEAR = const(2024)  # a clock that says less was never set
 # When to compact.
 _NOW = const(1)
@@ -64,7 +65,8 @@ class Relay:
         self._proving = True  # that this boot is good
         self.rebooting = False
         # Now and when the day began, in minutes since 1970; 0 while the clock is not set.
-        self.minute = self.cleaned = 0
+        self.minute = 0
+        self.cleaned = _NEVER
         self._todo = self._compact = 0
         thimble.wiring.make(self, buffers, tls)
         overlay.unload("wiring")
@@ -85,11 +87,7 @@ class Relay:
         self.log.info("relay up: %s, %d segments" % (self.board.profile.name, count))
         if self.inbox.count:
             self.log.info("%d messages wait from before the start" % self.inbox.count)
-            if self.board.reset_cause in ("power-on", "restart", "soft reset"):
-                overlay.call("start", "forgive", self)
         self.show()
-        overlay.call("start", "begin_day", self)
-        self.look()
         starved = False
         try:
             while True:
@@ -112,6 +110,9 @@ class Relay:
 
     def _turn(self):
         poller = self.poller
+        if self.cleaned < 0:
+            overlay.call("start", "begin_day", self)
+            self.look()
         record = self.responder.ready()
         if poller.held_off():
             if record < 0:

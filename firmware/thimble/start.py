@@ -10,20 +10,21 @@ from thimble.core.errors import NetError, ThimbleError
 _STATE = const(5)  # as telegram.updates.STATE
 _COUNT = const(63)  # as telegram.updates.COUNT
 _JOIN_MS = const(60_000)
-
-
-def forgive(relay):
-    """An attempt that ended with the power, or with Telegram's silence, is none."""
-    buf = relay.inbox.buf
-    record = relay.inbox.first()
-    while record >= 0:
-        buf[record + _STATE] -= buf[record + _STATE] & _COUNT > 0
-        record = relay.inbox.after(record)
+# Of Relay.cleaned: the first day has not begun, and whether attempts were forgiven.
+_NEVER = const(-2)  # as relay._NEVER
+_FORGIVEN = const(-1)
 
 
 def begin_day(relay):
     """Sets the clock, against which certificates are checked, by SNTP once there is a network;
-    what is too old leaves the flash."""
+    what is too old leaves the flash.
+
+    The relay's first one is begun again where memory runs out or something goes wrong.
+    """
+    if relay.cleaned == _NEVER:
+        relay.cleaned = _FORGIVEN
+        if relay.board.reset_cause in ("power-on", "restart", "soft reset"):
+            _forgive(relay)
     tick, wifi = relay.tick, relay.wifi
     try:
         if wifi is not None:
@@ -38,6 +39,15 @@ def begin_day(relay):
     relay.tell_time()
     relay.cleaned = relay.minute
     overlay.call("store.archive", "clean", relay.sessions, relay.minute)
+
+
+def _forgive(relay):
+    """An attempt that ended with the power, or with Telegram's silence, is none."""
+    buf = relay.inbox.buf
+    record = relay.inbox.first()
+    while record >= 0:
+        buf[record + _STATE] -= buf[record + _STATE] & _COUNT > 0
+        record = relay.inbox.after(record)
 
 
 def greet(relay):

@@ -294,6 +294,30 @@ def test_a_day_begins_once_in_a_day_and_where_the_clock_was_set_back():
         thimble.relay.overlay = plain
 
 
+def test_the_first_day_begins_before_anything_is_polled_and_again_until_it_has():
+    plain = thimble.relay.overlay
+    relay = Served()
+    relay.cleaned = -1
+    relay.poller.held_off = lambda: False
+    relay.poller.greeted = True
+    relay._rest_s = lambda: 50
+    relay.updates.due = lambda now: False
+    try:
+        thimble.relay.overlay = Overlay(relay.notes, 0)
+        for _ in range(2):
+            relay._turn()
+            assert relay.took() == [
+                ("start", "begin_day", relay),
+                ("look", False),
+                ("poll", 50),
+            ]
+        relay.cleaned = 0
+        relay._turn()
+        assert relay.took() == [("poll", 50)]
+    finally:
+        thimble.relay.overlay = plain
+
+
 def test_memory_that_is_short_closes_the_models_connection_and_leaves_telegrams():
     relay = Served()
     relay.memory = Part(relay.notes, look=CRITICAL, relieve=None)

@@ -6,26 +6,7 @@ from thimble.core.ring import Ring
 from thimble.telegram import updates
 
 
-class Relay:
-    def __init__(self, *states):
-        self.inbox = Ring(bytearray(1024), updates.TEXT)
-        for state in states:
-            self.inbox.buf[self.inbox.pend(updates.TEXT) + updates.STATE] = state
-            self.inbox.finish(updates.TEXT)
-
-    def states(self):
-        found, record = [], self.inbox.first()
-        while record >= 0:
-            found.append(self.inbox.buf[record + updates.STATE])
-            record = self.inbox.after(record)
-        return found
-
-
-def test_one_attempt_is_forgiven_and_none_where_there_was_none():
-    told = updates.BEGUN | updates.TOLD
-    relay = Relay(0, 1, 3, told, told | 1)
-    start.forgive(relay)
-    assert relay.states() == [0, 0, 2, told, told], relay.states()
+_NEVER = const(-2)  # as thimble.relay._NEVER
 
 
 class Part:
@@ -34,26 +15,39 @@ class Part:
 
 class Begun:
     """A relay, its parts and the overlays. ``notes`` are what was asked of them; ``errors`` what
-    is raised by some of it, ``plausible`` whether the clock says a year that may be."""
+    is raised by some of it, ``plausible`` whether the clock says a year that may be, ``states``
+    those of the messages that wait."""
 
     error = ""
     key_len = 0
     crashes = 0
     tell = "it hung"
 
-    def __init__(self, errors=None, plausible=True, joins=None):
+    def __init__(self, errors=None, plausible=True, joins=None, cause="crash", states=()):
         self.notes, self.errors, self.plausible = [], errors or {}, plausible
         start.overlay = self.log = self.bot = self.poller = self.aside = self.peer = self
         self.resolver, self.tick, self.sessions = "resolver", "tick", "sessions"
         self.board = self.updates = Part()
         self.board.set_clock = "set_clock"
+        self.board.reset_cause = cause
+        self.inbox = Ring(bytearray(1024), updates.TEXT)
+        for state in states:
+            self.inbox.buf[self.inbox.pend(updates.TEXT) + updates.STATE] = state
+            self.inbox.finish(updates.TEXT)
         self.board.owner = b"42"
         self.config = Part()
         self.config.clock = Part()
         self.config.clock.servers = ("a", "b")
         self.wifi, self.joins = None if joins is None else self, joins
         self.greeted = False
-        self.minute = self.cleaned = 0
+        self.minute, self.cleaned = 0, _NEVER
+
+    def states(self):
+        found, record = [], self.inbox.first()
+        while record >= 0:
+            found.append(self.inbox.buf[record + updates.STATE])
+            record = self.inbox.after(record)
+        return found
 
     def _note(self, *what):
         self.notes.append(what)
@@ -120,6 +114,40 @@ def test_a_clock_that_cannot_be_set_is_said_and_the_day_begins_all_the_same():
         start.begin_day(relay)
         said = [("fail", str(error)), ("plausible",)] + [("fail", NEVER)] * (not plausible)
         assert relay.notes[1:] == [SYNC] + said + CLEAN and relay.cleaned == 2000
+
+
+def test_after_a_restart_that_nobody_blames_one_attempt_is_forgiven_once():
+    told = updates.BEGUN | updates.TOLD
+    states = 0, 1, 3, told, told | 1
+    for cause in ("power-on", "restart", "soft reset"):
+        relay = Begun({"sync": MemoryError()}, joins=[True] * 4, cause=cause, states=states)
+        for errors in (relay.errors, relay.errors, {}):
+            relay.errors = errors
+            try:
+                start.begin_day(relay)
+            except MemoryError:
+                assert errors and relay.cleaned < 0, "it is to be begun again"
+        assert relay.states() == [0, 0, 2, told, told], relay.states()
+        assert relay.cleaned == 2000
+        start.begin_day(relay)
+        assert relay.states() == [0, 0, 2, told, told], "a day is no start"
+
+
+def test_a_crash_and_the_dog_are_blamed_on_the_attempt():
+    for cause in ("crash", "watchdog"):
+        relay = Begun(cause=cause, states=(1, 3))
+        start.begin_day(relay)
+        assert relay.states() == [1, 3], cause
+
+
+def test_where_memory_runs_out_for_the_cleaning_the_day_has_begun():
+    relay = Begun({"clean": MemoryError()})
+    try:
+        start.begin_day(relay)
+    except MemoryError:
+        assert relay.cleaned == 2000
+        return
+    raise AssertionError("the cleaning was not tried")
 
 
 def test_the_menu_is_set_once_the_name_is_known_and_may_fail():

@@ -286,6 +286,36 @@ def test_where_memory_runs_out_message_upon_message_a_restart_answers_the_third(
         ]
 
 
+# Each of these overlay's functions finds no memory the first time that it is called.
+_POOR_START = """
+from thimble import overlay
+
+_call = overlay.call
+_poor = ["begin_day", "clean", "greet"]
+
+
+def call(module, function, *args):
+    if function in _poor:
+        _poor.remove(function)
+        raise MemoryError
+    return _call(module, function, *args)
+
+
+overlay.call = call
+"""
+
+
+def test_a_start_that_finds_no_memory_is_begun_again(tmp_path):
+    house = Pressed(tmp_path)
+    house._source = house._source.replace("def main():", _POOR_START + "\n\ndef main():")
+    with house:
+        chat = house.ask("hello", timeout=20)
+        assert house.state()["ran_out"] == 3
+        house.quiet()
+        assert house.texts(chat) == ["hello"]
+        assert "crash.txt" not in house.do("files")["files"]
+
+
 def test_an_answer_between_them_shows_that_memory_suffices(house):
     house.do("fast")
     chat = house.chat()
