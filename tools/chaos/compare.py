@@ -15,6 +15,8 @@ EDIT_S = 1.4, 3.9  # between two edits, in a private chat and in a group; the cl
 HEAP_SLACK = 1024
 CLOCK_S = 0.05  # by which two clocks may differ
 FORGOTTEN_S = 60  # so long a restarted relay may have written what it does not know of
+# What is asked once more without the parameter, as the same call.
+PARAMETER = re.compile("Unsupported parameter|Unrecognized request argument")
 RETRY_AFTER = re.compile(r"retry after (\d+)")
 FLASH = 60_000  # bytes of turns that it always has room for
 
@@ -38,7 +40,7 @@ def settled(town, state):
     changes = town.cloud.telegram.changes(town.changed_to)
     most = town.how["limits"].get("calls_per_day")
     town.made += len(calls)
-    town.unanswered += sum(call.status <= 0 for call in calls)
+    town.unanswered += sum(call.status <= 0 or bool(PARAMETER.match(call.error)) for call in calls)
     for session in town.sessions:
         chat, thread = PLACES[session.number]
         texts = [
