@@ -34,6 +34,14 @@ def api(cloud):
     api.close()
 
 
+@pytest.fixture
+def still():
+    """A cloud whose time goes on by `advance` alone."""
+    with Cloud(tls=None) as cloud:
+        cloud.thread.call(cloud.clock.stop)
+        yield cloud
+
+
 class Waiting:
     """A getUpdates under way in a thread."""
 
@@ -84,6 +92,24 @@ def test_limit_is_kept_within_1_and_100(api, cloud):
     assert len(ids(api("getUpdates", limit=0))) == 1
     cloud.advance(5)
     assert len(ids(api("getUpdates", limit=1000))) == 100
+    cloud.advance(5)
+    assert len(ids(api("getUpdates"))) == 100
+
+
+def test_an_answer_stays_below_4_mib(api, cloud):
+    for _ in range(5):
+        cloud.telegram.push("poll", b'{"id":"%s"}' % (b"1" * (1 << 20)))
+
+    assert ids(api("getUpdates")) == [1000, 1001, 1002]
+
+
+def test_the_queue_holds_100_000_updates(cloud):
+    updates = cloud.telegram.updates
+    cloud.thread.call(lambda: [updates.push("poll", b"{}") for _ in range(99_999)])
+
+    assert cloud.telegram.say(42, "the last that fits") > 0
+    assert cloud.telegram.push("poll", "{}") is None
+    assert cloud.telegram.pending() == 100_000
 
 
 def test_a_negative_offset_keeps_the_last_ones(api, cloud):
@@ -99,6 +125,16 @@ def test_an_offset_far_past_the_end_means_the_head(api, cloud):
     assert ids(api("getUpdates", offset=1002 + 11)) == [1000, 1001]
     assert ids(api("getUpdates", offset=1002 + 10)) == []
     assert cloud.telegram.pending() == 0
+
+
+def test_an_offset_a_little_past_the_end_confirms_what_comes_next(still):
+    after = still.telegram.updates.tail + 3
+    poll = Waiting(still, offset=after, timeout=30)
+    say(still, 4)
+    still.advance(1)
+
+    assert ids(poll.join()) == [after]
+    assert still.telegram.pending() == 1
 
 
 def test_ids_may_start_anew_and_lower(api, cloud):
@@ -119,6 +155,15 @@ def test_an_unconfirmed_update_waits_a_day(api, cloud):
     assert ids(api("getUpdates")) == [1001]
 
 
+def test_an_update_that_nobody_asks_for_waits_a_day(still):
+    say(still, 1)
+    still.advance(DAY - 1)
+    assert still.telegram.pending() == 1
+    still.advance(2)
+
+    assert still.telegram.pending() == 0
+
+
 def test_a_long_poll_ends_with_the_first_update(cloud):
     poll = Waiting(cloud, timeout=30)
     assert cloud.telegram.polling()
@@ -135,13 +180,20 @@ def test_updates_of_one_moment_come_together(cloud):
     assert len(ids(poll.join())) == 5
 
 
-def test_a_long_poll_lasts_50_seconds_at_most(cloud):
-    poll = Waiting(cloud, timeout=600)
-    cloud.advance(49)
-    time.sleep(0.05)
-    assert cloud.telegram.polling()
-    cloud.advance(2)
+def test_a_long_poll_keeps_its_limit(cloud):
+    poll = Waiting(cloud, timeout=30, limit=2)
+    say(cloud, 5)
 
+    assert len(ids(poll.join())) == 2
+
+
+def test_a_long_poll_lasts_50_seconds_at_most(still):
+    poll = Waiting(still, timeout=600)
+    still.advance(49)
+    assert still.telegram.polling()
+    still.advance(2)
+
+    assert not still.telegram.polling()
     assert poll.join() == {"ok": True, "result": []}
 
 
@@ -152,16 +204,18 @@ def test_a_short_poll_does_not_wait(api):
     assert time.monotonic() - started < 1
 
 
-@pytest.mark.parametrize("timeout", [0, 2])
-def test_the_same_offset_again_within_3_seconds_waits_3_seconds(api, cloud, timeout):
+@pytest.mark.parametrize(("timeout", "seconds"), [(0, 3), (2, 3), (30, 30)])
+def test_the_same_offset_again_within_3_seconds_waits_at_least_3_seconds(still, timeout, seconds):
+    api = Api(still)
     api("getUpdates", offset=5)
-    cloud.advance(2)
-    poll = Waiting(cloud, offset=5, timeout=timeout)
-    cloud.advance(2.5)
-    time.sleep(0.05)
-    assert cloud.telegram.polling()
-    cloud.advance(0.6)
+    api.close()
+    still.advance(2.5)
+    poll = Waiting(still, offset=5, timeout=timeout)
+    still.advance(seconds - 0.5)
+    assert still.telegram.polling()
+    still.advance(1)
 
+    assert not still.telegram.polling()
     assert ids(poll.join()) == []
 
 
@@ -198,17 +252,22 @@ def test_the_older_of_two_pollers_gets_409(cloud):
     assert len(ids(newer.join())) == 1
 
 
-def test_a_second_conflict_within_3_seconds_is_told_3_seconds_later(cloud):
-    first, second = Waiting(cloud, timeout=30), Waiting(cloud, timeout=30)
-    first.join()
-    third = Waiting(cloud, timeout=30)
+def test_a_second_conflict_within_3_seconds_is_told_3_seconds_later(still):
+    first, second = Waiting(still, timeout=30), Waiting(still, timeout=30)
+    assert first.join()["error_code"] == 409
+    still.advance(2.5)
+    third = Waiting(still, timeout=30)
+    still.advance(2.5)
     time.sleep(0.1)
     assert second.answer is None
-    cloud.advance(3.1)
-
+    still.advance(1)
     assert second.join()["error_code"] == 409
-    cloud.telegram.say(42, "x")
-    third.join()
+
+    last = Waiting(still, timeout=30)
+    assert third.join()["error_code"] == 409
+    say(still, 1)
+    still.advance(1)
+    assert len(ids(last.join())) == 1
 
 
 def test_a_poll_that_gets_updates_at_once_does_not_end_the_waiting_one(api, cloud):
@@ -243,6 +302,14 @@ def test_allowed_updates_are_remembered(api, cloud):
     assert cloud.telegram.updates.allowed is None
 
 
+@pytest.mark.parametrize("given", ["message", '"message"', "[1]", '{"message":1}'])
+def test_allowed_updates_that_are_no_array_of_names_change_nothing(api, cloud, given):
+    api("getUpdates", allowed_updates=["Callback_Query"])
+    api("getUpdates", offset=1, allowed_updates=given)
+
+    assert cloud.telegram.updates.allowed == {"callback_query"}
+
+
 def test_a_rich_message_has_no_text(api, cloud):
     cloud.telegram.rich(42, ["one", {"type": "divider"}])
     message = api("getUpdates")["result"][0]["message"]
@@ -252,7 +319,8 @@ def test_a_rich_message_has_no_text(api, cloud):
 
 
 def test_optional_kinds_do_not_come_unasked(cloud):
-    assert cloud.telegram.push("message_reaction", {"chat": {"id": 42}}) is None
+    for kind in ("chat_member", "message_reaction", "message_reaction_count"):
+        assert cloud.telegram.push(kind, {"chat": {"id": 42}}) is None
     assert cloud.telegram.push("poll", '{"id":"1"}') == 1000
 
 

@@ -127,12 +127,9 @@ class Updates:
         """Ends the poll that waits with 409."""
         poll, self._waiting = self._waiting, None
         if poll is not None and not poll.future.done():
-            self._clock.cancel(poll.timer)
             poll.future.set_result(self._conflict(why))
 
     def _allow(self, text):
-        if not text:
-            return
         try:
             names = json.loads(text)
         except ValueError:
@@ -174,7 +171,6 @@ class Updates:
     def _answer(self, poll):
         if self._waiting is poll:
             self._waiting = None
-        self._clock.cancel(poll.timer)
         if not poll.future.done():
             poll.future.set_result(self._get(poll.offset, poll.limit, wait=False)[0])
 
