@@ -22,7 +22,6 @@ class Flood:
         self.per_second = 1.0
         self.group_per_minute = 20
         self.total_per_second = 30
-        self.refused = 0
 
     def allow(self, chat: int, group: bool) -> int:
         """0 if the call may pass (it is counted then), else the seconds to wait."""
@@ -38,7 +37,6 @@ class Flood:
         if group:
             wait = max(wait, _window(self._groups[chat], now, 60.0, self.group_per_minute))
         if wait > 0:
-            self.refused += 1
             self._buckets[chat] = (tokens, now)
             return max(1, math.ceil(wait))
         self._buckets[chat] = (tokens - 1, now)
@@ -52,7 +50,6 @@ class Flood:
         self._buckets.clear()
         self._groups.clear()
         self._all.clear()
-        self.refused = 0
 
 
 def _window(times, now, length, most):
