@@ -309,13 +309,54 @@ def test_what_a_person_deleted_the_bot_finds_out_by_its_edit(api, cloud):
     assert sent["message_id"] not in [one.id for one in cloud.telegram.messages(42)]
 
 
-def test_an_old_message_cannot_be_deleted(api, cloud):
-    number = send(api, "x")["message_id"]
-    cloud.advance(48 * 3600 + 1)
+@pytest.mark.parametrize(
+    ("chat", "description"),
+    [
+        (42, "message can't be deleted for everyone"),
+        (-601, "message can't be deleted for everyone"),
+        (-1000000000601, "message can't be deleted"),
+    ],
+)
+def test_a_message_can_be_deleted_for_48_hours(api, cloud, chat, description):
+    cloud.telegram.chat(chat)
+    first, second = (
+        api("sendMessage", chat_id=chat, text="x")["result"]["message_id"] for _ in range(2)
+    )
+    cloud.advance(48 * 3600 - 60)
+    assert api("deleteMessage", chat_id=chat, message_id=first)["ok"]
+    cloud.advance(61)
 
-    assert api.error("deleteMessage", chat_id=42, message_id=number) == (
+    assert api.error("deleteMessage", chat_id=chat, message_id=second) == (
+        "Bad Request: " + description
+    )
+
+
+def test_a_persons_message_can_be_deleted_in_a_private_chat_alone(api, cloud):
+    old = cloud.telegram.say(42, "x", date=1)
+    assert api.error("deleteMessage", chat_id=42, message_id=old) == (
         "Bad Request: message can't be deleted for everyone"
     )
+    number = cloud.telegram.say(42, "x")
+    assert api("deleteMessage", chat_id=42, message_id=number)["result"] is True
+    assert api.error("deleteMessage", chat_id=42, message_id=number) == (
+        "Bad Request: message to delete not found"
+    )
+    number = cloud.telegram.say(-1000000000602, "x")
+    assert api.error("deleteMessage", chat_id=-1000000000602, message_id=number) == (
+        "Bad Request: message can't be deleted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "description"),
+    [
+        ({"message_id": 1}, "chat identifier is not specified"),
+        ({"chat_id": 42}, "message identifier is not specified"),
+        ({"chat_id": 42, "message_id": 99999}, "message to delete not found"),
+    ],
+)
+def test_nothing_cannot_be_deleted(api, params, description):
+    assert api.error("deleteMessage", **params) == "Bad Request: " + description
 
 
 def test_who_blocked_the_bot_gets_nothing(api, cloud):
@@ -368,6 +409,23 @@ def test_chat_actions_are_checked_and_recorded(api, cloud):
         "Bad Request: wrong parameter action in request"
     )
     assert [call.status for call in cloud.telegram.calls("sendChatAction")] == [200, 400]
+
+
+def test_a_chat_action_goes_where_a_message_could(api, cloud):
+    forum = cloud.telegram.chat(-1000000000559, forum=True, topics=[9])
+    group = cloud.telegram.chat(-603)
+    for chat, thread, description in (
+        (43, None, "chat not found"),
+        (group, 9, "chat is not a forum"),
+        (forum, 8, "message thread not found"),
+    ):
+        assert api.error(
+            "sendChatAction", chat_id=chat, message_thread_id=thread, action="typing"
+        ) == ("Bad Request: " + description)
+    for thread in (None, 1, 9):
+        assert api("sendChatAction", chat_id=forum, message_thread_id=thread, action="typing")[
+            "ok"
+        ]
 
 
 def test_commands_are_kept(api, cloud):

@@ -177,26 +177,32 @@ class BotApi:
             raise ApiError(400, "Bad Request: message identifier is not specified")
         chat = self._world.find(params["chat_id"])
         message = self._world.messages.get((chat.id, number))
+        incoming = chat.incoming.get(number)
         now = self._clock.time()
-        if message is None and chat.kind == "private" and chat.incoming.pop(number, None):
-            return _ok(True)
         if message is not None and message.removed:
             return _ok(True)
-        if message is None and number in chat.incoming:
-            raise ApiError(400, "Bad Request: message can't be deleted")
-        if message is None or message.deleted:
+        if incoming is None and (message is None or message.deleted):
             raise ApiError(400, "Bad Request: message to delete not found")
-        if now - message.date > _DELETE_WITHIN_S:
-            raise ApiError(400, "Bad Request: message can't be deleted for everyone")
-        message.deleted = now
-        self._on_change("deleted", message)
+        date = incoming["date"] if message is None else message.date
+        if now - date > _DELETE_WITHIN_S or (message is None and chat.is_group):
+            whose = "" if chat.kind in ("supergroup", "channel") else " for everyone"
+            raise ApiError(400, f"Bad Request: message can't be deleted{whose}")
+        if message is None:
+            del chat.incoming[number]
+        else:
+            message.deleted = now
+            self._on_change("deleted", message)
         return _ok(True)
 
     def _send_chat_action(self, params):
         if params.get("action", "").lower() not in _ACTIONS:
             raise ApiError(400, "Bad Request: wrong parameter action in request")
         chat = self._world.find(params.get("chat_id", ""))
-        self._thread(chat, integer(params, "message_thread_id", 0, 0, 2**31 - 1))
+        thread = integer(params, "message_thread_id", 0, 0, 2**31 - 1)
+        if thread and chat.kind == "group":
+            raise ApiError(400, "Bad Request: chat is not a forum")
+        if thread != _GENERAL_TOPIC:
+            self._thread(chat, thread)
         return _ok(True)
 
     def _set_my_commands(self, params):
