@@ -441,8 +441,10 @@ def test_a_group_that_became_a_supergroup_says_so(api, cloud):
     assert told[1]["chat"]["id"] == -1001234567890 and told[1]["migrate_from_chat_id"] == -500
 
 
-def test_a_topic_must_exist(api, cloud):
-    chat = cloud.telegram.chat(-1000000000555, forum=True, topics=[9])
+@pytest.mark.parametrize("chat", [79, -1000000000555])
+def test_a_topic_must_exist(api, cloud, chat):
+    cloud.telegram.chat(chat, forum=chat < 0, topics=[1])
+    cloud.telegram.say(chat, "a topic that somebody begins", thread=9)
 
     message = api("sendMessage", chat_id=chat, text="x", message_thread_id=9)["result"]
 
@@ -529,6 +531,8 @@ def test_commands_are_kept(api, cloud):
     assert api("setMyCommands", commands=given)["result"] is True
     assert cloud.telegram.commands() == [{"command": "stop", "description": "Stops"}]
     assert api("getMyCommands")["result"] == cloud.telegram.commands()
+    assert api("deleteMyCommands")["result"] is True
+    assert cloud.telegram.commands() == []
     assert api.error("setMyCommands", commands=[{"command": "x"}]) == (
         "Bad Request: can't parse BotCommand: Can't find field \"description\""
     )

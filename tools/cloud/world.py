@@ -197,7 +197,7 @@ class World:
         shown["text"] = message.text
         if message.entities:
             shown["entities"] = message.entities
-        if message.thread and chat.is_forum:
+        if message.thread:
             shown["is_topic_message"] = True
         if message.markup:
             shown["reply_markup"] = json.loads(message.markup)
