@@ -59,6 +59,27 @@ def entity(kind, offset, length, **more):
         ("<b>a<i>b</i></b>", "ab", [entity("bold", 0, 2), entity("italic", 1, 1)]),
         ("<b>a</>", "a", [entity("bold", 0, 1)]),
         ("<b >a</b >", "a", [entity("bold", 0, 1)]),
+        ("<b>a</B>", "a", [entity("bold", 0, 1)]),
+        ("<b><i>a</i>b</b>", "ab", [entity("bold", 0, 2), entity("italic", 0, 1)]),
+        ("<a href=X.org >a</a>", "a", [entity("text_link", 0, 1, url="http://x.org/")]),
+        ('<a href=" ">a</a>', "a", []),
+        (
+            '<code class="language-c"><pre>a</pre></code>',
+            "a",
+            [entity("pre", 0, 1, language="c")],
+        ),
+        (
+            '<code class="language-c">a</code><pre>b</pre>',
+            "ab",
+            [entity("code", 0, 1), entity("pre", 1, 1)],
+        ),
+        (
+            '<pre>a</pre><code class="language-c">b</code>',
+            "ab",
+            [entity("pre", 0, 1), entity("code", 1, 1)],
+        ),
+        ("&#x000041;&#x0000041;", "A&#x0000041;", []),
+        ("&#X41;&#1114111;", "&#X41;&#1114111;", []),
     ],
 )
 def test_what_parses(source, text, entities):
@@ -82,6 +103,13 @@ def test_what_parses(source, text, entities):
         ("<b><i>x</b>", 'Unmatched end tag at byte offset 7, expected "</i>", found "</b>"'),
         ("<b>x", 'Can\'t find end tag corresponding to start tag "b"'),
         ("<b>x</b", "Unclosed end tag at byte offset 4"),
+        ("<b\0>x</b>", "Unclosed start tag at byte offset 0"),
+        ('<a href="x"', "Unclosed start tag at byte offset 0"),
+        (
+            '<span class="spoiler">x</span>',
+            'Tag "span" must have class "tg-spoiler" at byte offset 0',
+        ),
+        ('<tg-emoji emoji-id="0">a</tg-emoji>', "Invalid custom emoji identifier specified"),
         ("<span>x</span>", 'Tag "span" must have class "tg-spoiler" at byte offset 0'),
         ('<a href="x>y</a>', "Unclosed start tag at byte offset 0"),
         ('<a ="x">y</a>', 'Empty attribute name in the tag "a" at byte offset 0'),

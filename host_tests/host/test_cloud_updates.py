@@ -9,6 +9,7 @@ import pytest
 from cloud_kit import Api, raw
 
 from tools.cloud import TOKEN, Cloud
+from tools.cloud.world import ANONYMOUS
 
 DAY = 24 * 3600
 
@@ -270,6 +271,27 @@ def test_a_second_conflict_within_3_seconds_is_told_3_seconds_later(still):
     assert len(ids(last.join())) == 1
 
 
+def test_a_webhook_ends_the_poll_that_waits_and_refuses_the_next(still):
+    api = Api(still)
+    poll = Waiting(still, timeout=30)
+    api("setWebhook", url="https://x.invalid/")
+    assert poll.join() == {
+        "ok": False,
+        "error_code": 409,
+        "description": "Conflict: terminated by setWebhook request",
+    }
+    still.advance(3)
+    assert api.error("getUpdates") == (
+        "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to "
+        "delete the webhook first"
+    )
+    assert api.status == 409
+    api("deleteWebhook")
+
+    assert api("getUpdates")["ok"]
+    api.close()
+
+
 def test_a_poll_that_gets_updates_at_once_does_not_end_the_waiting_one(api, cloud):
     poll = Waiting(cloud, timeout=30)
     assert ids(api("getUpdates", offset=1)) == []
@@ -382,6 +404,16 @@ def test_a_reply_in_a_supergroup_has_a_thread_that_is_no_topic(api, cloud):
 
     assert [one.get("message_thread_id") for one in messages] == [None, root, root]
     assert not any("is_topic_message" in one for one in messages)
+
+
+def test_an_admin_without_a_name_writes_as_the_group(api, cloud):
+    group = cloud.telegram.chat(-1000000000560)
+    cloud.telegram.say(group, "x", user=ANONYMOUS)
+    message = api("getUpdates")["result"][0]["message"]
+
+    assert message["from"]["id"] == 1087968824 and message["from"]["is_bot"]
+    assert message["from"]["username"] == "GroupAnonymousBot"
+    assert message["sender_chat"] == message["chat"]
 
 
 def test_text_comes_in_escapes_or_in_raw_utf8(cloud):
