@@ -107,10 +107,15 @@ def test_a_body_of_another_kind_is_not_read(api, kind):
     assert answer["description"] == "Bad Request: message text is empty"
 
 
-def test_the_first_of_two_values_counts(api):
-    body = b"text=second&chat_id=42"
-    kind = "application/x-www-form-urlencoded"
-    answer = api.send("POST", f"/bot{TOKEN}/sendMessage?text=first", body, kind)
+@pytest.mark.parametrize(
+    ("query", "body", "kind"),
+    [
+        ("?text=first", b"text=second&chat_id=42", "application/x-www-form-urlencoded"),
+        ("", b'{"chat_id":42,"text":"first","text":"second"}', "application/json"),
+    ],
+)
+def test_the_first_of_two_values_counts(api, query, body, kind):
+    answer = api.send("POST", f"/bot{TOKEN}/sendMessage{query}", body, kind)
 
     assert answer["result"]["text"] == "first"
 
@@ -223,30 +228,55 @@ def test_length_is_counted_in_utf16_units_after_entities(api):
     )
 
 
-def test_a_text_has_32_kib_at_most_before_it_is_trimmed(api):
+@pytest.mark.parametrize("text", ["x" + " " * 32768, "é" * 16385])
+def test_a_text_has_32_kib_at_most_before_it_is_trimmed(api, text):
     assert send(api, "x" + " " * 32767)["text"] == "x"
-    assert api.error("sendMessage", chat_id=42, text="é" * 16385) == (
-        "Bad Request: text is too long"
-    )
+    assert api.error("sendMessage", chat_id=42, text=text) == "Bad Request: text is too long"
 
 
 def test_lines_stay_and_what_would_turn_or_cross_the_text_is_dropped(api):
-    sent = "\xa0a\nb\x0cc\u2028d\u202ee\u0333f\u033fg\u030ah\xa0"
+    assert send(api, "\xa0a\nb\x0cc\xa0")["text"] == "\xa0a\nb c\xa0"
+    assert send(api, "a\u2028b\u202ec\u0333d\u033fe\u030af")["text"] == "abcdef"
 
-    assert send(api, sent)["text"] == "\xa0a\nb cdefgh\xa0"
 
+@pytest.mark.parametrize(
+    ("source", "text", "entities"),
+    [
+        ("\n a\tb\r\x00<i>c</i> \n", "a b c", [(4, 1)]),
+        ("😀\r<b>\r</b><i>é\r </i>", "😀é", [(2, 1)]),
+        ("<i>a</i><b> </b>", "a", [(0, 1)]),
+        ("\n<i> a</i>", " a", [(0, 2)]),
+    ],
+)
+def test_control_characters_become_spaces_and_ends_are_trimmed(api, source, text, entities):
+    message = send(api, source, parse_mode="HTML")
 
-def test_control_characters_become_spaces_and_ends_are_trimmed(api):
-    message = send(api, "\n a\tb\r\x00<i>c</i> \n", parse_mode="HTML")
-
-    assert message["text"] == "a b c"
-    assert message["entities"] == [{"offset": 4, "length": 1, "type": "italic"}]
+    assert message["text"] == text
+    assert message["entities"] == [
+        {"offset": offset, "length": length, "type": "italic"} for offset, length in entities
+    ]
 
 
 def test_entities_are_taken_from_their_parameter(api):
-    given = [{"offset": 0, "length": 2, "type": "bold"}]
+    long, short = ({"offset": 0, "length": length, "type": "bold"} for length in (2, 1))
 
-    assert send(api, "ab", entities=given)["entities"] == given
+    assert send(api, "ab", entities=[short, long])["entities"] == [long, short]
+    for other in ("[", {"offset": 0}):
+        assert "entities" not in send(api, "ab", entities=other)
+
+
+@pytest.mark.parametrize(
+    ("entity", "description"),
+    [
+        (1, "expected an Object"),
+        ({"offset": 0}, 'Can\'t find field "length"'),
+        ({"length": 1}, 'Can\'t find field "offset"'),
+    ],
+)
+def test_an_entity_has_a_place(api, entity, description):
+    assert api.error("sendMessage", chat_id=42, text="ab", entities=[entity]) == (
+        "Bad Request: can't parse MessageEntity: " + description
+    )
 
 
 @pytest.mark.parametrize(
