@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import math
 import signal
 import socket
 import ssl
@@ -135,6 +136,55 @@ def test_the_record_is_bounded_and_keeps_bytes_if_told():
 
         assert len(calls) == 5 and cloud.telegram.count("getMe") == 10
         assert calls[-1].raw.startswith(b"GET /bot") and calls[-1].answer.startswith(b'{"ok":true')
+
+
+def test_the_record_is_bounded_in_bytes():
+    with Cloud(tls=None) as cloud:
+        cloud.telegram.flood_limits(enabled=False)
+        cloud.recorder.keep_bytes = 1000
+        api = Api(cloud)
+        for _ in range(2):
+            for _ in range(10):
+                api("sendMessage", chat_id=42, text="x" * 270)
+            sizes = [call.size for call in cloud.calls()]
+            assert len(sizes) == 3 and sum(sizes) <= 1000
+            cloud.clear_calls()
+        api.close()
+
+
+def test_calls_tell_their_error_and_can_be_asked_for_from_a_number_on(running):
+    api = Api(running)
+    api("getMe")
+    last = running.calls()[-1].seq
+    api("sendMessage", chat_id=42)
+    api.close()
+
+    assert [call.error for call in running.calls(since=last)] == [
+        "Bad Request: message text is empty"
+    ]
+
+
+def test_a_stopped_clock_goes_on_by_advance_alone():
+    with Cloud(tls=None) as cloud:
+        clock, rung = cloud.clock, []
+        cloud.thread.call(clock.stop)
+        started = clock.time()
+        assert abs(started - time.time()) < 60
+        cancelled = cloud.thread.call(lambda: clock.call_later(1, lambda: rung.append("never")))
+        cloud.thread.call(lambda: clock.call_later(4, lambda: rung.append("4 s")))
+        assert cloud.thread.call(clock.due) == 1
+        cloud.thread.call(lambda: clock.cancel(cancelled))
+        assert cloud.thread.call(clock.due) == 4
+        cloud.advance(3)
+        assert clock.time() == started + 3 and rung == []
+        cloud.advance(2)
+
+        assert rung == ["4 s"] and cloud.thread.call(clock.due) == math.inf
+
+
+def test_a_limit_that_is_none_is_refused(running):
+    with pytest.raises(ValueError, match="no such limit: bursts"):
+        running.telegram.flood_limits(bursts=1)
 
 
 def test_waiting_gives_up_with_the_reason(running):

@@ -358,6 +358,7 @@ def test_updates_of_all_kinds_arrive(api, cloud):
     people.block(42)
     people.unblock(42)
     people.say(-1000000000777, "in a topic", user=2**52, thread=5)
+    people.say(42, "in a topic of a private chat", thread=6)
 
     updates = api("getUpdates")["result"]
 
@@ -365,19 +366,26 @@ def test_updates_of_all_kinds_arrive(api, cloud):
     assert kinds == [
         *("message", "edited_message", "message", "message", "message", "message", "message"),
         *("channel_post", "callback_query", "my_chat_member", "my_chat_member", "message"),
+        "message",
     ]
     first, edited, photo, sticker, voice, joined, left = (u[list(u)[1]] for u in updates[:7])
     assert first["entities"] == [{"offset": 6, "length": 23, "type": "bot_command"}]
     assert edited["message_id"] == first["message_id"] and edited["text"] == "hello again"
+    assert edited["edit_date"] >= edited["date"] and "entities" not in edited
     assert photo["caption"] == "look" and photo["photo"][0]["width"] == 90
     assert sticker["sticker"]["emoji"] == "😀" and voice["voice"]["duration"] == 5
     assert joined["new_chat_members"][0]["id"] == 2**52 - 1 and joined["chat"]["id"] == -(2**52)
     assert left["left_chat_member"]["id"] == 2**52 - 1
-    member = updates[9]["my_chat_member"]
-    assert member["new_chat_member"]["status"] == "kicked"
+    changes = [update["my_chat_member"] for update in updates[9:11]]
+    assert [
+        (change["old_chat_member"]["status"], change["new_chat_member"]["status"])
+        for change in changes
+    ] == [("member", "kicked"), ("kicked", "member")]
     topic = updates[11]["message"]
     assert topic["message_thread_id"] == 5 and topic["is_topic_message"]
     assert topic["from"]["id"] == 2**52 and topic["chat"]["is_forum"]
+    assert updates[12]["message"]["message_thread_id"] == 6
+    assert updates[12]["message"]["is_topic_message"]
 
 
 def test_what_is_answered_stands_before_the_text_or_behind_it(cloud):
