@@ -8,6 +8,17 @@ import urllib.parse
 
 from tools.cloud import TOKEN
 
+# Every description begins with the words for its code.
+_WORDS = {
+    400: "Bad Request: ",
+    401: "Unauthorized",
+    403: "Forbidden: ",
+    404: "Not Found",
+    409: "Conflict: ",
+    429: "Too Many Requests: ",
+    501: "Not Implemented: ",
+}
+
 
 class Api:
     """Calls methods of the Bot API over one kept-alive connection."""
@@ -37,6 +48,7 @@ class Api:
         """The description of the refusal."""
         answer = self(method, **params)
         assert answer["ok"] is False and answer["error_code"] == self.status, answer
+        assert answer["description"].startswith(_WORDS[self.status]), answer
         return answer["description"]
 
     def close(self):
