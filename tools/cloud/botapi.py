@@ -73,10 +73,6 @@ class BotApi:
                 "setWebhook": self._set_webhook,
                 "deleteWebhook": self._delete_webhook,
                 "getWebhookInfo": self._get_webhook_info,
-                "getChat": self._get_chat,
-                "answerCallbackQuery": self._answer_callback_query,
-                "logOut": lambda params: _ok(True),
-                "close": lambda params: _ok(True),
             }.items()
         }
 
@@ -245,18 +241,6 @@ class BotApi:
         if self._updates.allowed is not None:
             info["allowed_updates"] = sorted(self._updates.allowed)
         return _ok(info)
-
-    def _get_chat(self, params):
-        return _ok(self._world.find(params.get("chat_id", "")).to_json())
-
-    def _answer_callback_query(self, params):
-        if not params.get("callback_query_id", "").isdigit():
-            raise ApiError(
-                400,
-                "Bad Request: query is too old and response timeout expired or query ID is "
-                "invalid",
-            )
-        return _ok(True)
 
     def _thread(self, chat, thread):
         """The topic that a message goes to, 0 for none. Raises ApiError for an unknown one."""
