@@ -464,6 +464,7 @@ def test_a_group_that_became_a_supergroup_says_so(api, cloud):
     cloud.telegram.migrate(-500, -1001234567890)
     answer = api("sendMessage", chat_id=-500, text="x")
 
+    assert answer["error_code"] == api.status == 400
     assert answer["description"] == ("Bad Request: group chat was upgraded to a supergroup chat")
     assert answer["parameters"] == {"migrate_to_chat_id": -1001234567890}
     told = [one["message"] for one in api("getUpdates")["result"][-2:]]
@@ -498,7 +499,8 @@ def test_a_reply_shows_what_it_answers(api, cloud):
 
     assert message["reply_to_message"]["text"] == "question"
     lost = {"message_id": 99999, "allow_sending_without_reply": True}
-    assert "reply_to_message" not in send(api, "answer", reply_parameters=lost)
+    for nothing in (lost, {"message_id": -1}, {}, ""):
+        assert "reply_to_message" not in send(api, "answer", reply_parameters=nothing)
     assert "reply_to_message" not in send(
         api, "answer", reply_to_message_id=99999, allow_sending_without_reply=True
     )

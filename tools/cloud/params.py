@@ -15,6 +15,10 @@ _INTEGER = re.compile(r"-?[0-9]+")
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 
 
+class _Object(list):
+    """A JSON object as its (name, value) pairs: of a name given twice both are there."""
+
+
 def parse(request: Request) -> dict:
     """All parameters. Raises BadRequest."""
     params = {}
@@ -128,10 +132,10 @@ def _add(params, pairs):
 
 def _add_json(params, body):
     try:
-        given = json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=list)
+        given = json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=_Object)
     except ValueError as error:
         raise BadRequest(400, f"can't parse the JSON body: {error}") from None
-    if not isinstance(given, list) or not all(isinstance(item, tuple) for item in given):
+    if not isinstance(given, _Object):
         raise BadRequest(400, "JSON object expected")
     for name, value in given:
         params.setdefault(name, value if isinstance(value, str) else _text(value))
@@ -142,9 +146,7 @@ def _text(value):
 
 
 def _plain(value):
-    """Undoes `object_pairs_hook`, which was there to tell an object from an array of pairs."""
-    if isinstance(value, list):
-        if value and all(isinstance(item, tuple) for item in value):
-            return {name: _plain(item) for name, item in value}
-        return [_plain(item) for item in value]
-    return value
+    """`value` with dicts for its objects, as json.dumps takes it."""
+    if isinstance(value, _Object):
+        return {name: _plain(item) for name, item in value}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
