@@ -131,7 +131,7 @@ def _clean(text, entities):
     """Control characters become spaces, some vanish; entities keep to their characters."""
     if not _UNCLEAN.search(text):
         return text, entities
-    kept, shift, removed, offset = [], [], 0, 0
+    kept, shift, removed = [], [], 0
     for character in text:
         width = 2 if character > "\uffff" else 1
         shift.extend([removed] * width)
@@ -139,7 +139,6 @@ def _clean(text, entities):
             removed += width
         else:
             kept.append(" " if character < " " and character != "\n" else character)
-        offset += width
     shift.append(removed)
     for entity in entities:
         start, end = entity["offset"], entity["offset"] + entity["length"]
