@@ -42,7 +42,9 @@ class Api:
         response = self._connection.getresponse()
         self.status, self.headers = response.status, response.headers
         data = response.read()
-        return json.loads(data) if data else None
+        answer = json.loads(data) if data else None
+        assert answer is None or answer["ok"] is (self.status == 200), answer
+        return answer
 
     def error(self, method, **params):
         """The description of the refusal."""
