@@ -196,6 +196,7 @@ def test_openai_streams_as_the_service(cloud, openai):
     assert [name for name, _ in events] == [None] * 6
     chunks = [data for _, data in events]
     assert chunks[-1] == "[DONE]"
+    assert {chunk["object"] for chunk in chunks[:-1]} == {"chat.completion.chunk"}
     assert chunks[0]["choices"][0]["delta"] == {
         "role": "assistant",
         "content": "",
@@ -211,8 +212,42 @@ def test_openai_streams_as_the_service(cloud, openai):
     assert chunks[4]["choices"] == [] and chunks[4]["usage"]["total_tokens"] == 5
 
 
+def test_openai_answers_as_the_service(cloud, openai):
+    cloud.models.script(text="a", think="hm hm", usage=(3, 2))
+    answer = openai.ask(cloud)[1]
+
+    assert answer["object"] == "chat.completion"
+    assert answer["choices"] == [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "a",
+                "refusal": None,
+                "reasoning_content": "hm hm",
+            },
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ]
+    usage = answer["usage"]
+    assert [usage[name + "_tokens"] for name in ("prompt", "completion", "total")] == [3, 2, 5]
+    assert usage["completion_tokens_details"]["reasoning_tokens"] == 2
+
+
+def test_openai_refuses_in_a_field_of_its_own(cloud, openai):
+    cloud.models.default(pieces=["not", " that"], finish="refusal")
+
+    message = openai.ask(cloud)[1]["choices"][0]["message"]
+    assert (message["content"], message["refusal"]) == (None, "not that")
+    chunks = [data for _, data in openai.events(cloud) if data != "[DONE]"]
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas[1:] == [{"refusal": "not"}, {"refusal": " that"}, {}]
+
+
 def test_openai_tells_usage_only_when_asked_unless_the_script_says_so(cloud, openai):
-    assert "usage" not in str(openai.events(cloud))
+    for options in ({}, {"stream_options": {"include_usage": False}}):
+        assert "usage" not in str(openai.events(cloud, **options))
     cloud.models.script(usage_always=True)
     assert "prompt_tokens" in str(openai.events(cloud))
 
@@ -266,6 +301,7 @@ def test_openai_reasoning_has_a_field(cloud, openai, field):
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
 
     assert "".join(delta.get(field) or "" for delta in deltas) == "hm hm"
+    assert [delta["content"] for delta in deltas if field in delta] == [None]
 
 
 def test_anthropic_reasoning_is_a_thinking_block(cloud, anthropic):
@@ -411,27 +447,49 @@ def test_a_stream_without_its_end(cloud, dialect):
 
 
 @pytest.mark.parametrize(
-    ("status", "openai_kind", "anthropic_kind"),
+    ("status", "openai_kind", "code", "anthropic_kind"),
     [
-        (400, "invalid_request_error", "invalid_request_error"),
-        (401, "invalid_request_error", "authentication_error"),
-        (403, "request_forbidden", "permission_error"),
-        (404, "invalid_request_error", "not_found_error"),
-        (429, "requests", "rate_limit_error"),
-        (500, "server_error", "api_error"),
-        (503, "service_unavailable_error", "api_error"),
-        (529, "server_error", "overloaded_error"),
+        (400, "invalid_request_error", None, "invalid_request_error"),
+        (401, "invalid_request_error", "invalid_api_key", "authentication_error"),
+        (403, "request_forbidden", "unsupported_country_region_territory", "permission_error"),
+        (404, "invalid_request_error", "model_not_found", "not_found_error"),
+        (413, "server_error", None, "request_too_large"),
+        (429, "requests", "rate_limit_exceeded", "rate_limit_error"),
+        (500, "server_error", None, "api_error"),
+        (503, "service_unavailable_error", None, "api_error"),
+        (529, "server_error", None, "overloaded_error"),
     ],
 )
-def test_failures_have_the_services_own_bodies(cloud, status, openai_kind, anthropic_kind):
+def test_failures_have_the_services_own_bodies(cloud, status, openai_kind, code, anthropic_kind):
     cloud.models.script(times=2, status=status, retry_after=7)
 
     found, answer, headers = Dialect("openai").ask(cloud)
     assert (found, answer["error"]["type"]) == (status, openai_kind)
-    assert headers["Retry-After"] == "7"
-    found, answer, _ = Dialect("anthropic").ask(cloud, stream=True)
+    assert answer["error"]["code"] == code and answer["error"]["param"] is None
+    assert headers["Retry-After"] == "7" and headers["X-Request-Id"].startswith("req_")
+    found, answer, headers = Dialect("anthropic").ask(cloud, stream=True)
     assert (found, answer["error"]["type"]) == (status, anthropic_kind)
     assert answer["type"] == "error" and answer["request_id"].startswith("req_")
+    assert headers["Retry-After"] == "7"
+
+
+def test_a_failure_may_have_words_of_its_own(cloud, dialect):
+    cloud.models.script(status=503, message="Later.", error="busy")
+    said = dialect.ask(cloud)[1]["error"]
+    assert said["message"] == "Later."
+    assert said["code" if dialect.api == "openai" else "type"] == "busy"
+
+    cloud.models.script(error_after=0, message="Later.", error="busy")
+    said = dialect.events(cloud)[-1][1]["error"]
+    assert said["message"] == "Later."
+    assert said["code" if dialect.api == "openai" else "type"] == "busy"
+
+
+def test_a_failure_waits_as_long_as_an_answer_would(cloud, dialect):
+    cloud.models.script(status=503, first=0.1)
+    started = time.monotonic()
+
+    assert dialect.ask(cloud)[0] == 503 and time.monotonic() - started >= 0.1
 
 
 def test_a_prompt_that_is_too_long(cloud):
@@ -440,6 +498,7 @@ def test_a_prompt_that_is_too_long(cloud):
 
     status, answer, _ = Dialect("openai").ask(cloud, messages=long)
     assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
+    assert answer["error"]["param"] == "messages"
     status, answer, _ = Dialect("anthropic").ask(cloud, messages=long)
     assert status == 400 and error(answer) == "prompt is too long: 33 tokens > 10 maximum"
 
@@ -449,6 +508,7 @@ def test_models_that_refuse_parameters(cloud, openai):
 
     answer = openai.ask(cloud, max_tokens=5)[1]
     assert answer["error"]["code"] == "unsupported_parameter"
+    assert answer["error"]["param"] == "max_tokens"
     assert "'max_completion_tokens'" in error(answer)
     assert openai.ask(cloud, max_completion_tokens=5)[0] == 200
     answer = openai.ask(cloud, stream=True, stream_options={})[1]
@@ -464,31 +524,146 @@ def test_the_limit_is_obeyed_when_the_script_says_so(cloud, dialect):
     assert "length" in str(answer) or "max_tokens" in str(answer)
 
 
+def test_openais_limit_has_two_names(cloud, openai):
+    cloud.models.default(length=1000, obey_limit=True)
+
+    assert len(openai.text(openai.ask(cloud, max_completion_tokens=10)[1])) == 40
+    assert len(openai.text(openai.ask(cloud)[1])) == 1000
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "message", "param", "code"),
     [
-        ({"model": ...}, "you must provide a model parameter"),
-        ({"model": "nobody"}, "The model `nobody` does not exist"),
-        ({"messages": ...}, "Missing required parameter: 'messages'."),
-        ({"messages": []}, "Invalid 'messages': empty array."),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "Invalid value: 'robot'."),
-        ({"messages": [{"role": "user"}]}, "Invalid value for 'content'"),
-        ({"messages": [{"content": "x"}]}, "Missing required parameter: 'messages[0].role'."),
-        ({"max_tokens": "5"}, "Invalid type for 'max_tokens': expected an integer, but got a str"),
-        ({"max_tokens": 0}, "Invalid 'max_tokens': integer below minimum value."),
-        ({"max_tokens": 5, "max_completion_tokens": 5}, "Setting 'max_tokens' and"),
-        ({"temperature": 3}, "Invalid 'temperature': decimal above maximum value."),
-        ({"stream": "yes"}, "Invalid type for 'stream'"),
-        ({"stream_options": {"include_usage": True}}, "The 'stream_options' parameter is only"),
-        ({"colour": 1}, "Unrecognized request argument supplied: colour"),
+        ({"model": ...}, "you must provide a model parameter", None, None),
+        ({"model": ""}, "you must provide a model parameter", None, None),
+        ({"model": 4}, "you must provide a model parameter", None, None),
+        ({"model": "nobody"}, "The model `nobody` does not exist", None, "model_not_found"),
+        (
+            {"messages": ...},
+            "Missing required parameter: 'messages'.",
+            "messages",
+            "missing_required_parameter",
+        ),
+        ({"messages": "hi"}, "Invalid type for 'messages'", "messages", "invalid_type"),
+        ({"messages": []}, "Invalid 'messages': empty array.", "messages", "empty_array"),
+        ({"messages": ["hi"]}, "Invalid type for", "messages[0]", "invalid_type"),
+        (
+            {"messages": [{"role": "robot", "content": "x"}]},
+            "Invalid value: 'robot'.",
+            "messages[0].role",
+            "invalid_value",
+        ),
+        (
+            {"messages": [{"content": "x"}]},
+            "Missing required parameter: 'messages[0].role'.",
+            "messages[0].role",
+            "missing_required_parameter",
+        ),
+        (
+            {"messages": [{"role": "user"}]},
+            "Invalid value for 'content'",
+            "messages.[0].content",
+            None,
+        ),
+        (
+            {"messages": [USER, {"role": "assistant", "content": None}]},
+            "Invalid value for 'content'",
+            "messages.[1].content",
+            None,
+        ),
+        (
+            {"messages": [{"role": "user", "content": 5}]},
+            "Invalid type for",
+            "messages[0].content",
+            "invalid_type",
+        ),
+        (
+            {"messages": [{"role": "user", "content": ["x"]}]},
+            "Invalid type for",
+            "messages[0].content[0]",
+            "invalid_type",
+        ),
+        (
+            {"max_tokens": "5"},
+            "Invalid type for 'max_tokens': expected an integer, but got a str",
+            "max_tokens",
+            "invalid_type",
+        ),
+        (
+            {"max_tokens": True},
+            "Invalid type for 'max_tokens': expected an integer, but got true",
+            "max_tokens",
+            "invalid_type",
+        ),
+        (
+            {"max_tokens": 0},
+            "Invalid 'max_tokens': integer below minimum value.",
+            "max_tokens",
+            "integer_below_min_value",
+        ),
+        (
+            {"max_completion_tokens": 1 << 30},
+            "max_tokens is too large: 1073741824.",
+            "max_tokens",
+            "invalid_value",
+        ),
+        (
+            {"max_tokens": 5, "max_completion_tokens": 5},
+            "Setting 'max_tokens' and",
+            "max_tokens",
+            "invalid_parameter_combination",
+        ),
+        (
+            {"temperature": 3},
+            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2",
+            "temperature",
+            "decimal_above_max_value",
+        ),
+        (
+            {"top_p": -1},
+            "Invalid 'top_p': decimal below minimum value. Expected a value >= 0",
+            "top_p",
+            "decimal_below_min_value",
+        ),
+        ({"temperature": True}, "Invalid type for", "temperature", "invalid_type"),
+        ({"stream": "yes"}, "Invalid type for 'stream'", "stream", "invalid_type"),
+        (
+            {"stream_options": {"include_usage": True}},
+            "The 'stream_options' parameter is only",
+            "stream_options",
+            None,
+        ),
+        (
+            {"stream": True, "stream_options": True},
+            "Invalid type for",
+            "stream_options",
+            "invalid_type",
+        ),
+        ({"colour": 1}, "Unrecognized request argument supplied: colour", None, None),
     ],
 )
-def test_openai_refuses(cloud, openai, changes, message):
+def test_openai_refuses(cloud, openai, changes, message, param, code):
     status, answer, _ = openai.ask(cloud, **changes)
 
-    assert status == (404 if changes.get("model") == "nobody" else 400)
+    assert status == (404 if code == "model_not_found" else 400)
     assert error(answer).startswith(message)
     assert set(answer["error"]) == {"message", "type", "param", "code"}
+    assert (answer["error"]["param"], answer["error"]["code"]) == (param, code)
+    assert answer["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"temperature": 0, "top_p": 1, "presence_penalty": -2, "frequency_penalty": 2, "n": 1},
+        {"temperature": 2.0, "top_p": None, "max_tokens": None, "stream": None},
+        {"messages": [{"role": "developer", "content": "Be brief."}, USER]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]},
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}, USER]},
+    ],
+)
+def test_openai_takes(cloud, openai, changes):
+    assert openai.ask(cloud, **changes)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -532,6 +707,7 @@ def test_anthropic_refuses(cloud, anthropic, changes, message):
     ("api", "headers", "status", "message"),
     [
         ("openai", {"Authorization": None}, 401, "You didn't provide an API key."),
+        ("openai", {"Authorization": KEY}, 401, "You didn't provide an API key."),
         ("openai", {"Authorization": "Bearer x"}, 401, "Incorrect API key provided"),
         ("openai", {"Content-Type": "text/plain"}, 400, "We could not parse the JSON body"),
         ("anthropic", {"x-api-key": None}, 401, "x-api-key header is required"),
@@ -550,6 +726,11 @@ def test_headers_are_checked(cloud, api, headers, status, message):
     found, answer, _ = Dialect(api).ask(cloud, headers)
 
     assert found == status and error(answer).startswith(message)
+
+
+def test_openai_has_a_code_for_a_wrong_key(cloud, openai):
+    answer = openai.ask(cloud, {"Authorization": "Bearer x"})[1]
+    assert answer["error"]["code"] == "invalid_api_key"
 
 
 def test_the_newest_anthropic_version_takes_a_bearer_and_no_temperature(cloud, anthropic):

@@ -106,9 +106,9 @@ def _check_numbers(body):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _wrong_type(name, "a decimal", value)
         if not least <= value <= most:
-            side, word = ("below minimum", ">=") if value < least else ("above maximum", "<=")
+            side, word = ("below min", ">=") if value < least else ("above max", "<=")
             raise bad(
-                f"Invalid '{name}': decimal {side} value. Expected a value {word} "
+                f"Invalid '{name}': decimal {side}imum value. Expected a value {word} "
                 f"{least if value < least else most}, but got {value} instead.",
                 name,
                 f"decimal_{side.replace(' ', '_')}_value",
@@ -130,6 +130,7 @@ def _check_numbers(body):
         raise bad(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
             "max_tokens",
+            "invalid_parameter_combination",
         )
     most = body.get("max_completion_tokens") or body.get("max_tokens")
     if (most or 0) > _MAX_OUTPUT:
@@ -141,7 +142,7 @@ def bad(message, param=None, name=None):
 
 
 def _wrong_type(param, expected, value):
-    got = json.dumps(value)[:20] if value is None or isinstance(value, bool) else None
+    got = json.dumps(value) if value is None or isinstance(value, bool) else None
     kinds = {str: "a string", int: "an integer", float: "a decimal number", list: "an array"}
     got = got or kinds.get(type(value), "an object")
     return bad(
