@@ -8,7 +8,7 @@ import pytest
 from cloud_kit import raw
 
 from tools.cloud import KEY, Cloud
-from tools.cloud.script import CUTS
+from tools.cloud.script import CUTS, Script, directed, make
 from tools.cloud.stream import chunk_packets, pieces_of
 
 NAME = "simulated-1"
@@ -186,6 +186,35 @@ def test_a_directive_in_the_question_changes_one_answer(cloud, dialect):
     assert "[[nonsense" in dialect.text(
         dialect.ask(cloud, messages=[{"role": "user", "content": "[[nonsense=1]]"}])[1]
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["length", "length=x", "delay=", "cut_after=x", "usage=5", "pieces=5", "text=1 delay=x"],
+)
+def test_a_directive_with_a_wrong_value_is_a_part_of_the_question(cloud, openai, words):
+    question = {"role": "user", "content": f"[[{words}]]"}
+    answer = openai.ask(cloud, messages=[question])[1]
+
+    assert openai.text(answer).startswith(f"You wrote: [[{words}]]")
+
+
+def test_a_directives_value_is_what_its_field_holds():
+    def changed(words):
+        return directed(Script(), f"[[{words}]]")[0]
+
+    assert changed("text=42") == make(text="42")
+    assert changed("length=3") == make(length=3)
+    assert changed("mode=echo length=3") == Script(mode="echo", length=3)
+    assert changed("delay=1 first=.5") == make(delay=1.0, first=0.5)
+    assert changed("frills ascii=yes early=1 no_end=no") == make(
+        frills=True, ascii=True, early=True
+    )
+    assert changed("cuts=3 retry_after=7") == make(cuts=3, retry_after=7)
+    assert changed("cuts=all message=one_two error=a_b") == make(
+        cuts="all", message="one two", error="a_b"
+    )
+    assert changed("nonsense=1 length=3") == Script()
 
 
 def test_openai_streams_as_the_service(cloud, openai):

@@ -142,8 +142,8 @@ class Models:
         if self.directives and "[[" in question:
             try:
                 script, question = directed(script, question)
-            except (TypeError, ValueError):
-                pass
+            except ValueError:
+                pass  # it stays a part of the question
         dialect.check_script(body, script)
         tokens = sum(_tokens(text) + 4 for text in dialect.texts(body))
         if tokens > script.context:

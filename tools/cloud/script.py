@@ -152,12 +152,18 @@ def directed(script: Script, question: str):
 
 
 def _value(field, value):
-    if field.type is bool or field.type == "bool":
+    """A directive's text as what the field holds. Raises ValueError."""
+    kind = type(field.default)
+    if kind is bool:
         return value.lower() in ("", "1", "true", "yes")
-    if re.fullmatch(r"-?[0-9]+", value):
-        return int(value)
-    if re.fullmatch(r"-?[0-9]*\.[0-9]+", value):
+    if kind is float:
         return float(value)
+    if field.name in ("usage", "pieces"):
+        raise ValueError(f"no directive: {field.name}")
+    if kind is not str:  # a number, or None for none
+        return int(value)
+    if field.name == "cuts" and value.isdecimal():
+        return int(value)
     return value.replace("_", " ") if field.name in ("text", "think", "message") else value
 
 
