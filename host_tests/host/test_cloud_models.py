@@ -291,15 +291,33 @@ def test_anthropic_streams_as_the_service(cloud, anthropic):
         *("content_block_delta", "content_block_stop", "message_delta", "message_stop"),
     ]
     assert all(name == data["type"] for name, data in events)
-    assert events[0][1]["message"]["usage"]["input_tokens"] == 3
-    assert events[6][1]["delta"]["stop_reason"] == "end_turn"
+    message = events[0][1]["message"]
+    assert (message["content"], message["stop_reason"], message["role"]) == ([], None, "assistant")
+    assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (3, 1)
+    assert events[6][1]["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
     assert events[6][1]["usage"] == {"output_tokens": 2}
+
+
+def test_anthropic_answers_as_the_service(cloud, anthropic):
+    cloud.models.script(text="a", think="hm hm", usage=(3, 2))
+    answer = anthropic.ask(cloud)[1]
+
+    thought, said = answer["content"]
+    assert thought.pop("signature") and thought == {"type": "thinking", "thinking": "hm hm"}
+    assert said == {"type": "text", "text": "a"}
+    assert (answer["type"], answer["role"]) == ("message", "assistant")
+    assert (answer["stop_reason"], answer["stop_sequence"]) == ("end_turn", None)
+    assert (answer["usage"]["input_tokens"], answer["usage"]["output_tokens"]) == (3, 2)
+    cloud.models.script(text="")
+    assert anthropic.ask(cloud)[1]["content"] == []
 
 
 @pytest.mark.parametrize(
     ("finish", "openai_word", "anthropic_word"),
     [
+        ("stop", "stop", "end_turn"),
         ("length", "length", "max_tokens"),
+        ("tool_calls", "tool_calls", "tool_use"),
         ("content_filter", "content_filter", "refusal"),
         ("refusal", "stop", "refusal"),
     ],
@@ -338,10 +356,16 @@ def test_anthropic_reasoning_is_a_thinking_block(cloud, anthropic):
 
     events = anthropic.events(cloud)
 
-    assert "signature_delta" in str(events)
-    starts = [data for name, data in events if name == "content_block_start"]
-    assert [start["content_block"]["type"] for start in starts] == ["thinking", "text"]
-    assert [start["index"] for start in starts] == [0, 1]
+    blocks = [data for name, data in events if name.startswith("content_block")]
+    kinds = [
+        (block.get("delta") or block.get("content_block") or block)["type"] for block in blocks
+    ]
+    assert kinds == [
+        *("thinking", "thinking_delta", "signature_delta", "content_block_stop"),
+        *("text", "text_delta", "content_block_stop"),
+    ]
+    assert [block["index"] for block in blocks] == [0] * 4 + [1] * 3
+    assert blocks[0]["content_block"] == {"type": "thinking", "thinking": "", "signature": ""}
 
 
 def test_think_tags_stand_in_the_content(cloud, dialect):
@@ -424,6 +448,7 @@ def test_an_error_inside_the_stream(cloud):
         "type": "overloaded_error",
         "message": "Overloaded",
     }
+    assert data["request_id"].startswith("req_")
 
 
 def test_frills_change_nothing_of_what_is_said(cloud, dialect):
@@ -480,12 +505,14 @@ def test_a_stream_without_its_end(cloud, dialect):
     [
         (400, "invalid_request_error", None, "invalid_request_error"),
         (401, "invalid_request_error", "invalid_api_key", "authentication_error"),
+        (402, "server_error", None, "billing_error"),
         (403, "request_forbidden", "unsupported_country_region_territory", "permission_error"),
         (404, "invalid_request_error", "model_not_found", "not_found_error"),
         (413, "server_error", None, "request_too_large"),
         (429, "requests", "rate_limit_exceeded", "rate_limit_error"),
         (500, "server_error", None, "api_error"),
         (503, "service_unavailable_error", None, "api_error"),
+        (504, "server_error", None, "timeout_error"),
         (529, "server_error", None, "overloaded_error"),
     ],
 )
@@ -530,6 +557,8 @@ def test_a_prompt_that_is_too_long(cloud):
     assert answer["error"]["param"] == "messages"
     status, answer, _ = Dialect("anthropic").ask(cloud, messages=long)
     assert status == 400 and error(answer) == "prompt is too long: 33 tokens > 10 maximum"
+    cloud.models.script(context=10)
+    assert Dialect("anthropic").ask(cloud, system="x" * 100)[0] == 400
 
 
 def test_models_that_refuse_parameters(cloud, openai):
@@ -701,8 +730,17 @@ def test_openai_takes(cloud, openai, changes):
         ({"model": ...}, "model: Field required"),
         ({"model": "nobody"}, "model: nobody"),
         ({"max_tokens": ...}, "max_tokens: Field required"),
+        ({"model": 4}, "model: Input should be a valid string"),
+        ({"max_tokens": True}, "max_tokens: Input should be a valid integer"),
+        ({"max_tokens": 1 << 30}, "max_tokens: 1073741824 > "),
         ({"max_tokens": 0}, "max_tokens: must be greater than or equal to 1"),
         ({"max_tokens": "5"}, "max_tokens: Input should be a valid integer"),
+        ({"messages": "hi"}, "messages: Input should be a valid list"),
+        ({"messages": ["hi"]}, "messages.0: Input should be a valid dictionary"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content: Field required"),
+        ({"messages": [{"content": "hi"}]}, "messages.0.role: Field required"),
+        ({"messages": [{**USER, "name": "x"}]}, "messages.0.name: Extra inputs are not permitted"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content: Input should be"),
         ({"messages": []}, "messages: at least one message is required"),
         ({"messages": [{"role": "system", "content": "x"}]}, "messages: Unexpected role"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role: Input should be"),
@@ -712,6 +750,27 @@ def test_openai_takes(cloud, openai, changes):
         ),
         ({"messages": [USER, USER]}, "messages: roles must alternate"),
         ({"messages": [{"role": "user", "content": ""}]}, "messages.0: all messages must have"),
+        ({"messages": [{"role": "user", "content": []}]}, "messages.0: all messages must have"),
+        (
+            {"messages": [USER, {"role": "assistant", "content": ""}, USER]},
+            "messages.1: all messages must have",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"text": "hi"}]}]},
+            "messages.0.content.0.type: Field required",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+            "messages.0.content.0.text.text: Field required",
+        ),
+        (
+            {"messages": [{"role": "user", "content": " \n"}]},
+            "messages: text content blocks must contain non-whitespace text",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": " "}]}]},
+            "messages: text content blocks must contain non-whitespace text",
+        ),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]},
             "messages: text content blocks must be non-empty",
@@ -720,16 +779,52 @@ def test_openai_takes(cloud, openai, changes):
             {"messages": [USER, {"role": "assistant", "content": "x "}]},
             "messages: final assistant content cannot end with trailing whitespace",
         ),
+        (
+            {
+                "messages": [
+                    USER,
+                    {"role": "assistant", "content": [{"type": "text", "text": "x\n"}]},
+                ]
+            },
+            "messages: final assistant content cannot end with trailing whitespace",
+        ),
         ({"stream_options": {}}, "stream_options: Extra inputs are not permitted"),
+        ({"stream": "yes"}, "stream: Input should be a valid boolean"),
         ({"temperature": 1.5}, "temperature: range: 0..1"),
+        ({"temperature": -1}, "temperature: range: 0..1"),
+        ({"temperature": "hot"}, "temperature: Input should be a valid number"),
+        ({"temperature": True}, "temperature: Input should be a valid number"),
+        ({"system": 5}, "system: Input should be a valid list"),
+        ({"system": [{"type": "image"}]}, "system.0.type: Input should be 'text'"),
+        ({"system": [{"type": "text"}]}, "system.0.text: Field required"),
         ({"system": [{"type": "text", "text": ""}]}, "system: text content blocks must be"),
+        ({"system": [{"type": "text", "text": " "}]}, "system: text content blocks must contain"),
+        ({"system": "\n"}, "system: text content blocks must contain"),
     ],
 )
 def test_anthropic_refuses(cloud, anthropic, changes, message):
     status, answer, _ = anthropic.ask(cloud, **changes)
 
-    assert status == (404 if changes.get("model") == "nobody" else 400)
+    unknown = changes.get("model") == "nobody"
+    assert status == (404 if unknown else 400)
     assert error(answer).startswith(message)
+    assert answer["error"]["type"] == ("not_found_error" if unknown else "invalid_request_error")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"temperature": 0, "top_p": 0.5, "top_k": 5, "stop_sequences": ["x"], "metadata": {}},
+        {"thinking": {"type": "disabled"}, "system": ""},
+        {"system": [{"type": "text", "text": "Be brief."}]},
+        {"messages": [USER, {"role": "assistant", "content": "x"}]},
+        {"messages": [USER, {"role": "assistant", "content": ""}]},
+        {"messages": [{"role": "user", "content": "line\n"}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]},
+    ],
+)
+def test_anthropic_takes(cloud, anthropic, changes):
+    assert anthropic.ask(cloud, **changes)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -741,6 +836,14 @@ def test_anthropic_refuses(cloud, anthropic, changes, message):
         ("openai", {"Content-Type": "text/plain"}, 400, "We could not parse the JSON body"),
         ("anthropic", {"x-api-key": None}, 401, "x-api-key header is required"),
         ("anthropic", {"x-api-key": "x"}, 401, "invalid x-api-key"),
+        (
+            "anthropic",
+            {"x-api-key": "x", "Authorization": f"Bearer {KEY}"},
+            401,
+            "invalid x-api-key",
+        ),
+        ("anthropic", {"Authorization": "Bearer x"}, 401, "Invalid bearer token"),
+        ("anthropic", {"Content-Type": "text/plain"}, 400, "The request's content type must be"),
         (
             "anthropic",
             {"x-api-key": None, "Authorization": "Bearer x"},
@@ -755,6 +858,15 @@ def test_headers_are_checked(cloud, api, headers, status, message):
     found, answer, _ = Dialect(api).ask(cloud, headers)
 
     assert found == status and error(answer).startswith(message)
+    if api == "anthropic":
+        assert answer["error"]["type"] == (
+            "authentication_error" if status == 401 else "invalid_request_error"
+        )
+
+
+def test_the_key_is_looked_at_before_the_body(cloud, dialect):
+    wrong = {"Authorization": "Bearer x"}
+    assert dialect.ask(cloud, wrong, messages=[], model="nobody")[0] == 401
 
 
 def test_openai_has_a_code_for_a_wrong_key(cloud, openai):
@@ -767,13 +879,15 @@ def test_the_newest_anthropic_version_takes_a_bearer_and_no_temperature(cloud, a
     headers["x-api-key"] = None
 
     assert anthropic.ask(cloud, headers)[0] == 200
-    status, answer, _ = anthropic.ask(cloud, headers, temperature=1)
-    assert status == 400 and error(answer) == "temperature: Extra inputs are not permitted"
-    assert anthropic.ask(cloud, temperature=1)[0] == 200
+    for name in ("temperature", "top_p", "top_k"):
+        status, answer, _ = anthropic.ask(cloud, headers, **{name: 1})
+        assert status == 400 and error(answer) == f"{name}: Extra inputs are not permitted"
+        assert anthropic.ask(cloud, **{name: 1})[0] == 200
 
 
 def test_a_body_that_is_not_json(cloud, dialect):
     assert dialect.post(cloud, b'{"model":')[0] == 400
+    assert dialect.post(cloud, b"[]")[0] == 400
 
 
 def test_other_paths_and_verbs(cloud, openai):

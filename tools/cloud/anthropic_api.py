@@ -38,10 +38,12 @@ def failure(status, script):
     kind, message = {
         400: (rules.INVALID, "Invalid request"),
         401: ("authentication_error", "invalid x-api-key"),
+        402: ("billing_error", "Your credit balance is too low"),
         403: ("permission_error", "Your API key does not have permission to use this resource"),
         404: ("not_found_error", "Not found"),
         413: ("request_too_large", "Request exceeds the maximum allowed number of bytes"),
         429: ("rate_limit_error", "This request would exceed your rate limit"),
+        504: ("timeout_error", "Request timed out"),
         529: ("overloaded_error", "Overloaded"),
     }.get(status, ("api_error", "Internal server error"))
     return ModelError(

@@ -79,10 +79,13 @@ def _check_system(system):
         for number, block in enumerate(system):
             if not isinstance(block, dict) or block.get("type") != "text":
                 raise bad(f"system.{number}.type: Input should be 'text'")
-            if not block.get("text"):
-                raise bad("system: text content blocks must be non-empty")
+            if not isinstance(block.get("text"), str):
+                raise bad(f"system.{number}.text: Field required")
+            _check_text("system", block["text"])
     elif not isinstance(system, str):
         raise bad("system: Input should be a valid list")
+    elif system:
+        _check_text("system", system)
 
 
 def _check_messages(messages):
@@ -129,8 +132,8 @@ def _check_content(number, content, may_be_empty):
                 f"messages.{number}: all messages must have non-empty content except for the "
                 "optional final assistant message"
             )
-        if content and not content.strip():
-            raise bad("messages: text content blocks must contain non-whitespace text")
+        if content:
+            _check_text("messages", content)
         return
     if not isinstance(content, list):
         raise bad(f"messages.{number}.content: Input should be a valid list")
@@ -145,8 +148,14 @@ def _check_content(number, content, may_be_empty):
         if block["type"] == "text":
             if not isinstance(block.get("text"), str):
                 raise bad(f"messages.{number}.content.{place}.text.text: Field required")
-            if not block["text"]:
-                raise bad("messages: text content blocks must be non-empty")
+            _check_text("messages", block["text"])
+
+
+def _check_text(where, text):
+    if not text:
+        raise bad(f"{where}: text content blocks must be non-empty")
+    if not text.strip():
+        raise bad(f"{where}: text content blocks must contain non-whitespace text")
 
 
 def bad(message):
