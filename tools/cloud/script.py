@@ -64,7 +64,7 @@ class Script:
     usage: tuple | None = None
     obey_limit: bool = False
     deltas: int = 0
-    pieces: tuple | None = None
+    pieces: tuple | list | None = None
     first: float = 0.0
     delay: float = 0.0
     keepalives: int = 0
@@ -125,8 +125,6 @@ def make(**fields) -> Script:
         elif "length" in fields:
             fields["mode"] = "length"
     script = Script(**fields)
-    if isinstance(script.pieces, list):
-        script.pieces = tuple(script.pieces)
     if script.mode not in ("friendly", "echo", "text", "length"):
         raise ValueError(f"no such mode: {script.mode}")
     if isinstance(script.cuts, str) and script.cuts not in CUTS:

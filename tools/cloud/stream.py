@@ -51,8 +51,6 @@ class BodyWriter:
         self._connection.write(head(200, lines, self._keep_alive))
 
     async def send(self, data: bytes):
-        if not data:
-            return
         script = self._script
         if script.framing == "length":
             self._held.append(data)
