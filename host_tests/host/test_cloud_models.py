@@ -59,10 +59,15 @@ class Dialect:
         finally:
             connection.close()
 
-    def bytes(self, cloud, **changes):
+    def bytes(self, cloud, connection="close", **changes):
         """The raw answer of a streamed request."""
         body = json.dumps({**self.body, "stream": True, **changes}).encode()
-        lines = {**self.headers, "Host": "x", "Content-Length": len(body), "Connection": "close"}
+        lines = {
+            **self.headers,
+            "Host": "x",
+            "Content-Length": len(body),
+            "Connection": connection,
+        }
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         return raw(cloud, f"POST {self.path} HTTP/1.1\r\n{head}\r\n".encode() + body)
 
@@ -374,10 +379,30 @@ def test_think_tags_stand_in_the_content(cloud, dialect):
     assert dialect.streamed(dialect.events(cloud)) == "<think>hm</think>\n\nx"
 
 
+def test_tokens_are_four_letters_and_reasoning_counts(cloud):
+    cloud.models.default(text="12345678", think="1234")
+
+    usage = Dialect("openai").ask(cloud)[1]["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (5, 3)  # 4 for the turn
+    usage = Dialect("anthropic").ask(cloud)[1]["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"]) == (9, 3)  # and for the system's text
+
+
+def test_the_pieces_that_went_out_are_counted(cloud, dialect):
+    cloud.models.default(pieces=["one", "two"], think="not these")
+    before = cloud.models.words
+    dialect.ask(cloud)
+    assert cloud.models.words == before + 2
+    dialect.events(cloud)
+    assert cloud.models.words == before + 4
+
+
 def test_keepalives_come_before_the_first_delta(cloud):
     cloud.models.script(times=2, text="x", keepalives=3, first=0.03)
 
+    started = time.monotonic()
     comments = Dialect("openai").bytes(cloud)
+    assert time.monotonic() - started >= 0.03
     assert comments.count(b": OPENROUTER PROCESSING\n\n") == 3
     assert [name for name, _ in Dialect("anthropic").events(cloud)].count("ping") == 4
 
@@ -386,8 +411,20 @@ def test_delays_are_kept(cloud, dialect):
     cloud.models.script(pieces=["a", "b", "c"], first=0.05, delay=0.05)
     started = time.monotonic()
     dialect.events(cloud)
-
     assert time.monotonic() - started >= 0.15
+
+    cloud.models.script(pieces=["a", "b"], first=0.05, delay=0.05)
+    started = time.monotonic()
+    dialect.ask(cloud)
+    assert time.monotonic() - started >= 0.15
+
+
+def test_a_stream_stalls(cloud, dialect):
+    cloud.models.script(pieces=["a", "b"], stall_after=1, stall=0.1)
+    started = time.monotonic()
+
+    assert dialect.streamed(dialect.events(cloud)) == "ab"
+    assert time.monotonic() - started >= 0.1
 
 
 @pytest.mark.parametrize("cuts", [*CUTS, 1, 5])
@@ -406,8 +443,14 @@ def test_cuts_fall_where_they_should():
 
     assert pieces_of(data, "escape") == [b"x\\", b"n\\", b"ud8", "3d é".encode()]
     assert pieces_of(data, "utf8") == [b"x\\n\\ud83d \xc3", b"\xa9"]
+    assert len(pieces_of("😀".encode(), "utf8")) == 4
     assert pieces_of(data, 4) == [b"x\\n\\", b"ud83", b"d \xc3\xa9"]
-    assert chunk_packets(b"x" * 31, "header")[:2] == [b"1", b"f\r"]
+    assert chunk_packets(b"x" * 31, "header") == [b"1", b"f\r", b"\n" + b"x" * 31 + b"\r", b"\n"]
+
+
+def test_a_text_in_words_is_the_same_text():
+    text = " one  two\n\nthree" + "e" * 30 + " \n"
+    assert len(Script().split(text)) > 5 and "".join(Script().split(text)) == text
 
 
 def test_other_framings(cloud, dialect):
@@ -416,6 +459,14 @@ def test_other_framings(cloud, dialect):
         head, _, body = dialect.bytes(cloud).partition(b"\r\n\r\n")
         assert dialect.streamed(events_of(body)) == "hello"
         assert (b"Content-Length" in head) == (framing == "length")
+        assert b"Content-Type: text/event-stream" in head and b"Connection: close" in head
+
+
+def test_a_body_that_the_end_of_the_connection_ends_says_so(cloud, dialect):
+    cloud.models.script(text="hello", framing="close")
+    answer = dialect.bytes(cloud, connection="keep-alive")
+
+    assert b"\r\nConnection: close\r\n" in answer and b"hello" in answer
 
 
 def test_a_cut_off_stream_ends_in_the_middle(cloud, dialect):
@@ -424,6 +475,24 @@ def test_a_cut_off_stream_ends_in_the_middle(cloud, dialect):
     answer = dialect.bytes(cloud)
 
     assert b"two" in answer and b"three" not in answer and not answer.endswith(b"0\r\n\r\n")
+
+
+def test_a_stream_may_be_cut_off_before_it_says_why_it_ends(cloud, dialect):
+    cloud.models.script(pieces=["one"], cut_after=1)
+
+    answer = dialect.bytes(cloud)
+
+    assert b"one" in answer and not answer.endswith(b"0\r\n\r\n")
+    assert b'"stop"' not in answer and b"end_turn" not in answer
+
+
+def test_an_answer_in_one_piece_may_be_cut_off_too(cloud, dialect):
+    cloud.models.script(text="x" * 100, cut_after=1)
+    with pytest.raises(http.client.IncompleteRead):
+        dialect.ask(cloud)
+    cloud.models.script(text="x" * 100, cut_after=1, cut_how="reset")
+    with pytest.raises(ConnectionResetError):
+        dialect.ask(cloud)
 
 
 def test_a_reset_stream_ends_with_a_reset(cloud, dialect):
@@ -449,6 +518,13 @@ def test_an_error_inside_the_stream(cloud):
         "message": "Overloaded",
     }
     assert data["request_id"].startswith("req_")
+
+
+def test_a_stream_with_an_error_in_it_ends_in_good_order(cloud, dialect):
+    cloud.models.script(pieces=["one", "two"], error_after=1)
+    answer = dialect.bytes(cloud)
+
+    assert answer.endswith(b"\r\n0\r\n\r\n") and b"two" not in answer
 
 
 def test_frills_change_nothing_of_what_is_said(cloud, dialect):
@@ -559,6 +635,8 @@ def test_a_prompt_that_is_too_long(cloud):
     assert status == 400 and error(answer) == "prompt is too long: 33 tokens > 10 maximum"
     cloud.models.script(context=10)
     assert Dialect("anthropic").ask(cloud, system="x" * 100)[0] == 400
+    cloud.models.script(context=29)
+    assert Dialect("openai").ask(cloud, messages=long)[0] == 200
 
 
 def test_models_that_refuse_parameters(cloud, openai):
@@ -580,6 +658,9 @@ def test_the_limit_is_obeyed_when_the_script_says_so(cloud, dialect):
 
     assert len(dialect.text(answer)) == 40
     assert "length" in str(answer) or "max_tokens" in str(answer)
+    cloud.models.script(length=40, obey_limit=True)
+    answer = str(dialect.ask(cloud, max_tokens=10)[1])
+    assert "'stop'" in answer or "end_turn" in answer
 
 
 def test_openais_limit_has_two_names(cloud, openai):
@@ -892,12 +973,17 @@ def test_a_body_that_is_not_json(cloud, dialect):
 
 def test_other_paths_and_verbs(cloud, openai):
     openai.path = "/v1/nothing"
-    assert openai.ask(cloud)[0] == 404
+    status, answer, _ = openai.ask(cloud)
+    assert status == 404 and error(answer) == "Invalid URL (POST /v1/nothing)"
+    assert answer["error"]["type"] == "invalid_request_error"
     answer = raw(cloud, b"GET /v1/messages HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 405 ")
     key = f"Authorization: Bearer {KEY}\r\n".encode()
     head = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     assert b"simulated-1" in raw(cloud, head + key + b"\r\n")
+    key = f"x-api-key: {KEY}\r\nanthropic-version: 2023-06-01\r\n".encode()
+    assert b"simulated-1" in raw(cloud, head + key + b"\r\n")
+    assert raw(cloud, head + b"\r\n").startswith(b"HTTP/1.1 401 ")
 
 
 def test_calls_are_recorded_with_their_bodies(cloud, dialect):
