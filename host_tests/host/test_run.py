@@ -342,20 +342,75 @@ def handlers():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("start", [1, 2])
-def test_a_signal_in_the_middle_of_a_start_stops_that_too(config, monkeypatch, handlers, start):
-    runs = ["exit 75", "exec sleep 5"][-start:]
+SIZES = {"heap": "176k", "profile": "pico_w", "code": "rom"}
 
-    class Popen(subprocess.Popen):
-        def __init__(self, argv, **options):
-            super().__init__(["sh", "-c", runs.pop(0)], **options)
-            if not runs:
-                signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(firmware, "command", lambda *words, **sizes: ([], {**os.environ}))
-    monkeypatch.setattr(run.subprocess, "Popen", Popen)
-    sizes = {"heap": "176k", "profile": "pico_w", "code": "rom"}
-    assert run.foreground(config, config.parent, sizes) == -signal.SIGINT
+@pytest.fixture
+def foreground(config, tmp_path_factory, monkeypatch, handlers):
+    """Runs shell scripts in the place of the firmware's runs, one behind the other; what the
+    foreground gives back. The signal ``sent`` comes while the last one is started."""
+
+    def foreground(*scripts, sent=0):
+        runs = list(scripts)
+
+        class Popen(subprocess.Popen):
+            def __init__(self, argv, **options):
+                ours = argv == ["firmware"]
+                super().__init__(["sh", "-c", runs.pop(0)] if ours else argv, **options)
+                if ours and sent and not runs:
+                    signal.raise_signal(sent)
+
+        made = ["firmware"], {**os.environ}
+        monkeypatch.setattr(firmware, "command", lambda *words, **sizes: made)
+        monkeypatch.setattr(run.subprocess, "Popen", Popen)
+        return run.foreground(config, tmp_path_factory.mktemp("root"), SIZES)
+
+    return foreground
+
+
+@pytest.mark.parametrize("scripts", [["exec sleep 5"], ["exit 75", "exec sleep 5"]])
+def test_a_signal_in_the_middle_of_a_start_stops_that_too(foreground, scripts):
+    assert foreground(*scripts, sent=signal.SIGTERM) == -signal.SIGINT
+
+
+def test_a_run_that_is_to_stop_is_not_started_again(foreground):
+    assert foreground("exit 75", sent=signal.SIGTERM) in (75, -signal.SIGINT)
+
+
+def test_under_nohup_it_goes_on_when_its_terminal_has_gone(foreground):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert foreground("sleep 0.3; exit 5", sent=signal.SIGHUP) == 5
+
+
+def test_what_the_dog_ended_is_started_again_and_told_so(foreground):
+    bitten = "echo relay up >&2; kill -ALRM $$"
+    restarts = '[ "$THIMBLE_CAUSE" = watchdog ] || exit 3; echo relay up >&2; exit 75'
+    ends = '[ -z "$THIMBLE_CAUSE" ] || exit 4; exit 5'
+
+    assert foreground(bitten, restarts, ends) == 5
+
+
+def test_the_first_start_without_a_relay_may_be_the_end_of_safe_mode(foreground):
+    assert foreground("exit 75", "echo relay up >&2; exit 5") == 5
+
+
+def test_of_two_starts_without_a_relay_the_second_says_that_memory_is_short(foreground):
+    with pytest.raises(firmware.FirmwareError, match="--heap: 176k is too little memory"):
+        foreground("exit 75", "exit 75")
+
+
+def test_what_is_said_for_long_does_not_hide_that_the_relay_was_up(foreground, capfd):
+    assert foreground("echo relay up >&2; seq 9999 >&2; exit 1") == 1
+    assert capfd.readouterr().err.endswith("\n9999\n")
+
+
+def test_a_standard_error_that_nobody_reads_ends_nothing(foreground, monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert foreground("echo relay up >&2; echo more >&2; exit 5") == 5
 
 
 @pytest.mark.parametrize(

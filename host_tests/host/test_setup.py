@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -467,3 +468,15 @@ def test_the_terminal_is_given_back_as_it_was(whole, wizard):
     child.sendintr()
     assert ended(child) == 0
     assert re.search(r"Nothing was changed", child.logfile_read.getvalue())
+
+
+def test_the_terminal_is_given_back_though_the_wizard_was_killed(whole, wizard):
+    child = wizard("telegram")
+    child.expect_exact("]: ")
+    assert not child.getecho()
+    firmware = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text()
+    os.kill(int(firmware), signal.SIGKILL)
+    child.expect(pexpect.EOF)
+    assert child.getecho()
+    child.wait()
+    assert child.exitstatus
