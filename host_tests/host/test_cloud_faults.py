@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cloud_kit import Api, get_me, raw
 
-from tools.cloud import TOKEN, Cloud
+from tools.cloud import KEY, TOKEN, Cloud
 from tools.cloud.faults import KINDS
+from tools.cloud.models import NAMES
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,9 @@ def test_a_status_may_have_any_body(cloud):
 
     assert answer.startswith(b"HTTP/1.1 503 ") and b"Retry-After: 5\r\n" in answer
     assert json.loads(body_of(answer)) == {"x": 1}
+    cloud.fault(None, None, "status", body="Gone.", content_type="text/plain")
+    answer = raw(cloud, get_me())
+    assert b"Content-Type: text/plain\r\n" in answer and body_of(answer) == b"Gone."
 
 
 def test_a_flood_is_told_in_the_services_words(cloud):
@@ -71,6 +75,19 @@ def test_a_flood_is_told_in_the_services_words(cloud):
     answer = json.loads(body_of(raw(cloud, get_me())))
 
     assert answer["parameters"] == {"retry_after": 9}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [("chat", b"chat/completions", "requests"), ("messages", b"messages", "rate_limit_error")],
+)
+def test_a_flood_is_told_in_the_models_words(cloud, method, path, kind):
+    cloud.fault("models", method, "flood", retry_after=9)
+    answer = raw(cloud, b"POST /v1/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path)
+
+    assert answer.startswith(b"HTTP/1.1 429 ") and b"\r\nRetry-After: 9\r\n" in answer
+    said = json.loads(body_of(answer))
+    assert said["error"]["type"] == kind and (said.get("type") == "error") == (method != "chat")
 
 
 def test_exactly_the_bytes_that_were_given_come_at_their_pace(cloud):
@@ -163,6 +180,14 @@ def test_headers_have_no_end(cloud):
     assert answer.count(b"\r\n") == 101 and b"\r\n\r\n" not in answer
 
 
+def test_a_header_is_long(cloud):
+    cloud.fault("telegram", "getMe", "long_header", size=5000)
+    answer = raw(cloud, get_me())
+
+    assert b"\r\nX-Long: " + b"x" * 5000 + b"\r\n" in answer
+    assert json.loads(body_of(answer))["ok"]
+
+
 def test_a_redirect_comes(cloud):
     cloud.fault("telegram", "getMe", "redirect", to="http://x.invalid/")
 
@@ -183,6 +208,9 @@ def test_an_answer_comes_in_chunks_with_extensions_and_a_trailer(cloud):
     assert api("getMe")["ok"] and api.headers["Transfer-Encoding"] == "chunked"
     assert api("getMe")["ok"]
     api.close()
+    cloud.fault("telegram", "getMe", "chunked", size=50)
+    answer = raw(cloud, get_me(close=False) + get_me())
+    assert b"\r\n\r\n32;n=1\r\n" in answer and b"\r\n0\r\nX-Trailer: yes\r\n\r\n" in answer
 
 
 def test_an_answer_without_a_length_ends_with_the_connection(cloud):
@@ -190,6 +218,7 @@ def test_an_answer_without_a_length_ends_with_the_connection(cloud):
     api = Api(cloud)
 
     assert api("getMe")["ok"] and "Content-Length" not in api.headers
+    assert api.headers["Connection"] == "close"
     api.close()
 
 
@@ -216,6 +245,22 @@ def test_a_stream_can_be_struck_too(cloud):
     )
 
     assert answer.startswith(b"HTTP/1.1 529 Overloaded")
+
+
+@pytest.mark.parametrize("fault", ["gzip", "length", "close_in_body"])
+def test_a_stream_passes_unharmed_where_a_fault_needs_a_whole_answer(cloud, fault):
+    body = {"model": NAMES[0], "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    data = json.dumps(body).encode()
+    lines = ["POST /v1/chat/completions HTTP/1.1", "Host: x", "Connection: close"]
+    lines += [f"Authorization: Bearer {KEY}", "Content-Type: application/json"]
+    lines += [f"Content-Length: {len(data)}", "", ""]
+    cloud.fault("models", "chat", fault)
+    answer = raw(cloud, "\r\n".join(lines).encode() + data)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK") and answer.count(b"HTTP/1.1") == 1
+    assert answer.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    call = cloud.models.calls("chat")[-1]
+    assert call.fault == fault and not call.error
 
 
 def test_what_was_cut_off_is_on_record(cloud):
@@ -254,12 +299,37 @@ def test_unknown_faults_are_refused(cloud):
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc", 400),
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", 413),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5f5e0ff\r\n",
+            413,
+        ),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".ljust(2000, b"1"),
+            400,
+        ),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \xb2\r\n\r\n".encode("latin-1"), 400),
         ((b"GET / HTTP/1.1\r\nHost: x\r\nX: ").ljust(256 * 1024 + 1, b"y"), 431),
         (b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
     ],
 )
 def test_http_is_taken_strictly(cloud, request_bytes, status):
     assert raw(cloud, request_bytes).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_http_1_0_has_no_host_and_one_answer_unless_asked_for_more(cloud):
+    request = get_me(close=False).replace(b"HTTP/1.1\r\nHost: x", b"HTTP/1.0")
+    answer = raw(cloud, request)
+    assert b'"ok":true' in answer and b"\r\nConnection: close\r\n" in answer
+    longer = request.replace(b"\r\n\r\n", b"\r\nConnection: Keep-Alive\r\n\r\n")
+    answer = raw(cloud, longer + request)
+    assert answer.count(b'"ok":true') == 2 and b"\r\nConnection: keep-alive\r\n" in answer
 
 
 def test_requests_may_follow_each_other_at_once(cloud):
@@ -270,7 +340,11 @@ def test_a_request_may_come_in_chunks_and_byte_by_byte(cloud):
     head = b"POST /bot%s/sendMessage HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" % TOKEN.encode()
     head += b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     body = b'{"chat_id":42,"text":"chunks"}'
-    data = head + b"5\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (body[:5], len(body) - 5, body[5:])
+    data = head + b"5\r\n%s\r\n%x;n=1\r\n%s\r\n0\r\nX: y\r\n\r\n" % (
+        body[:5],
+        len(body) - 5,
+        body[5:],
+    )
 
     assert json.loads(body_of(raw(cloud, data)))["result"]["text"] == "chunks"
 
