@@ -9,14 +9,16 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pexpect
 import pytest
 
 from tools import chat as chat_
-from tools import firmware, run
+from tools import cli, firmware, run
 from tools.cloud.cloud import Cloud
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +126,31 @@ def test_make_run_with_an_empty_question_says_what_is_missing():
 def test_ask_fails_with_the_reason_where_the_model_gives_no_answer(question, reason):
     done = ask(question)
     assert done.returncode == 1 and not done.stdout and reason in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error, said", [("no network", "no network"), ("", "no answer within 120 s")]
+)
+def test_a_question_without_an_answer_fails_with_the_firmwares_error(error, said):
+    class Silent:
+        board = SimpleNamespace(status=lambda: {"error": error})
+        cloud = SimpleNamespace(models=None)
+
+        def ask(self, question):
+            return []
+
+    with pytest.raises(cli.ToolError, match=f"^{said}$"):
+        run.once(Silent(), "hello")
+
+
+def test_an_answer_of_several_messages_is_printed_a_message_a_line(capsys):
+    class Chat:
+        cloud = SimpleNamespace(models=SimpleNamespace(calls=lambda: [1], words=2))
+
+        def ask(self, question):
+            return ["one", "two"]
+
+    assert run.once(Chat(), "hello") == 0 and capsys.readouterr().out == "one\ntwo\n"
 
 
 def test_ask_takes_commands_and_starts_again_what_wishes_to_be():
@@ -298,6 +325,23 @@ def test_a_second_relay_on_the_same_flash_is_refused(cloud, start, config, asks)
     first.kill()  # its firmware ends a moment later
     start()
     answered(cloud, "and the next waits for that")
+
+
+def test_a_relay_that_is_just_ending_is_waited_for(tmp_path):
+    ending, over = firmware.hold(tmp_path), []
+
+    def end():
+        over.append(True)
+        os.close(ending)
+
+    threading.Timer(0.3, end).start()
+    os.close(firmware.hold(tmp_path))
+    assert over
+
+
+def test_a_heap_fits_the_place_of_the_code_and_the_size_of_words():
+    assert firmware.fits(176, "rom", 32) == "176k" and firmware.fits(176, "frozen", 32) == "176k"
+    assert firmware.fits(176, "mpy", 32) == "256k" and firmware.fits(176, "mpy", 64) == "512k"
 
 
 @pytest.mark.parametrize("stream", [0, 1])

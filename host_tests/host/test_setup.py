@@ -223,7 +223,7 @@ def test_a_terminal_that_is_unplugged_leaves_everything_as_it_was(cloud, config,
     deadline = time.monotonic() + 10
     while child.isalive() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not child.isalive()
+    assert not child.isalive() and child.exitstatus == 128 + signal.SIGHUP
     assert not list(folder.iterdir())
     assert config.read_bytes() == before
     assert [path.name for path in config.parent.glob("thimble*")] == ["thimble.json"]
