@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from cloud_kit import Api
 
-from tools.chat import wrapped
+from tools.chat import HELP, Chat, footer, wrapped
 from tools.cli import plain
+from tools.cloud.cloud import Cloud
 
 ROOT = Path(__file__).parents[2]
 CHAT = [sys.executable, "-m", "tools.run"]
@@ -83,6 +85,51 @@ def test_rows_are_as_wide_as_the_terminal():
     assert wrapped("abe\u0301c", 3) == ["abe\u0301", "c"]
     assert wrapped("日", 1) == ["日"]
     assert wrapped("a\tb", 20) == ["a       b"]
+
+
+@pytest.fixture
+def talk():
+    """A chat with a simulated Telegram, and what the bot calls there."""
+    with Cloud(tls=None) as cloud:
+        api = Api(cloud)
+        yield Chat(cloud, None, 42), api
+        api.close()
+
+
+def test_what_was_said_stands_in_its_order_and_an_edit_in_its_place(talk):
+    chat, api = talk
+    assert chat.transcript() == HELP
+    chat.say("one")
+    number = api("sendMessage", chat_id=42, text="first …")["result"]["message_id"]
+    chat.say("two")
+    chat.say("three")
+    api("sendMessage", chat_id=42, text="second")
+    api("editMessageText", chat_id=42, message_id=number, text="first")
+
+    said = ["you › one", "bot › first", "you › two", "you › three", "bot › second"]
+    assert chat.transcript() == "\n\n".join(said)
+
+
+def test_raw_shows_each_call_with_its_parameters_and_its_status(talk):
+    chat, api = talk
+    api("sendMessage", chat_id=42, text="Grüße")
+    api("sendMessage", chat_id=42)
+    chat.raw = True
+
+    sent, refused = chat.transcript().split("\n")
+    assert sent == 'sendMessage {"chat_id": "42", "text": "Grüße"} → 200'
+    assert refused.endswith(" → 400")
+
+
+def test_the_footer_says_how_the_firmware_is():
+    state = {"heap_used": 60 << 10, "heap_free": 116 << 10, "inbox": 3, "pressure": 1}
+    state |= {"sessions": 2, "rss_kb": 0, "error": ""}
+    short = "heap 60 of 176 KB · inbox 3 · pressure 1 · sessions 2"
+
+    assert footer(state) == short
+    assert footer({**state, "rss_kb": 4000, "error": "no network"}) == (
+        f"{short} · RSS 4000 kB · no network"
+    )
 
 
 def test_an_error_is_shown_whole_in_the_footer(chat):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -269,6 +270,15 @@ def test_what_was_cut_off_is_on_record(cloud):
 
     call = cloud.telegram.calls("getMe")[-1]
     assert (call.status, call.fault) == (-1, "close")
+
+
+def test_a_client_that_leaves_ends_its_call(cloud):
+    cloud.fault("telegram", "getMe", "hang")
+    with socket.create_connection(("127.0.0.1", cloud.plain.port)) as client:
+        client.sendall(get_me())
+        cloud.wait_for(lambda: cloud.telegram.calls("getMe"))
+
+    cloud.wait_for(lambda: cloud.telegram.calls("getMe")[-1].status == -1)
 
 
 def test_unknown_faults_are_refused(cloud):
