@@ -18,7 +18,7 @@ import pexpect
 import pytest
 
 from tools import chat as chat_
-from tools import cli, firmware, run
+from tools import cli, firmware, run, runtime
 from tools.cloud.cloud import Cloud
 
 ROOT = Path(__file__).parents[2]
@@ -342,6 +342,30 @@ def test_a_relay_that_is_just_ending_is_waited_for(tmp_path):
 def test_a_heap_fits_the_place_of_the_code_and_the_size_of_words():
     assert firmware.fits(176, "rom", 32) == "176k" and firmware.fits(176, "frozen", 32) == "176k"
     assert firmware.fits(176, "mpy", 32) == "256k" and firmware.fits(176, "mpy", 64) == "512k"
+
+
+def test_a_heap_that_should_do_and_does_not_is_to_be_larger():
+    usual = firmware.usual(runtime.find())
+
+    assert str(firmware.too_little(usual, "pico_w", "rom")).endswith("; try a larger one")
+    assert str(firmware.too_little("9k", "pico_w", "rom")).endswith(f"; try {usual}")
+
+
+def test_what_the_firmware_says_in_the_place_of_its_status_is_told():
+    board = SimpleNamespace(ask=lambda line, timeout: "Traceback")
+
+    with pytest.raises(firmware.FirmwareError, match="no status: the firmware says 'Traceback'"):
+        firmware.Firmware.status(board)
+
+
+def test_a_firmware_that_its_dog_ended_is_started_again_and_told_so(config, tmp_path):
+    with firmware.Firmware(config, tmp_path / "root") as board:
+        assert board.status()["reset_cause"] == "power-on" and not board.again()
+        os.kill(board.pid, signal.SIGALRM)
+        board.process.wait(10)
+        assert board.again() and board.status()["reset_cause"] == "watchdog"
+        board.stop()
+        assert not board.again()
 
 
 @pytest.mark.parametrize("stream", [0, 1])
