@@ -104,6 +104,7 @@ def test_connections_and_handshakes_are_counted_by_service():
             sock.sendall(b"no handshake")
             sock.recv(100)
         cloud.wait_for(lambda: cloud.counts()["failed_handshakes"] == 1)
+        cloud.wait_for(lambda: not cloud.counts()["open"])
         counts = cloud.counts()
 
     assert counts["connections"] == {"telegram": 2, "models": 1}
@@ -127,6 +128,18 @@ def test_connections_can_be_dropped_and_ports_go_down_and_up(running):
     socket.create_connection(("127.0.0.1", listener.port)).close()
     running.wait_for(lambda: listener.connections > connections)
     running.unlisten(listener)
+
+
+@pytest.mark.parametrize("tls", [None, "1.3"])
+def test_who_is_connected_is_cut_off_when_a_port_goes_down(running, tls):
+    listener = running.listen(tls)
+    with socket.create_connection(("127.0.0.1", listener.port), 10) as sock:
+        running.wait_for(lambda: listener.connections)
+        running.unlisten(listener)
+        try:
+            assert sock.recv(1) == b""
+        except ConnectionResetError:
+            assert tls  # its handshake had not even begun
 
 
 def test_the_record_is_bounded_and_keeps_bytes_if_told():
