@@ -602,7 +602,7 @@ def test_failures_have_the_services_own_bodies(cloud, status, openai_kind, code,
     found, answer, headers = Dialect("anthropic").ask(cloud, stream=True)
     assert (found, answer["error"]["type"]) == (status, anthropic_kind)
     assert answer["type"] == "error" and answer["request_id"].startswith("req_")
-    assert headers["Retry-After"] == "7"
+    assert headers["Retry-After"] == "7" and headers["Request-Id"] == answer["request_id"]
 
 
 def test_a_failure_may_have_words_of_its_own(cloud, dialect):

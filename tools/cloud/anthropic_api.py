@@ -9,6 +9,7 @@ from .turns import words
 
 NAME = "messages"
 PATH = "/messages"
+REQUEST_ID = "Request-Id"
 
 check = rules.check
 check_key = rules.check_key

@@ -265,7 +265,7 @@ async def _send(writer, script, events):
 
 
 def _refuse(dialect, error, number):
-    headers = [("X-Request-Id", f"req_{number:024d}")]
+    headers = [(dialect.REQUEST_ID, f"req_{number:024d}")]
     if error.retry_after is not None:
         headers.append(("Retry-After", error.retry_after))
     response = Response(

@@ -10,6 +10,7 @@ from .turns import words
 
 NAME = "chat"
 PATH = "/chat/completions"
+REQUEST_ID = "X-Request-Id"
 
 check = rules.check
 
