@@ -351,6 +351,17 @@ def test_a_heap_that_should_do_and_does_not_is_to_be_larger():
     assert str(firmware.too_little("9k", "pico_w", "rom")).endswith(f"; try {usual}")
 
 
+def test_what_does_not_stop_is_killed(monkeypatch):
+    monkeypatch.setattr(firmware, "STOP_S", 0.2)
+    script = "trap '' INT; echo deaf; while :; do sleep 0.1; done"
+    process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+    with process.stdout as said:
+        said.readline()
+        firmware.end(process)
+
+    assert process.returncode == -signal.SIGKILL
+
+
 def test_what_the_firmware_says_in_the_place_of_its_status_is_told():
     board = SimpleNamespace(ask=lambda line, timeout: "Traceback")
 
