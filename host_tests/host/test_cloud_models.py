@@ -764,6 +764,12 @@ def test_openais_limit_has_two_names(cloud, openai):
             "top_p",
             "decimal_below_min_value",
         ),
+        (
+            {"top_p": 1.5},
+            "Invalid 'top_p': decimal above maximum value. Expected a value <= 1",
+            "top_p",
+            "decimal_above_max_value",
+        ),
         ({"temperature": True}, "Invalid type for", "temperature", "invalid_type"),
         ({"stream": "yes"}, "Invalid type for 'stream'", "stream", "invalid_type"),
         (
@@ -795,6 +801,7 @@ def test_openai_refuses(cloud, openai, changes, message, param, code):
     "changes",
     [
         {"temperature": 0, "top_p": 1, "presence_penalty": -2, "frequency_penalty": 2, "n": 1},
+        {"top_p": 0, "presence_penalty": 2, "frequency_penalty": -2},
         {"temperature": 2.0, "top_p": None, "max_tokens": None, "stream": None},
         {"messages": [{"role": "developer", "content": "Be brief."}, USER]},
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]},
@@ -943,6 +950,10 @@ def test_headers_are_checked(cloud, api, headers, status, message):
         assert answer["error"]["type"] == (
             "authentication_error" if status == 401 else "invalid_request_error"
         )
+
+
+def test_a_content_type_may_say_more_and_in_any_case(cloud, dialect):
+    assert dialect.ask(cloud, {"Content-Type": "Application/JSON; charset=utf-8"})[0] == 200
 
 
 def test_the_key_is_looked_at_before_the_body(cloud, dialect):
