@@ -803,6 +803,7 @@ def test_openai_refuses(cloud, openai, changes, message, param, code):
         {"temperature": 0, "top_p": 1, "presence_penalty": -2, "frequency_penalty": 2, "n": 1},
         {"top_p": 0, "presence_penalty": 2, "frequency_penalty": -2},
         {"temperature": 2.0, "top_p": None, "max_tokens": None, "stream": None},
+        {"reasoning_effort": "low", "seed": 1, "stop": "x", "user": "u", "metadata": {}},
         {"messages": [{"role": "developer", "content": "Be brief."}, USER]},
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]},
         {"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}, USER]},

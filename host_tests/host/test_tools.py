@@ -99,6 +99,18 @@ def test_what_cannot_be_done_is_said_in_a_sentence(argv, said):
     assert "Traceback" not in done.stderr and not done.stdout
 
 
+@pytest.mark.parametrize(
+    "raised, code, said",
+    [("cli.ToolError('a\\x1b[2Jb')", 1, "a [2Jb\n"), ("KeyboardInterrupt", 130, "")],
+)
+def test_what_ends_a_command_is_said_as_text_and_has_a_code(raised, code, said):
+    source = f"from tools import cli\ndef main(): raise {raised}\ncli.run(main)"
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=PROJECT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (code, said)
+
+
 @pytest.mark.parametrize("command", ["build", "chaos", "fuzz", "bench.audit", "bench.soak"])
 def test_a_missing_runtime_is_named_by_every_command_that_needs_it(command):
     done = called(f"tools.{command}", MICROPYTHON="/nothing")
