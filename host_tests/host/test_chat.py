@@ -15,7 +15,7 @@ from tools.cloud.cloud import Cloud
 
 ROOT = Path(__file__).parents[2]
 CHAT = [sys.executable, "-m", "tools.run"]
-PAGE_UP, PAINT = "\x1b[5~", "\x0c"
+PAGE_UP, PAGE_DOWN, PAINT = "\x1b[5~", "\x1b[6~", "\x0c"
 AWAY = "\x1b[?1049l"  # back to the screen that stood there before the chat
 LONG = "[[length=3000 unit=. deltas=20]]"
 
@@ -72,6 +72,12 @@ def test_what_is_above_an_answer_that_is_longer_than_the_screen_can_be_read(chat
     for _ in range(3):
         chat.send(PAGE_UP)
     chat.expect_exact("you › [[length=3000")
+    for _ in range(3):
+        chat.send(PAGE_DOWN)
+    painted(chat, "bot › now")
+    for _ in range(3):
+        chat.send(PAGE_UP)
+    painted(chat, "you › [[length=3000")
     chat.send("back[[mode=echo]]\r")
     painted(chat, "bot › back")
     chat.send("\x04")
@@ -85,6 +91,18 @@ def test_rows_are_as_wide_as_the_terminal():
     assert wrapped("abe\u0301c", 3) == ["abe\u0301", "c"]
     assert wrapped("日", 1) == ["日"]
     assert wrapped("a\tb", 20) == ["a       b"]
+
+
+def test_raw_shows_the_calls_until_it_is_typed_again_and_ctrl_c_ends_too(chat):
+    chat.send("  hi[[mode=echo]]  \r")
+    chat.expect("bot › hi")
+    chat.send(" /raw \r")
+    painted(chat, "getUpdates {")
+    chat.send("/raw\r")
+    painted(chat, "you › hi[[mode=echo]]")
+    chat.send("\x03")
+    ended(chat)
+    assert chat.exitstatus == 0
 
 
 @pytest.fixture
