@@ -111,6 +111,9 @@ class Relay:
     def _turn(self):
         poller = self.poller
         if self.cleaned < 0:
+            if time.ticks_diff(poller.rest_until, time.ticks_ms()) > 0:  # since memory ran out
+                self.pause(_SLICE_MS)
+                return
             overlay.call("start", "begin_day", self)
             self.look()
         record = self.responder.ready()

@@ -311,6 +311,9 @@ def test_the_first_day_begins_before_anything_is_polled_and_again_until_it_has()
                 ("look", False),
                 ("poll", 50),
             ]
+        relay.poller.rest_until = relay.clock.ticks_add(relay.clock.now, 251)
+        relay._turn()
+        assert relay.took() == [] and relay.clock.slept == [250], "it is not tried all the time"
         relay.cleaned = 0
         relay._turn()
         assert relay.took() == [("poll", 50)]
