@@ -1,7 +1,17 @@
-"""A relay's house that all tests of a file share."""
+"""A relay's house that all tests of a file share, and a cloud whose clock stands still."""
 
 import pytest
 from relay_kit import House
+
+from tools.cloud import Cloud
+
+
+@pytest.fixture
+def still():
+    """A cloud whose time goes on by `advance` alone."""
+    with Cloud(tls=None) as cloud:
+        cloud.thread.call(cloud.clock.stop)
+        yield cloud
 
 
 @pytest.fixture(scope="module")

@@ -35,14 +35,6 @@ def api(cloud):
     api.close()
 
 
-@pytest.fixture
-def still():
-    """A cloud whose time goes on by `advance` alone."""
-    with Cloud(tls=None) as cloud:
-        cloud.thread.call(cloud.clock.stop)
-        yield cloud
-
-
 class Waiting:
     """A getUpdates under way in a thread."""
 
