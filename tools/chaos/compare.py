@@ -15,7 +15,6 @@ EDIT_S = 1.4, 3.9  # between two edits, in a private chat and in a group; the cl
 HEAP_SLACK = 1024
 CLOCK_S = 0.05  # by which two clocks may differ
 FORGOTTEN_S = 60  # so long a restarted relay may have written what it does not know of
-# What is asked once more without the parameter, as the same call.
 PARAMETER = re.compile("Unsupported parameter|Unrecognized request argument")
 RETRY_AFTER = re.compile(r"retry after (\d+)")
 FLASH = 60_000  # bytes of turns that it always has room for
@@ -40,7 +39,7 @@ def settled(town, state):
     changes = town.cloud.telegram.changes(town.changed_to)
     most = town.how["limits"].get("calls_per_day")
     town.made += len(calls)
-    town.unanswered += sum(call.status <= 0 or bool(PARAMETER.match(call.error)) for call in calls)
+    town.remade += sum(call.status <= 0 or bool(PARAMETER.match(call.error)) for call in calls)
     for session in town.sessions:
         chat, thread = PLACES[session.number]
         texts = [
@@ -69,8 +68,9 @@ def settled(town, state):
             )
         except Broken as error:
             raise Broken(f"{PLACES[session.number]}: {error}") from None
-    # A request that a kept connection ends is made anew on another one, as the same call.
-    if most and town.made - town.unanswered > most and not town.rough:
+    # What is made anew as the same call: a request that a kept connection ended, or one without
+    # a parameter that was refused.
+    if most and town.made - town.remade > most and not town.rough:
         raise Broken(f"{town.made} calls in a day, not {most}")
     _look_around(town, state)
 

@@ -81,7 +81,7 @@ class Town:
         self.restarted_at = 0 if self.relay is None else time.time()
         self.model = MODELS[0]
         self.hour = {}
-        self.refused = self.made = self.unanswered = self.known = 0
+        self.refused = self.made = self.remade = self.known = 0
         for session in self.sessions:
             session.told = False
 
