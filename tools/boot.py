@@ -6,7 +6,8 @@ CODE is a ROMFS image, mapped into memory so that bytecode stays out of the heap
 frozen, or a folder: of .mpy files, whose code is loaded into the heap as on stock MicroPython, or
 of no code at all where that is frozen, as this file then is itself.
 TARGET is a module to import and whose ``run()`` is called, or the path of a script to execute
-(.py) or of a compiled one to import (.mpy).
+(.py) or of a compiled one to import (.mpy). CODE comes before it on the path: there the firmware
+looks for the root certificates (board/unix.py).
 """
 
 import os
@@ -36,14 +37,14 @@ def main():
         code = "/rom"
     sys.path[:] = [code, ".frozen"]
     if target.endswith(".py"):
-        sys.path.insert(0, target.rsplit("/", 1)[0])
+        sys.path.insert(1, target.rsplit("/", 1)[0])
         with open(target) as file:
             # The name in tracebacks is the script's own.
             code = compile(file.read(), target, "exec")
         exec(code, {"__name__": "__main__"})
     elif target.endswith(".mpy"):
         folder, name = target.rsplit("/", 1)
-        sys.path.insert(0, folder)
+        sys.path.insert(1, folder)
         __import__(name[:-4])
     else:
         __import__(target)

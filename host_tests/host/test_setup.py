@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from net_kit import UdpServer
 from relay_kit import OWNER
+from test_dns import message
 
 from tools.cloud.cloud import Cloud
 from tools.cloud.models import NAMES
@@ -199,6 +201,19 @@ def test_a_wrong_token_is_refused_and_asked_for_again(cloud, config, wizard):
     child.expect_exact("Hello, I am @")
     child.expect_exact("Saved in ")
     assert json.loads(config.read_text())["telegram"]["token"] == cloud.token
+
+
+def test_without_addresses_of_its_own_it_verifies_the_real_services(config, wizard, monkeypatch):
+    """Their roots are loaded before a name is asked for; here no name server knows it."""
+    config.unlink()
+    with UdpServer(lambda query, _: [message(query, flags=b"\x81\x83")]) as server:
+        monkeypatch.setenv("THIMBLE_DNS", server.name)
+        child = wizard("telegram")
+        answer(child, "Bot token from @BotFather [not set", WRONG)
+        child.expect_exact("there is no host api.telegram.org")
+        child.expect_exact("]: ")
+        child.sendintr()
+        child.expect_exact("Nothing was changed.")
 
 
 def test_a_model_that_refuses_is_said_with_its_reason_and_without_the_key(cloud, whole, wizard):
