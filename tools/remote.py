@@ -11,11 +11,12 @@ import ast
 import base64
 import contextlib
 import errno
+import os
 import re
 import struct
 import time
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import serial
 import serial.tools.list_ports
@@ -161,6 +162,13 @@ class Remote:
             except (TransportError, OSError) as error:
                 self.close()
                 if time.monotonic() > deadline:
+                    # Only now: behind a reset a port is root's alone for a moment.
+                    if os.path.exists(self.port) and not os.access(self.port, os.R_OK | os.W_OK):
+                        group = Path(self.port).group()
+                        raise BoardError(
+                            f"you may not use {self.port}, the group {group} may: "
+                            f"sudo usermod -aG {group} $USER, then log in anew"
+                        ) from error
                     raise BoardError(
                         f"no answer from {self.port} ({error}): is it the right port, is another "
                         "program connected, does MicroPython run there?"

@@ -378,6 +378,15 @@ def test_a_line_on_which_nobody_answers_is_said(tmp_path, monkeypatch):
         Remote(str(tmp_path / "nothing")).connect(within=1)
 
 
+def test_a_port_that_only_a_group_may_use_is_said(tmp_path, monkeypatch):
+    port = tmp_path / "ttyACM7"
+    port.touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != str(port))
+    group = re.escape(port.group())
+    with pytest.raises(BoardError, match=rf"you may not use .*/ttyACM7, .* -aG {group} \$USER"):
+        Remote(str(port)).connect(within=1)
+
+
 def test_a_line_that_never_falls_silent_is_said():
     ours, theirs = os.openpty()
     tty.setraw(theirs)
