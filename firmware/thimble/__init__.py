@@ -73,8 +73,8 @@ def run():
         relay.crashes, relay.tell = found
         relay.run()
     except ConfigError as error:
-        print("configuration: %s" % error)
-        if sys.platform != "rp2" and sys.platform != "esp32":  # there it means a soft reset
+        print("configuration:", error)
+        if board.wlan is None:  # Linux; on a board it means a soft reset
             raise SystemExit(2)
         print("thimble.setup() asks for what is needed")
     except KeyboardInterrupt:
@@ -96,9 +96,17 @@ def run():
 
 
 def __getattr__(name):
-    """setup([section]) and status(), which take themselves out of memory again; else a module
-    that is not loaded now, such as config."""
+    """setup([section]) and status(), which take themselves out of memory again; config, and what
+    else modules take from here though it may not be loaded now.
+
+    All other names are refused: dir() and the prompt's TAB ask for every name there is, and one
+    that is imported for them stays in memory.
+    """
     if name == "setup" or name == "status":
-        return __getattr__("console." + name).run
-    __import__("thimble." + name)
-    return sys.modules["thimble." + name]
+        name = "console." + name
+    elif name != "config" and name != "overlay" and name != "profile":
+        raise AttributeError
+    name = "thimble." + name
+    __import__(name)
+    module = sys.modules[name]
+    return getattr(module, "run", module)

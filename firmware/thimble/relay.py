@@ -7,7 +7,7 @@ the inbox, and all else goes on.
 
 import gc
 import os
-import thimble.wiring  # with it comes all code that stays; itself it leaves again, see below
+import thimble.wiring  # noqa: F401 (with it comes all code that stays; itself it leaves again)
 import time
 
 from thimble import overlay
@@ -68,6 +68,8 @@ class Relay:
         self.minute = 0
         self.cleaned = _NEVER
         self._todo = self._compact = 0
+        import thimble.wiring  # noqa: F811 (once more, where a relay ran before)
+
         thimble.wiring.make(self, buffers, tls)
         overlay.unload("wiring")
         gc.collect()  # what is made now fills its place

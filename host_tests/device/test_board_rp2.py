@@ -11,7 +11,7 @@ from fake_board.chip import WDT, noisy
 radio = fake_board.install("rp2")
 
 from fake_board.desk import Desk, bitten_after, turn  # noqa: E402
-from thimble import safe  # noqa: E402
+import thimble.safe as safe  # noqa: E402
 from thimble.board import led  # noqa: E402
 from thimble.board.rp2 import Board  # noqa: E402
 from thimble.keepers.watch import Watch  # noqa: E402

@@ -2,7 +2,7 @@
 
 import time
 
-from thimble import relay
+import thimble.relay as relay
 from thimble.net import clock
 
 TEST_S = 20

@@ -5,7 +5,7 @@ import time
 
 from kit import raises
 
-from thimble import start
+import thimble.start as start
 from thimble.core.errors import NetError
 from thimble.store import crash
 

@@ -5,7 +5,7 @@ import time
 
 from kit import heap_locked
 
-from thimble import log
+import thimble.log as log
 
 HEAP = "64k"
 _WRAP_MS = 1 << 30  # ticks_ms

@@ -1,7 +1,7 @@
 """Which conversations a compaction shortens, and what is left of them, beside a model that says at
 once what it is told to."""
 
-from thimble import compaction
+import thimble.compaction as compaction
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
 from thimble.core.pressure import RELIEVED
 from thimble.memory import Memory

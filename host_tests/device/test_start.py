@@ -1,6 +1,6 @@
 """The first steps of a relay, and each day's, beside parts that note what is asked of them."""
 
-from thimble import start
+import thimble.start as start
 from thimble.core.errors import ApiError, NetError
 from thimble.core.ring import Ring
 from thimble.telegram import updates

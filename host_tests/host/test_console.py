@@ -308,6 +308,23 @@ def test_the_repls_face_works_without_a_configuration(device, tmp_path):
     assert json.loads((tmp_path / "none.json").read_text())["model"]["key"]
 
 
+def test_who_looks_at_the_face_loads_no_other_part_of_the_firmware(device):
+    """dir(), and TAB at a board's prompt, ask for every name there is."""
+    done = device.run(
+        "import sys, thimble\n"
+        "names = dir(thimble)\n"
+        "print([name in names for name in ('setup', 'status', 'config', 'run', 'relay')])\n"
+        "print([hasattr(thimble, name) for name in ('relay', 'store.crash', 'nothing')])\n"
+        "print([name for name in ('relay', 'telegram.reply', 'store.archive', 'console.commands')"
+        " if 'thimble.' + name in sys.modules])"
+    )
+    assert done.stdout.splitlines() == [
+        "[True, True, True, True, False]",
+        "[False, False, False]",
+        "[]",
+    ], done.stderr
+
+
 def test_a_start_that_fails_leaves_the_flash_as_it_was(device, tmp_path):
     env = {"THIMBLE_CONFIG": str(tmp_path / "none.json"), "THIMBLE_ROOT": str(tmp_path)}
     done = device.run(

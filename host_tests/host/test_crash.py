@@ -269,7 +269,7 @@ def test_a_good_boot_forgets_the_crashes_before_it_and_what_was_told_is_not_told
 
 
 BOOT = """
-from thimble import safe
+import thimble.safe as safe
 from thimble.board.unix import Board
 board = Board()
 board.reset_cause = "CAUSE" or board.reset_cause

@@ -5,7 +5,8 @@ What the instructions from the relay's start to its first getUpdates are compare
 
 import os
 
-from thimble import config, relay  # noqa: F401
+import thimble.relay  # noqa: F401
+from thimble import config
 from thimble.net import roots
 from thimble.net.dns import Resolver
 from thimble.net.http import Http

@@ -59,4 +59,4 @@ def _config(line):
                 for key in sorted(found[section]):
                     print("%s.%s = %s" % (section, key, json.dumps(found[section][key])))
     except (config.ConfigError, OSError) as error:
-        print("not done: %s" % error)
+        print("not done:", error)

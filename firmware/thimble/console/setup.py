@@ -60,7 +60,7 @@ class _Wizard:
             if name != "pair" or section or not self._now("telegram.allow"):
                 getattr(self, name)()
         config.save(self._values, self._path)
-        print("Saved in %s." % self._path)
+        print("Saved in", self._path)
         if self._board.wlan is not None:
             print("Ctrl-D at the prompt, or a reset, starts the relay.")
 
@@ -157,9 +157,9 @@ class _Wizard:
         if found < 1:
             print("Nobody was paired." + ("" if allow else " Nobody is answered until then."))
         elif found in allow:
-            print("%d is on the list already." % found)
+            print(found, "is on the list already.")
         else:
-            print("%d is on the list now." % found)
+            print(found, "is on the list now.")
             self._put("telegram.allow", allow + [found])
 
     def model(self):
@@ -173,7 +173,7 @@ class _Wizard:
             self._ask("model.key", "Key, - for none")
             if self._ask("model.name", "Model"):
                 done = self._proved(prove.model)
-        print("The model says: %s" % done)
+        print("The model says:", done)
 
     # One answer.
 
