@@ -181,7 +181,7 @@ def get(name=""):
 def set(name, value):
     """Sets ``section.key`` and saves; it counts from the next start. Raises ConfigError.
 
-    A text may stand for a number or a list, as in JSON.
+    A text may stand for what it is in JSON: a number, a list, a text in quotes.
     """
     overlay.call("console.settings", "put", name, value)
 

@@ -67,6 +67,9 @@ def test_config_sets_one_thing_saves_it_and_says_that_it_needs_a_restart(house):
         ("config model.max_tokens 2048", "model", "max_tokens", 2048),
         ("config model.system 42", "model", "system", "42"),
         ("config telegram.allow [42, 7]", "telegram", "allow", [42, 7]),
+        ('config model.name "as it is shown"', "model", "name", "as it is shown"),
+        ('config model.system "What?" is the word', "model", "system", '"What?" is the word'),
+        ('config model.system ""', "model", "system", ""),
     ):
         assert house.board.ask(command) == "saved; it counts from the next start (reboot)"
         before.setdefault(section, {})[key] = value

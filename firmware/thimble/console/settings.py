@@ -62,15 +62,15 @@ def masked(secret):
 def put(name, value):
     """Sets ``section.key`` and saves; it counts from the next start. Raises ConfigError.
 
-    A text may stand for a number or a list, as in JSON.
+    A text may stand for what it is in JSON: a number, a list, a text in quotes.
     """
     name, _, key = name.partition(".")
     kind = type(config.DEFAULTS.get(name, {}).get(key, ""))
-    if kind is not str and isinstance(value, str):
+    if isinstance(value, str) and (kind is not str or value[:1] == '"'):
         try:
             value = config.parse(value.encode())
         except (ParseError, ValueError):
-            pass  # the check says what it must be
+            pass  # a text, then, or the check says what it must be
     path = place()
     values = stored(path)
     values.setdefault(name, {})[key] = value
