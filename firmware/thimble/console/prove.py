@@ -174,7 +174,7 @@ def report(board, path):
     """Proves the configuration at ``path`` and prints what works; whether all of it does."""
     from thimble import config
 
-    made = config.complete(config.load(path))
+    made = config.load(path)
     if board.wlan is not None:
         if not _say("wifi", lambda: join(board, made, False), made):
             return False
