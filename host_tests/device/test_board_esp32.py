@@ -115,6 +115,7 @@ def test_memory_outlives_deep_sleep_but_not_a_loss_of_power():
     board = power_on()
     board.memory(bytes(range(200)))
     raises(Reset, lambda: board.deep_sleep(60_000))
+    assert radio.calls[-1] == "active"  # the radio's power went before
     board = Board()
     assert board.reset_cause == "deep sleep"
     assert board.memory() == bytes(range(200))

@@ -125,6 +125,15 @@ def test_the_deadline_is_kept(device, servers):
     assert 1900 <= int(took) <= 2600
 
 
+def test_no_socket_is_left_open_whatever_comes(device):
+    source = "before = len(os.listdir('/proc/self/fd'))\nsync()\nsync(200)\n"
+    source += "print(len(os.listdir('/proc/self/fd')) - before)"
+    late = lambda query, count: good(query, 0) if count == 2 else []  # noqa: E731
+    with UdpServer(late) as server:
+        said = run(device, source, server.name)
+    assert said[-2].startswith("clock | ") and said[-1] == "0"
+
+
 def test_a_kiss_of_death_is_obeyed_and_the_next_server_asked(device):
     with (
         UdpServer(lambda query, _: [answer(query, stratum=0)]) as refusing,

@@ -122,6 +122,8 @@ def test_the_first_setup_asks_proves_pairs_and_saves(cloud, config, wizard):
     child.expect(r"The model says: \w+")
     child.expect_exact("Saved in ")
     assert ended(child) == 0
+    [question] = cloud.models.calls()[-1].params["messages"]
+    assert question["content"] == "Answer with one word: hello"
     values = json.loads(config.read_text())
     assert values["telegram"]["token"] == cloud.token
     assert values["telegram"]["allow"] == [OWNER]

@@ -31,7 +31,7 @@ setattr(radio, "{fault}", True)
 
 class Answer:
     raw = io.BytesIO(b"{portal}")
-    def close(self): pass
+    def close(self): asked.append("closed")
 
 asked = []
 def get(url, **options):
@@ -89,7 +89,7 @@ def test_a_network_is_scanned_chosen_by_number_joined_and_saved(wizard, port):
     child.expect_exact("Joined home; the clock is 20")
     child.expect_exact("Saved in ")
     child.expect_exact("Ctrl-D at the prompt, or a reset, starts the relay.")
-    child.expect_exact("asked ['http://")
+    child.expect_exact("asked ['http://detectportal.firefox.com/success.txt', 'closed']")
     child.expect_exact("clock True")
     wifi = json.loads(child.path.read_text())["wifi"]
     assert (wifi["ssid"], wifi["password"], wifi["country"]) == ("home", PASSWORD, "de")
