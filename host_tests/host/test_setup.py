@@ -229,6 +229,15 @@ def test_a_model_that_refuses_is_said_with_its_reason_and_without_the_key(cloud,
     child.expect_exact("Saved in ")
 
 
+def test_of_a_model_that_says_much_the_beginning_is_shown(cloud, whole, wizard):
+    cloud.models.script(length=400_000, deltas=100)
+    child = wizard("model")
+    for question in ("API", "URL", "Key", "Model"):
+        answer(child, question, "")
+    child.expect(r"The model says: [^\n]{40,61}\n")
+    child.expect_exact("Saved in ")
+
+
 def test_a_terminal_that_is_unplugged_leaves_everything_as_it_was(cloud, config, wizard, folder):
     before = config.read_bytes()
     child = wizard()
