@@ -378,6 +378,34 @@ def test_enter_goes_on_without_pairing(cloud, whole, wizard):
     assert json.loads(whole.read_text())["telegram"]["allow"] == [OWNER]
 
 
+def test_a_code_that_nobody_sends_is_waited_for_five_minutes(device, config):
+    source = """
+import time
+from fake_board import Settings
+from thimble.console import pair, setup
+now = [0]
+clock = Settings(ticks_ms=lambda: now[0], ticks_add=time.ticks_add, ticks_diff=time.ticks_diff)
+class Pairing:
+    def __init__(self, *args):
+        pass
+    def poll(self):
+        print("poll")
+        now[0] += 50_000
+        return 0
+setup.time, pair.Pairing = clock, Pairing
+http = Settings(close=lambda: print("closed"))
+setup._Wizard._bot = lambda *args: Settings(username=b"bot", username_len=3, http=http)
+setup.run("pair")
+"""
+    env = {"THIMBLE_CONFIG": str(config), "THIMBLE_ROOT": str(config.parent)}
+    process = device.start(source, env)  # whose standard input stays open, with nothing in it
+    out = process.stdout.read()
+    assert process.wait(10) == 0, process.stderr.read()
+    *_, closed, nobody, _saved = out.splitlines()
+    assert out.count("poll\n") == 6 and closed == "closed"
+    assert nobody == "Nobody was paired. Nobody is answered until then."
+
+
 def test_a_webhook_is_removed_for_pairing(cloud, whole, wizard):
     from cloud_kit import Api
 
