@@ -105,7 +105,7 @@ def __getattr__(name):
     if name == "setup" or name == "status":
         name = "console." + name
     elif name != "config" and name != "overlay" and name != "profile":
-        raise AttributeError
+        raise AttributeError(name)
     name = "thimble." + name
     __import__(name)
     module = sys.modules[name]

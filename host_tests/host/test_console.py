@@ -319,13 +319,15 @@ def test_who_looks_at_the_face_loads_no_other_part_of_the_firmware(device):
         "print([name in names for name in ('setup', 'status', 'config', 'run', 'relay')])\n"
         "print([hasattr(thimble, name) for name in ('relay', 'store.crash', 'nothing')])\n"
         "print([name for name in ('relay', 'telegram.reply', 'store.archive', 'console.commands')"
-        " if 'thimble.' + name in sys.modules])"
+        " if 'thimble.' + name in sys.modules])\n"
+        "thimble.staus()"
     )
     assert done.stdout.splitlines() == [
         "[True, True, True, True, False]",
         "[False, False, False]",
         "[]",
     ], done.stderr
+    assert done.stderr.endswith("AttributeError: staus\n")
 
 
 def test_a_start_that_fails_leaves_the_flash_as_it_was(device, tmp_path):
