@@ -25,6 +25,7 @@ SCRIPT = """
 import json
 import os
 import sys
+import time
 
 import micropython
 import vfs
@@ -59,9 +60,16 @@ micropython.kbd_intr(3)
 import thimble
 
 Own = __import__("thimble.board." + port, None, None, ("Board",)).Board
+looks = []
 
 
 class Board(Own):
+    def button(self):
+        if os.getenv("BOARD_CAUSE") != "touch":
+            return super().button()
+        looks.append(time.ticks_ms())
+        return time.ticks_diff(looks[-1], looks[0]) < 250
+
     def restart(self, mark=1):
         # As a SystemExit it passes through run(), and the next run is the next boot.
         type(self).judged = False
@@ -263,3 +271,9 @@ def test_the_button_and_a_command_lead_to_safe_mode_with_its_own_light(tmp_path,
         house.board.tell("safe")
         house.shown(SAFE)
         assert house.ended()["boots"] == []
+
+
+def test_a_button_that_is_only_touched_leads_nowhere(tmp_path, port):
+    with UdpServer(good) as clock, desk(tmp_path, port, clock, cause="touch") as house:
+        house.ask("hello", timeout=START_S)
+        assert house.tells("status")["error"] == ""
