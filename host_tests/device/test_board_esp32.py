@@ -148,8 +148,9 @@ def test_a_battery_is_low_under_what_the_settings_say():
     board = power_on()
     assert not board.battery_low()  # none is measured
     board.configure(pins(battery_adc="4", battery_low_mv=3400))
-    chip.adc[4] = noisy(1720, 5)
-    assert not board.battery_low()
+    for voltage in (noisy(1720, 5), noisy(1700, 0)):
+        chip.adc[4] = voltage
+        assert not board.battery_low()
     chip.adc[4] = noisy(1680, 5)
     assert board.battery_low()
     board.configure(pins(battery_adc="4", battery_low_mv=0))

@@ -299,14 +299,16 @@ def test_the_led_shows_each_pattern_from_the_tick_without_allocation():
 
 def test_an_led_that_hangs_on_a_dead_radio_stops_nothing():
     board = power_on()
-    board.configure(pins())
     chip.led_fails = True
-    board.led.show(led.STARTING)
-    board.led.serve(0)
-    chip.led_fails = False
+    board.configure(pins())  # which lights it
     board.led.show(0)
     board.led.serve(0)
     assert chip.written["LED"] == 0
+    chip.led_fails = False
+    for pattern, lit in ((led.STARTING, 1), (0, 0)):
+        board.led.show(pattern)
+        board.led.serve(0)
+        assert chip.written["LED"] == lit
 
 
 def test_an_led_to_the_plus_is_lit_by_a_low_pin():
@@ -353,3 +355,9 @@ def test_signal_strength_is_none_without_a_network_or_with_a_stuck_radio():
     radio.air["home"] = fake_board.Settings(rssi=-71)
     radio.up = "home"
     assert board.rssi() == -71
+
+    def lost(what):
+        raise OSError(1)  # between the two questions
+
+    board.wlan = fake_board.Settings(isconnected=lambda: True, status=lost)
+    assert board.rssi() is None
