@@ -208,6 +208,16 @@ def test_a_wrong_token_and_a_model_that_refuses_are_both_reported(stand_in, tmp_
     assert not (stand_in / "thimble.json").exists()
 
 
+def test_a_model_that_says_its_key_is_not_shown_with_it(stand_in, tmp_path):
+    with Cloud() as cloud:
+        file = tmp_path / "board.json"
+        file.write_text(json.dumps(cloud.config(secure=False)))
+        cloud.models.script(text=f"it is {cloud.key}")
+        said = []
+        assert configure.configure(file, "a port", say=said.append)
+    assert "model     works: it is ***" in said
+
+
 @pytest.mark.parametrize("service, method", [("telegram", "getMe"), ("models", "chat")])
 def test_one_of_both_that_does_not_work_is_enough_to_be_refused(
     stand_in, tmp_path, service, method

@@ -229,6 +229,24 @@ def test_a_model_that_refuses_is_said_with_its_reason_and_without_the_key(cloud,
     child.expect_exact("Saved in ")
 
 
+def test_the_address_follows_the_api_unless_it_is_somebodys_own(cloud, config, wizard):
+    child = wizard("model")
+    answer(child, "API", "anthropic")
+    child.expect_exact(f"URL [{cloud.urls['models']}]: ")
+    child.send("https://api.openai.com/v1" + ENTER)
+    answer(child, "Key", "")
+    answer(child, "Model", "")
+    answer(child, "API, openai or anthropic [anthropic", "")
+    child.expect_exact("URL [https://api.anthropic.com/v1]: ")
+    child.send(ENTER)
+    answer(child, "Key", "")
+    answer(child, "Model", "")
+    answer(child, "API", "openai")
+    child.expect_exact("URL [https://api.openai.com/v1]: ")
+    child.sendintr()
+    child.expect_exact("Nothing was changed.")
+
+
 def test_of_a_model_that_says_much_the_beginning_is_shown(cloud, whole, wizard):
     cloud.models.script(length=400_000, deltas=100)
     child = wizard("model")

@@ -119,13 +119,14 @@ def test_another_network_never_gets_the_password_of_the_one_before(wizard):
     assert json.loads(child.path.read_text())["wifi"] == {"ssid": "guests", "country": ""}
 
 
-def test_a_network_that_is_away_is_said_and_ctrl_c_changes_nothing(wizard):
+@pytest.mark.parametrize("name", ["the moon", "0", "4"])  # numbers of none of the three
+def test_a_network_that_is_away_is_said_and_ctrl_c_changes_nothing(wizard, name):
     child = wizard(ssid="home", password=PASSWORD)
     before = child.path.read_bytes()
     answer(child, "Country")
-    answer(child, "Network", "the moon")
+    answer(child, "Network", name)
     answer(child, "Password", WRONG)
-    child.expect_exact("the moon is not in reach")
+    child.expect_exact(f"{name} is not in reach")
     child.expect_exact("]: ")
     child.send("\x03")
     child.expect_exact("Nothing was changed.")
