@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 KEEP = 3
+_held: dict[Path, int] = {}
 
 
 def digest(start: bytes, files: Iterable[Path]) -> str:
@@ -22,24 +24,56 @@ def digest(start: bytes, files: Iterable[Path]) -> str:
 def made(target: Path, make: Callable[[Path], None]) -> None:
     """Has ``make`` fill an empty folder that then becomes ``target``, unless that is there.
 
-    Processes that want the same wait for each other. Of the folders beside it the latest stay.
+    Processes that want the same wait for each other. Of the folders beside it the latest stay, and
+    those that a process that still runs has had made: a relay is started again from its own.
     """
     folder = target.parent
-    if target.is_dir():
+    if _hold(target):
         return
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.is_dir():
+        if not _hold(target):
             fresh = folder / "new"
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir()
             make(fresh)
             fresh.rename(target)
+            _hold(target)
             _prune(folder)
+
+
+def _hold(target: Path) -> bool:
+    """Keeps ``target`` from being removed while this process runs, if it is there."""
+    if target in _held:
+        if target.is_dir():
+            return True
+        os.close(_held.pop(target))
+    try:
+        handle = os.open(target, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    if not _locked(handle, fcntl.LOCK_SH) or not target.is_dir():  # it was just being removed
+        os.close(handle)
+        return False
+    _held[target] = handle
+    return True
+
+
+def _locked(handle: int, how: int) -> bool:
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks
+    return True
 
 
 def _prune(folder: Path) -> None:
     made = [path for path in folder.iterdir() if path.is_dir()]
     for old in sorted(made, key=lambda path: path.stat().st_mtime)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+        handle = os.open(old, os.O_RDONLY)
+        if _locked(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(old, ignore_errors=True)
+        os.close(handle)
