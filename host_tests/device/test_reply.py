@@ -151,6 +151,19 @@ def test_what_grows_waits_for_the_limits_without_a_pause():
     assert bot.calls == ["send"]
 
 
+def test_of_a_chats_burst_one_call_is_left_for_the_last_words():
+    reply, bot = make()
+    reply.limits = Limits(4)
+    now = time.ticks_ms()
+    for _ in range(4):
+        reply.limits.spend(reply.peer, now)
+    write(reply, "x" * 30)
+    reply.tick(now)
+    assert bot.calls == []
+    reply.finish(b"")
+    assert bot.calls == ["send"] and reply._pause.waited == 0
+
+
 def test_first_words_that_could_not_be_sent_leave_telegram_alone_for_a_while():
     reply, bot = make()
     write(reply, "x" * 30)
@@ -302,6 +315,13 @@ def test_429_is_waited_out_exactly_and_then_shown():
     reply.finish(b"")
     assert bot.shown == ["hello"]
     assert 3000 <= reply._pause.waited < 3100
+
+
+def test_a_429_that_says_no_time_is_waited_out_for_a_second():
+    reply, bot = slow(ApiError(429, "Too Many Requests"))
+    reply.say(b"hello")
+    assert bot.shown == ["hello"]
+    assert time.ticks_diff(bot.begun[1], bot.ended[0]) >= 1000
 
 
 class Slow(Bot):
