@@ -340,6 +340,30 @@ def test_stop_acts_once_though_a_full_inbox_cannot_confirm_it():
     assert http.last["offset"] == 4 and it.duplicates == 0
 
 
+def test_each_of_many_commands_behind_a_full_inbox_is_acted_upon_once():
+    waiting = [message(2 + n, ("/status", "/help")[n & 1]) for n in range(20)]
+    it, http = make(answer(message(1, "a" * 12000), *waiting), size=14336)
+    assert len(polled(it, http, waiting)) == 16 and it.inbox.full
+    waiting.append(message(22, "/stop"))
+    assert polled(it, http, waiting) == ["/stop"]
+    it.inbox.drop(it.inbox.first())
+    # The four, and the one that was remembered longest, whose place the /stop took.
+    assert len(polled(it, http, waiting)) == 5
+    assert http.last["offset"] == 23
+
+
+def polled(it, http, waiting):
+    """What is set aside in a dozen polls, each of which brings what is not confirmed."""
+    acted = []
+    for _ in range(12):
+        it.poll(0)
+        acted += texts(it.asides)
+        it.asides.clear()
+        offset = http.last.get("offset", 2)
+        http.answers = [answer(*[one for one in waiting if one["update_id"] >= offset])]
+    return acted
+
+
 def full(*items, allow=(b"42", b"43", b"44", b"45")):
     """What a full inbox took of these items; then they come again, and there is room."""
     first = message(500000, "a" * 12000)

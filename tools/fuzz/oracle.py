@@ -188,7 +188,7 @@ def _labels(message: bytes, at: int) -> bytes:
 
 _COMMANDS = ("", "stop", "status", "help", "start", "model", "new", "retry", "more")
 _COMMANDS += ("history", "forget", "reboot")
-_ODDS = ("photo", "voice", "sticker", "document", "video", "audio", "video_note", "animation")
+_ODDS = ("photo", "voice", "sticker", "document", "video", "audio", "video_note")
 _ODDS += ("location", "contact", "poll")
 _ALLOWED = ("42", "-1001234567890")
 _LONGEST, _ASIDE = 12288, 96

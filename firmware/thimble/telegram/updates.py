@@ -96,7 +96,9 @@ _TYPE = const(_FIRST_ID + 5)
 _TOPIC = const(_FIRST_ID + 6)
 _WORDS = const(_FIRST_ID + 7)
 _LINE = const(_FIRST_ID + 12)  # behind it: what begins and ends a line of a rich message
-_ROOT = const(_FIRST_ID + 20)  # behind it: what has no text, and yet a person expects an answer
+# Behind it: what has no text, and yet a person expects an answer. Who has an animation has a
+# document as well.
+_ROOT = const(_FIRST_ID + 20)
 # Why a group's message may mean the bot.
 _REPLIED = const(1)
 _TO_ROOT = const(2)  # of a topic: every message in it replies to that, unless to another
@@ -107,7 +109,7 @@ PATHS = (
     b"~.text ~.text.\xff ~.text.text ~.text.expression "
     b"~.\xff ~.blocks ~.items ~.cells ~.caption ~.summary ~.expression "
     b".reply_to_message.forum_topic_created "
-    b".photo .voice .sticker .document .video .audio .video_note .animation .location .contact "
+    b".photo .voice .sticker .document .video .audio .video_note .location .contact "
     b".poll .dice .story .checklist .paid_media .game"
 )
 
@@ -431,7 +433,11 @@ class Updates:
 
     def _put_aside(self, command, size):
         # Beside others that wait there is always room for a /stop.
-        if command != STOP and self.asides.room() < 2 * ASIDE:
+        if command != STOP and (
+            self.asides.room() < 2 * ASIDE
+            or not self._confirming
+            and self._seen_len[self._seen_next]  # it would be acted upon again, or another
+        ):
             return False
         at = self.asides.pend(ASIDE)
         if at < 0:
