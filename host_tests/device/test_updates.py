@@ -516,6 +516,14 @@ def test_a_repeated_update_is_dropped_and_a_new_sequence_far_below_is_answered()
     assert http.last["offset"] == 4
 
 
+def test_a_thousand_ids_below_the_next_are_repetitions_and_what_is_further_down_is_new():
+    for number, known in ((4001, 1), (4000, 0)):
+        it, _ = make(answer(message(5000)), answer(message(number)))
+        it.poll(0)
+        it.poll(0)
+        assert (it.duplicates, it.inbox.count) == (known, 2 - known)
+
+
 def test_an_error_is_raised_with_its_code_text_and_wait():
     it, _ = make(
         (

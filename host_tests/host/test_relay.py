@@ -368,7 +368,9 @@ def test_only_the_owner_sets_the_model(house):
 
 def test_help_and_start_and_status_are_answered_without_the_model(house):
     chat = house.say("/help")
-    house.wait(lambda: "/retry" in "".join(house.texts(chat)))
+    house.wait(lambda: house.texts(chat))
+    assert "\n/retry" in house.texts(chat)[0]
+    assert house.texts(chat)[0].endswith("\n/reboot restarts the relay, for the owner")
     house.say("/start", chat)
     house.wait(lambda: "Hello" in "".join(house.texts(chat)))
     house.say("/status", chat)
@@ -446,6 +448,17 @@ def test_a_conversation_too_long_is_compacted_once_and_answered(house):
     assert house.prompts()[-1][1][1].startswith("2 ")
 
 
+def test_a_conversation_still_too_long_when_it_is_compacted_is_told_after_two_calls(house):
+    chat = house.chat()
+    for number in range(4):
+        house.ask(f"{number} " + "x" * 300, chat)
+    house.cloud.clear_calls()
+    house.cloud.models.default(mode="echo", context=100)
+    house.say("and now?", chat)
+    house.last(chat, "The conversation is too long for the model (400). /new begins a new one.")
+    assert [len(prompt) for prompt in house.prompts()] == [1 + 8 + 1, 1 + 4 + 1]
+
+
 def test_one_message_too_long_for_the_model_is_told_after_one_call(house):
     house.cloud.models.default(mode="echo", context=50)
     chat = house.say("x" * 1000)
@@ -515,6 +528,18 @@ def test_order_within_a_chat_is_kept_and_chats_take_turns(house):
     assert house.texts(quiet) == ["a", "b"]
     order = [one["text"] for one in house.cloud.telegram.changes() if one["chat"] in (busy, quiet)]
     assert order == ["0", "a", "1", "b", "2", "3"]
+
+
+def test_commands_that_keep_their_place_take_turns_as_well(house):
+    busy, quiet = house.chat(), house.chat()
+    house.cloud.models.script(first=0.5, mode="echo")
+    house.say("first", house.chat())
+    house.cloud.telegram.say_many(["/history"] * 3, busy)
+    house.say("hello", quiet)
+    house.wait(lambda: len(house.texts(busy)) == 3)
+    house.last(quiet, "hello")
+    order = [one["chat"] for one in house.cloud.telegram.changes() if one["kind"] == "sent"]
+    assert [chat for chat in order if chat in (busy, quiet)] == [busy, quiet, busy, busy]
 
 
 # Who, where, and what is no text.
