@@ -196,12 +196,12 @@ def _end(number: int, _) -> None:
 
 def once(chat, question: str) -> int:
     """Asks one question; prints the answer alone. Raises ToolError, with the reason, if the model
-    was asked and gave none."""
+    gave none to what is no command."""
     said = cli.plain("\n".join(chat.ask(question)))
     models = chat.cloud.models
     if not said:
         raise cli.ToolError(chat.board.status()["error"] or f"no answer within {ANSWER_S} s")
-    if models.calls() and not models.words:
+    if (models.calls() or not question.lstrip().startswith("/")) and not models.words:
         raise cli.ToolError(said)
     print(said)
     return 0

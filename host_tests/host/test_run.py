@@ -121,6 +121,7 @@ def test_make_run_with_an_empty_question_says_what_is_missing():
         ("[[status=401]] hi", "The model refused the key (401)"),
         ("[[error_after=0 error=invalid_api_key]] hi", "The model refused the key (401)"),
         ("[[mode=text]] hi", "The model gave an empty answer"),
+        ("x" * 20_000, "That message is too long for me."),
     ],
 )
 def test_ask_fails_with_the_reason_where_the_model_gives_no_answer(question, reason):
