@@ -34,6 +34,13 @@ def test_a_burst_is_relayed_in_a_heap_with_little_room_to_spare(code, heap, held
     assert figures.survives(heap, code, 200, held, {})
 
 
+def test_an_answer_of_200_kilobytes_takes_no_more_heap_at_its_peak_than_one_of_1():
+    result = figures.long_answer(200_000)
+
+    assert result["messages"] >= 49
+    assert result["difference"] <= 256
+
+
 def test_the_scanner_takes_at_most_half_of_the_time_of_json_loads():
     assert max(figures.scan_speed().values()) <= 0.5
 
