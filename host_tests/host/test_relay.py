@@ -394,6 +394,17 @@ def test_an_empty_answer_says_so_and_leaves_no_turn(house, text):
     assert house.prompts()[-1] == [("system", SYSTEM), ("user", "well")]
 
 
+@pytest.mark.parametrize("how", [{"finish": "length"}, {"think": "Hm."}])
+def test_an_answer_that_is_all_reasoning_says_what_to_set_and_leaves_no_turn(house, how):
+    house.cloud.models.script(text="", **how)
+    chat = house.say("nothing?")
+    said = "The model used up model.max_tokens on its reasoning. Raise that setting."
+    house.last(chat, said)
+    house.ask("well", chat)
+
+    assert house.prompts()[-1] == [("system", SYSTEM), ("user", "well")]
+
+
 def test_an_error_inside_the_stream_marks_the_answer_as_cut(house):
     house.cloud.models.script(text=WORDS, error_after=3)
     chat = house.say("go")
