@@ -218,12 +218,14 @@ class Firmware:
 
     def why(self) -> str:
         """What is known about a firmware that does not answer."""
-        state = self.process.poll()
+        state, said = self.process.poll(), self.log[-8:]
         if state is not None:
             for reader in self._readers:
                 reader.join(1)  # its last words may still be on their way
-        said = " | ".join(self.log[-8:])
-        return f"the firmware {'runs' if state is None else f'ended ({state})'}: {said}"
+            # A start that is refused says why where a board would: on the console.
+            said = self.log[-8:] + list(self._lines.queue)[-8:]
+        state = "runs" if state is None else f"ended ({state})"
+        return f"the firmware {state}: {' | '.join(said)}"
 
     def kill(self) -> None:
         """SIGKILL: as if the power went."""

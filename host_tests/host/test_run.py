@@ -370,6 +370,14 @@ def test_what_the_firmware_says_in_the_place_of_its_status_is_told():
         firmware.Firmware.status(board)
 
 
+def test_a_start_that_was_refused_before_anything_was_asked_says_why(config, tmp_path):
+    (tmp_path / "flash.img").write_bytes(b"x" * 4096)
+    with firmware.Firmware(config, tmp_path) as board:
+        board.process.wait(20)
+        with pytest.raises(firmware.FirmwareError, match=r"ended \(2\): .*of another profile"):
+            board.tell("status")
+
+
 def test_a_firmware_that_its_dog_ended_is_started_again_and_told_so(config, tmp_path):
     with firmware.Firmware(config, tmp_path / "root") as board:
         assert board.status()["reset_cause"] == "power-on" and not board.again()
