@@ -1,5 +1,6 @@
 """Reports on flash: the newest stay, in whole lines, and the file never grows beyond its bound."""
 
+import gc
 import os
 import time
 
@@ -33,6 +34,41 @@ def test_reports_written_again_and_again_stay_within_2_kb_and_the_newest_is_whol
         assert kept[0] in "mx"
     assert len(kept) > _MOST - 400 and kept.count("critical") > 4
     os.remove(path)
+
+
+class Part:
+    """What is given by name."""
+
+    def __init__(self, **parts):
+        for name in parts:
+            setattr(self, name, parts[name])
+
+
+def test_a_report_of_memory_has_the_gauges_conversations_buffers_and_largest_block():
+    folder = "/tmp/thimble-test-memory-%d" % id(os)
+    os.mkdir(folder)
+    relay = Part(
+        minute=29_000_000,
+        answered=77,
+        board=Part(flash=folder),
+        inbox=Part(count=2, buf=bytearray(640)),
+        memory=Part(
+            segments=Part(count=9, size=1024, free=4),
+            chats=Part(active=3),
+            largest_block=lambda: 4242,
+        ),
+    )
+    whole = gc.mem_free() + gc.mem_alloc()
+    crash.memory(relay, (83 << 7 | 97) << 7 | 12)
+    words = _read(folder + "/memory.txt").replace(",", "").replace(";", "")
+    level, now, rest = words.strip().split("\n")
+    assert level == "minute 29000000 critical: segments 83 % heap 97 % outside 12 %"
+    assert now.endswith("block of 4242 segments 9 of 1024 B 4 free")
+    used, free = [int(word) for word in now.split()[2:5] if word.isdigit()]
+    assert used + free == whole and used > 5000
+    assert rest == "sessions 3 inbox 2 messages in 640 B answered 77"
+    os.remove(folder + "/memory.txt")
+    os.rmdir(folder)
 
 
 def test_a_report_that_cannot_be_written_raises_nothing():
