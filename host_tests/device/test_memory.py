@@ -195,6 +195,28 @@ def test_a_budget_bounds_them_and_the_fewest_are_made_under_any():
     assert memory.look() == NORMAL  # else it would be a pressure that nothing relieves
 
 
+def test_what_is_used_counts_against_the_budget_not_against_the_heap():
+    memory = filled(1000, budget_kb=128)
+    assert memory.look() == NORMAL
+    piece = bytearray(Sizes.reserve)
+    assert memory.look() == CRITICAL and gc.mem_free() > 64 * 1024 > len(piece)
+    del piece
+    assert memory.look() == NORMAL
+
+
+def test_a_conversation_that_loses_turns_under_pressure_counts_as_compacted():
+    memory = made(24)
+    for key in (b"a", b"b", b"c"):
+        say(memory, key, EXCHANGE, SMALL)
+    memory.chats.get(b"empty", 0, 5)
+    last = say(memory, b"c", EXCHANGE, SMALL)
+    memory.relieve()
+    assert memory.compactions == 2 and last.turns == 4, "the last one kept all it had"
+    say(memory, b"c", EXCHANGE, SMALL)
+    memory.relieve()
+    assert memory.compactions == 3 and last.turns == 4
+
+
 def test_free_segments_go_to_the_heap_where_it_is_short_all_but_two():
     memory = made(40)
     chat = say(memory, b"k", EXCHANGE, SMALL)
@@ -288,4 +310,5 @@ def test_the_largest_block_is_what_the_heap_can_give_at_once():
 def test_the_conversations_get_what_the_heap_has_beside_the_reserve():
     memory = filled(1000, overlays=3000)
     memory.collect()
-    assert 7096 <= gc.mem_free() < 7096 + 10 * 1024
+    # What is free beside it lies in holes that the loading of this file has left.
+    assert 7096 <= gc.mem_free() < 7096 + 32 * 1024
