@@ -1,7 +1,6 @@
 """What `core` allocates with its frames, which a locked heap does not betray: nothing.
 
-Two functions still do: Chats.room, once all segments are taken, and text.cut, which is called
-once for each further part of a long answer.
+One function still does: text.cut, which is called once for each further part of a long answer.
 """
 
 import micropython
@@ -125,6 +124,25 @@ def test_chats_are_found_and_taken_without_allocation():
     for key in (b"1001", b"1002", b"1003", b"1004"):
         assert total(lambda key=key: chats.get(key, 0, 4)) == 0
         assert total(lambda key=key: chats.find(key, 0, 4)) == 0
+
+
+def test_room_is_made_among_full_segments_without_allocation():
+    chats = Chats(Segments(128, 8), 3)
+    for key in (b"1001", b"1002"):
+        chat = chats.get(key, 0, 4)
+        for _ in range(4):
+            chat.begin(USER)
+            assert chats.append(chat, WORDS, 0, 100)
+            chat.end()
+    taken = []
+    for _ in range(2):
+        while chats.pool.take() >= 0:
+            pass
+        before = micropython.mem_total()
+        chats.room(chat)
+        taken.append(micropython.mem_total() - before)
+        assert chats.pool.free
+    assert taken == [0, 0]
 
 
 def test_the_level_of_pressure_is_had_without_allocation():
