@@ -1,8 +1,11 @@
 """What a relayed message allocates, stage by stage, against the ceilings of the budget."""
 
+import json
+import sys
+
 import pytest
 
-from tools.bench import audit
+from tools.bench import audit, harness
 
 MESSAGES = 60
 
@@ -26,6 +29,23 @@ def test_a_message_allocates_no_more_than_the_budget(books):
 def test_the_books_hold_all_that_is_allocated_without_the_wrappers(books):
     # Polls fall differently in each run, hence the room.
     assert abs(books["per_message"] - books["without_wrappers"]) <= 48
+
+
+def test_the_command_names_file_and_function_and_makes_the_picture(
+    books, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(audit, "measure", lambda count, secure: books)
+    monkeypatch.setattr(harness, "OUT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["audit"])
+    audit.main()
+
+    said = capsys.readouterr().out
+    assert "thimble/store/chunks.py Chunks.open\n" in said
+    for stage, ceiling in audit.budget().items():
+        line = next(line for line in said.splitlines() if line.startswith(stage))
+        assert str(ceiling) in line.removeprefix(stage).split()
+    assert json.loads((tmp_path / "audit.json").read_text())["stages"] == books["stages"]
+    assert (tmp_path / "audit.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_every_stage_of_the_way_was_on_the_books(books):

@@ -1,10 +1,12 @@
 """Random messages from many chats, in a short form of the soak."""
 
+import json
 import random
+import sys
 
 import pytest
 
-from tools.bench import soak
+from tools.bench import harness, soak
 
 MESSAGES = 900
 
@@ -31,6 +33,23 @@ def test_conversations_were_compacted_evicted_and_reloaded_and_nothing_was_lost(
     assert result["reloads"] > 50
     assert last["dropped"] == last["duplicates"] == last["refused"] == 0
     assert not last["error"]
+
+
+def test_the_command_says_what_was_reached_and_makes_the_picture(
+    result, monkeypatch, tmp_path, capsys
+):
+    asked = []
+    monkeypatch.setattr(soak, "measure", lambda *args, **how: asked.append(args) or result)
+    monkeypatch.setattr(harness, "OUT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["soak", "--messages", "900"])
+    soak.main()
+
+    assert asked == [(900, 1, True)]
+    said = capsys.readouterr().out
+    assert f"{result['live_at_reference']}, {result['live_at_end']} B" in said
+    assert "(difference 0; to reach 0)" in said and "to reach 95%" in said
+    assert json.loads((tmp_path / "soak.json").read_text())["samples"] == result["samples"]
+    assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_messages_are_of_every_length_and_language_and_fit_telegram():
