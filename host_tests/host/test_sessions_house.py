@@ -143,16 +143,18 @@ def test_history_shows_more_as_it_was_said(tmp_path):
         assert house.texts(chat)[-1] == "> short\n\nshort\n\n> /more\n\nlonger"
 
 
-def test_turns_older_than_keep_days_go_daily(tmp_path):
-    with Pressed(tmp_path, settings={"memory": {"keep_days": 1}}) as house:
+@pytest.mark.parametrize("days", [1, 5])
+def test_turns_older_than_keep_days_go_daily(tmp_path, days):
+    with Pressed(tmp_path, settings={"memory": {"keep_days": days}}) as house:
         house.do("fast")
         chat = house.chat()
         house.ask("old", chat)
         house.quiet()
-        assert house.state()["files"] == 1
-        house.do(f"later {3 * 1440}")
-        house.say("/help", chat)  # ends the long poll: what is daily is done between messages
-        house.wait(lambda: house.state()["files"] == 0)
+        for hours, left in ((24 * days - 1, 1), (48, 0)):
+            house.do(f"later {hours * 60}")
+            house.say("/help", chat)  # ends the long poll: what is daily is done between messages
+            house.quiet()
+            house.wait(lambda left=left: house.state()["files"] == left)
 
 
 def test_turns_older_than_keep_days_go_at_boot(tmp_path):
