@@ -138,6 +138,10 @@ def test_the_levels_begin_where_the_settings_say():
         assert memory.fill() == 72 and memory.look() == ELEVATED
         say(memory, b"k", [USER] * 2, b"x" * 1000)
         assert memory.fill() == 77 and memory.look() == CRITICAL
+        memory = made(40)
+        idle = say(memory, b"idle", EXCHANGE, b"x" * 1000)
+        say(memory, b"k", [USER] * 27, b"x" * 1000)
+        assert 70 <= memory.fill() < 75 and memory.look() == NORMAL and not idle.turns
     finally:
         Settings.elevated, Settings.critical = 80, 90
 
