@@ -9,6 +9,7 @@ from thimble.board import led
 from thimble.core.pressure import CRITICAL, NORMAL
 from thimble.keepers import watch
 from thimble.relay import Relay
+from thimble.responder import Responder
 
 TEST_S = 20
 WRAP = 1 << 30
@@ -330,3 +331,34 @@ def test_memory_that_is_short_closes_the_models_connection_and_leaves_telegrams(
     assert relay.took() == [("look", True), ("relieve",)]
     relay._turn()
     assert relay.took() == ["model closed", ("clear",)]
+
+
+def test_the_heap_is_collected_before_a_long_poll_and_the_models_connection_stays_for_a_minute():
+    relay = Served()
+    relay.collect = lambda: relay.notes.append("collected")
+    relay.poller.away = False
+    relay.model_link = Part(relay.notes)
+    relay.model_link.is_open = False
+    relay.responder.done_at = relay.clock.now
+    assert relay._rest_s() == 50 and relay.took() == ["collected"]
+    relay.model_link.is_open = True
+    for ms in (0, 59_999):
+        relay.clock.sleep_ms(ms)
+        assert relay._rest_s() == 20 and relay.took() == []
+    relay.clock.sleep_ms(1)
+    assert relay._rest_s() == 50 and relay.took() == ["model closed", "collected"]
+
+
+def test_the_gauges_are_looked_at_behind_every_answer_and_the_heap_is_collected_behind_16():
+    notes = []
+    relay = Part(notes, look=None)
+    relay.inbox, relay.journal = Part(notes, drop=None), Part(notes, done=None, commit=None)
+    relay.memory = Part(notes, collect=None)
+    relay.reply = relay.exchange = None
+    relay.inbox.count = relay.started = relay.answered = 0
+    responder = Responder(relay)
+    for number in range(1, 49):
+        responder.done(7)
+        behind = [("look",)] + [("collect",)] * (number % 16 == 0)
+        assert notes == [("done", 7), ("drop", 7), ("commit",)] + behind
+        notes[:] = []
