@@ -1,7 +1,7 @@
 """Compaction: the older half of a conversation becomes a summary that the model writes.
 
 An overlay. It runs while nobody waits for an answer, and is given up when a message comes. Where
-the model cannot, whole oldest turns go, and the last summary stays.
+the model cannot, or pressure is critical, whole oldest turns go, and the last summary stays.
 """
 
 from thimble.core import text
@@ -9,6 +9,7 @@ from thimble.core.errors import ThimbleError
 from thimble.core.octets import copy
 
 _RELIEVED = const(60)  # as core.pressure.RELIEVED
+_CRITICAL = const(2)  # as core.pressure.CRITICAL
 _USER = const(0)  # as core.conversation.USER
 _SUMMARY = const(2)  # as core.conversation.SUMMARY
 _TEXT = const(1)  # as model.request.TEXT
@@ -31,7 +32,7 @@ def run(relay):
     """
     memory = relay.memory
     most = relay.config.memory.max_messages
-    able = True
+    able = memory.pressure.level < _CRITICAL
     relay.reply.peer.key_len = 0  # nobody is being answered: /stop says so
     while not relay.inbox.count:
         chat = None
@@ -41,11 +42,9 @@ def run(relay):
                 chat = other
         if chat is None:
             memory.evict()
-            if memory.fill() < _RELIEVED:
-                break
             chat = memory.chats.largest(0)
-        if chat is None:
-            break
+            if chat is None or memory.fill() < _RELIEVED:
+                break
         older = _older(chat)
         size = 0
         if able and older and relay.exchange.calls_left() > 0:
@@ -86,12 +85,10 @@ def _shorten(relay, chat, keep, size):
 
 def _older(chat):
     """How many turns the older half has: it ends before a user's turn. 0: there are too few."""
-    half = chat.turns // 2
     older = 0
     chat.rewind()
-    for turn in range(chat.turns):
-        role = chat.next_turn()
-        if role == _USER and turn <= half and turn >= 2:
+    for turn in range(chat.turns // 2 + 1):
+        if chat.next_turn() == _USER and turn >= 2:
             older = turn
     return older
 

@@ -3,7 +3,7 @@ once what it is told to."""
 
 import thimble.compaction as compaction
 from thimble.core.conversation import ASSISTANT, SUMMARY, USER
-from thimble.core.pressure import RELIEVED
+from thimble.core.pressure import CRITICAL, ELEVATED, RELIEVED
 from thimble.memory import Memory
 from thimble.model import request
 
@@ -135,6 +135,16 @@ def test_a_model_that_may_not_be_asked_today_is_not():
         compaction.run(relay)
         assert len(relay.model.asked) == left == relay.exchange.calls
         assert chat.turns == (11 if left else 8)
+
+
+def test_under_critical_pressure_the_model_is_not_asked():
+    for level, asked in ((ELEVATED, 1), (CRITICAL, 0)):
+        relay = make()
+        relay.memory.pressure.level = level
+        chat = say(relay, b"a", EXCHANGE * 9, 20)
+        compaction.run(relay)
+        assert len(relay.model.asked) == asked == relay.exchange.calls
+        assert chat.turns == (11 if asked else 8)
 
 
 def test_a_model_that_could_not_is_not_asked_about_the_next_one():
