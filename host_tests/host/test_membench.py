@@ -44,6 +44,18 @@ def test_the_table_says_of_every_figure_where_it_is_from(relay):
     assert all(line.endswith(("published", "measured elsewhere")) for line in peers)
 
 
+def test_a_burst_is_called_what_it_was_and_of_one_under_a_hundred_no_growth_is_told(relay):
+    late = [{**relay["rows"][-1], "answered": 100}]
+    for count, rows, grown in ((5, [], False), (100, late, False), (300, relay["rows"], True)):
+        every = [*relay["stages"].values(), *rows]
+        result = membench.summary(
+            "Thimble", membench.setting("pico_w", "rom", 32, "tls"), every, 2, count
+        )
+        lines = membench.table([result]).splitlines()
+        assert lines[0].endswith(f": {count} messages, measured in this run")
+        assert any("behind message 100" in line for line in lines) == grown
+
+
 def test_the_command_measures_the_naive_bot_in_the_same_run_and_makes_the_picture(
     relay, monkeypatch, tmp_path, capsys
 ):

@@ -61,7 +61,7 @@ def measure(one: Setting, count: int) -> dict:
             run.reach("configured", 60)
             native = executable_kb(run.process.pid)
             run.reach("rest", count * 0.2 + 60)
-        result = summary("Thimble", one, run.rows, cloud.counts()["handshakes"])
+        result = summary("Thimble", one, run.rows, cloud.counts()["handshakes"], count)
         return {**result, "native_kb": native}
 
 
@@ -83,7 +83,7 @@ def measure_naive(one: Setting, count: int) -> dict:
         burst(cloud, count)
         with naive(cloud, count, one, PROBE_EVERY=str(every(count))) as run:
             run.reach("rest", count * 0.5 + 60)
-        return summary("naive bot", one, run.rows, cloud.counts()["handshakes"])
+        return summary("naive bot", one, run.rows, cloud.counts()["handshakes"], count)
 
 
 def every(count: int) -> int:
@@ -91,20 +91,22 @@ def every(count: int) -> int:
     return max(10, count // 100)
 
 
-def summary(name: str, one: Setting, rows: list[dict], handshakes: int) -> dict:
-    """``growth_kb``: of RssAnon behind message 100. ``rows``: those between the messages."""
+def summary(name: str, one: Setting, rows: list[dict], handshakes: int, count: int) -> dict:
+    """``growth_kb``: of RssAnon behind message 100, None where no more came. ``rows``: those
+    between the messages."""
     stages = {row["stage"]: row for row in rows if row["stage"]}
     between = [row for row in rows if not row["stage"]]
     late = [row["anon"] for row in between if row["answered"] >= 100]
     return {
         "name": name,
         "setting": vars(one),
+        "messages": count,
         "stages": stages,
         "rows": between,
         "handshakes": handshakes,
         "most_rss": max(row["high"] for row in rows),
         "most_anon": max(row["anon"] for row in rows),
-        "growth_kb": max(late) - late[0] if late else 0,
+        "growth_kb": max(late) - late[0] if len(late) > 1 else None,
     }
 
 
@@ -122,8 +124,7 @@ def table(results: list[dict]) -> str:
     """The stages of every run, kB of the process and bytes of its heap; then the others."""
     lines = []
     for result in results:
-        count = result["rows"][-1]["answered"]
-        lines.append(f"{title(result)}: {count} messages, measured in this run")
+        lines.append(f"{title(result)}: {result['messages']} messages, measured in this run")
         lines.append(
             f"  {'':11}{'VmRSS':>7}{'RssAnon':>9}{'used':>10}{'free':>10}"
             f"{'lowest free':>13}{'largest block':>15}"
@@ -135,9 +136,10 @@ def table(results: list[dict]) -> str:
                     f"  {stage:11}{row['rss']:7}{row['anon']:9}{row['live']:10}{row['free']:10}"
                     f"{row['low']:13}{row['largest']:15}"
                 )
+        grown = result["growth_kb"]
+        growth = "" if grown is None else f"RssAnon grew by {grown} kB behind message 100; "
         lines.append(
-            f"  most: VmRSS {result['most_rss']} kB, RssAnon {result['most_anon']} kB; RssAnon "
-            f"grew by {result['growth_kb']} kB behind message 100; "
+            f"  most: VmRSS {result['most_rss']} kB, RssAnon {result['most_anon']} kB; {growth}"
             f"{result['handshakes']} handshakes"
         )
         if "native_kb" in result:
