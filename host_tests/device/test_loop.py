@@ -5,11 +5,16 @@ import os
 
 import thimble.relay
 
+from kit import raises
 from thimble.board import led
+from thimble.core.chats import Chats
+from thimble.core.conversation import USER
 from thimble.core.pressure import CRITICAL, NORMAL
+from thimble.core.segments import Segments
 from thimble.keepers import watch
 from thimble.relay import Relay
 from thimble.responder import Responder
+from thimble.telegram import updates
 
 TEST_S = 20
 WRAP = 1 << 30
@@ -362,3 +367,41 @@ def test_the_gauges_are_looked_at_behind_every_answer_and_the_heap_is_collected_
         behind = [("look",)] + [("collect",)] * (number % 16 == 0)
         assert notes == [("done", 7), ("drop", 7), ("commit",)] + behind
         notes[:] = []
+
+
+def test_behind_a_memory_error_what_was_begun_is_given_up_and_no_poll_is_made_at_once():
+    relay = Served()
+    relay.relieve = lambda hard: relay.notes.append(("relieve", hard))
+    relay.sessions = Part(relay.notes, abort=None, commit=None)
+    relay.poller.backoff = Part(relay.notes)
+    relay.poller.backoff.next = lambda noise: 500
+    relay.log.fail = lambda line: relay.notes.append(line)
+    relay.chats.busy = chat = Part(relay.notes, clear=None)
+    relay.starved()
+    relieved, cleared = ("relieve", True), ("clear",)
+    given_up = [("abort",), cleared, "telegram closed", "model closed", ("commit",)]
+    # First, since even to close a connection may take memory; and what that has freed.
+    assert relay.took() == [relieved] + given_up + [relieved, cleared, "memory ran out"]
+    assert chat is not relay.chats.busy is None
+    assert relay.clock.ticks_diff(relay.poller.rest_until, relay.clock.now) == 500
+
+
+def test_a_conversation_for_which_memory_runs_out_while_it_is_loaded_does_not_stay_half():
+    notes = []
+    memory, sessions = Part(notes, share=1000), Part(notes)
+    memory.chats = chats = Chats(Segments(128, 8), 2)
+
+    def load(chats, chat, limit):
+        chat.begin(USER)
+        chats.append(chat, b"only the question", 0, 17)
+        raise MemoryError
+
+    sessions.load = load
+    relay = Part(notes)
+    relay.memory, relay.sessions = memory, sessions
+    relay.reply, relay.exchange, relay.inbox = None, Part(notes), Part(notes)
+    relay.started = 0
+    relay.inbox.buf = bytearray(updates.RECORD)
+    relay.inbox.buf[1] = 1
+    raises(MemoryError, lambda: Responder(relay).conversation(0))
+    assert chats.active == 0 and chats.pool.free == 8
