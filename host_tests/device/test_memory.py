@@ -273,13 +273,13 @@ def test_segments_come_back_while_the_reserve_stays_free():
 def test_a_heap_in_pieces_smaller_than_a_segment_gives_none_back():
     memory = made(40)
     memory.relieve(True)
-    pieces = taken(6000)
+    pieces = taken(10_000)  # less is in holes that the loading of this file has left
     for i in range(0, len(pieces), 2):
         pieces[i] = None
     gc.collect()
     assert gc.mem_free() > Sizes.reserve + 40 * 1024
     memory.regrow()
-    assert memory.segments.count <= 6
+    assert memory.segments.count < 10
 
 
 def test_garbage_is_collected_before_it_passes_for_pressure():
