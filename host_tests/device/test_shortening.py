@@ -156,6 +156,21 @@ def test_a_model_that_could_not_is_not_asked_about_the_next_one():
     assert [chat.turns for chat in chats] == [8, 8]
 
 
+def test_the_older_half_is_all_before_the_question_in_the_middle_or_the_last_before_that():
+    for exchanges, older in ((9, 8), (10, 10), (11, 10), (12, 12)):
+        relay = make()
+        chat = say(relay, b"a", EXCHANGE * exchanges, 20)
+        compaction.run(relay)
+        assert relay.model.asked == [older] and chat.turns == 2 * exchanges - older + 1
+
+
+def test_pressure_that_is_no_conversations_is_left_as_it_is():
+    relay = make()
+    relay.memory.fill = lambda: 100
+    assert not compaction.run(relay)
+    assert not relay.model.asked and not relay.memory.compactions
+
+
 def test_few_turns_leave_ram_and_the_model_is_not_asked():
     relay = make()
     chat = say(relay, b"a", EXCHANGE + [USER], 6000)
