@@ -1,7 +1,10 @@
 """Many chats in the heap of a Pico W and on its small flash: each has its own memory."""
 
+import re
+
 import pytest
 from memory_kit import Pressed
+from relay_kit import House
 
 FIRMWARE_KB = 360  # more than the firmware takes as .mpy
 SECRET = "the-word-is-%s-"
@@ -56,6 +59,20 @@ def test_each_chat_remembers_its_own_last_turns_and_nobody_elses(tmp_path, count
         status = house.board.status()
         assert status["dropped"] == status["duplicates"] == status["inbox"] == 0
         assert status["pressure"] != "critical"
+
+
+def test_a_start_on_a_flash_in_use_has_as_much_room_for_conversations_as_the_first(tmp_path):
+    with House(tmp_path, heap="176k") as house:
+        counts = []
+        for number in range(3):
+            house.ask(f"{number}")
+            line = next(line for line in house.board.log if "relay up" in line)
+            counts.append(int(re.search(r"(\d+) segments", line)[1]))
+            house.board.stop()
+            house.start()
+    # What reading the journal leaves must not lie among what stays: of holes that are smaller than
+    # a segment nobody has anything. Some more or less are luck.
+    assert min(counts) >= counts[0] - 4 > 4, counts
 
 
 def test_a_conversation_comes_back_whole_while_there_is_room_for_it(tmp_path):

@@ -64,8 +64,9 @@ class Chunks:
         self.source = None
         self.number = self.at = self.have = self.next = 0
         # All files stay open, and so that this takes no heap later, as many are open from the
-        # start: handles of a file that is removed again.
+        # start: handles of a file that is removed again. Not behind what reading the journal left.
         self._handles = [None] * files
+        gc.collect()
         try:
             os.mkdir(folder)
         except OSError:

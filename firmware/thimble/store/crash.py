@@ -27,7 +27,6 @@ def memory(relay, gauges):
     """Writes down how memory stood when it got critical, and stands now: ``gauges`` as
     Memory.gauges() gives them, conversations, buffers, the largest block."""
     segments, inbox = relay.memory.segments, relay.inbox
-    free, used = gc.mem_free(), gc.mem_alloc()
     text = (
         "minute %d, critical: segments %d %%, heap %d %%, outside %d %%\n"
         "now: heap %d used, %d free, block of %d; segments %d of %d B, %d free\n"
@@ -37,8 +36,8 @@ def memory(relay, gauges):
         gauges >> 14,
         gauges >> 7 & 127,
         gauges & 127,
-        used,
-        free,
+        gc.mem_alloc(),
+        gc.mem_free(),
         relay.memory.largest_block(),
         segments.count,
         segments.size,
