@@ -20,6 +20,7 @@ _TOO_LONG = const(2)  # as core.errors.TOO_LONG
 _TEXT = const(1)  # as model.request.TEXT
 _DONE = const(2)  # as model.request.DONE
 _AT_LIMIT = const(1)  # as model.request.LENGTH
+_TYPING_AFTER_MS = const(300)  # as telegram.reply._TYPING_AFTER_MS
 _SLICE_MS = const(250)
 _PATIENCE_MS = const(60_000)
 _DAY_S = const(86_400)  # ticks_ms cannot hold much more
@@ -200,6 +201,8 @@ class Exchange:
         note = b""  # what belongs behind it
         self.calls += 1
         answer.waiting = self._between
+        if not answer.http.link.is_open:  # on a board a handshake takes seconds
+            self._reply.tick(ticks_add(ticks_ms(), _TYPING_AFTER_MS))
         if not answer.ask(self._chat, self._buf, self._off, self._size):
             note = _STOPPED
         self.keep_question()

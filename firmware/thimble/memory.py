@@ -22,21 +22,21 @@ class Memory:
 
     settings  the configuration's section ``memory``
     sizes     the board's profile
-    overlays  bytes that code takes which comes and goes; the reserve is there for it, too
+    code      bytes that code takes which comes and goes; the reserve is there for it, too
     strain    gives the percent to which memory outside this heap is strained
 
     ``chats``, ``segments``, ``pressure``; ``heap_low``, the fewest bytes free after a collection;
     ``compactions``, how often a conversation was compacted.
     """
 
-    def __init__(self, settings, sizes, overlays, strain):
+    def __init__(self, settings, sizes, code, strain):
         self.pressure = Pressure(settings.elevated, settings.critical)
         self._elevated = settings.elevated
         self._outside = strain
         self.compactions = 0
         self.segments = segments = Segments(sizes.segment, sizes.segments_max, 0)
         self.chats = Chats(segments, sizes.slots)
-        reserve = sizes.reserve + overlays
+        reserve = sizes.reserve + code
         gc.collect()
         # Held while the segments are made: what comes and goes needs room in large pieces.
         room, left, piece = [], reserve, reserve

@@ -212,7 +212,7 @@ def test_a_request_states_its_length_and_its_host():
     )
 
 
-def test_a_request_larger_than_the_outbuf_is_streamed():
+def test_a_request_larger_than_its_buffer_is_streamed():
     for size in range(90, 400, 7):
         text = bytes([33 + i % 90 for i in range(size)])
         for out in (64, 65, 77, 256):

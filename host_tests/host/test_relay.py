@@ -178,11 +178,22 @@ def test_until_the_model_answers_at_all_typing_is_shown_and_commands_are_served(
     assert house.prompts()[-1][1:] == asked
 
 
-def test_a_quick_answer_shows_no_typing_and_needs_no_edit(house):
-    chat = house.ask("quick")
+def test_typing_is_shown_while_a_connection_to_the_model_is_made(build):
+    house = build()
+    house.ask("the first")
 
-    assert len(house.changes(chat)) == 1
-    assert not house.cloud.telegram.calls("sendChatAction")
+    order = [call.method for call in house.cloud.calls()]
+    assert order.count("sendChatAction") == 1
+    assert order.index("sendChatAction") < order.index("chat")
+
+
+def test_a_quick_answer_shows_no_typing_and_needs_no_edit(house):
+    chat = house.ask("before, for the connection")
+    before = house.cloud.telegram.count("sendChatAction")
+    house.ask("quick", chat)
+
+    assert len(house.changes(chat)) == 2
+    assert house.cloud.telegram.count("sendChatAction") == before
 
 
 def test_an_answer_whose_message_is_deleted_while_it_grows_goes_on_in_another(house):

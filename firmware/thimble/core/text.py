@@ -28,9 +28,9 @@ def units(buf, start, end):
     return ~_walk(buf, start, end, _ANY)
 
 
-def fit(buf, start, end, max_units):
-    """The largest offset up to `end` that splits no character and has max_units before it."""
-    pos = _walk(buf, start, end, max_units)
+def fit(buf, start, end, most):
+    """The largest offset up to `end` that splits no character and has at most `most` before it."""
+    pos = _walk(buf, start, end, most)
     return end if pos < 0 else pos
 
 
@@ -46,37 +46,37 @@ def boundary(buf, start, pos):
     return start
 
 
-def cut(buf, start, end, max_units):
-    """Where to cut buf[start:end] so that the first part has at most max_units (at least 2).
+def cut(buf, start, end, most):
+    """Where to cut buf[start:end] so that the first part has at most `most` units (2 or more).
 
     That is `end` if all fits; else before the last paragraph break, or the last line break, or
     after the last sentence end that a space follows, or before the last space, whichever comes
-    first in this order and leaves at least half of max_units in the first part; else between two
+    first in this order and leaves at least half of `most` in the first part; else between two
     characters. The white space at the cut belongs to neither part: go on at skip_space().
     """
-    limit = fit(buf, start, end, max_units)
+    limit = fit(buf, start, end, most)
     if limit == end:
         return end
     pos = buf.rfind(b"\n\n", start, min(limit + 2, end))
-    if _enough(buf, start, pos, max_units):
+    if _enough(buf, start, pos, most):
         return pos
     pos = buf.rfind(b"\n", start, limit + 1)
-    if _enough(buf, start, pos, max_units):
+    if _enough(buf, start, pos, most):
         return pos
     stop = limit + 1
     pos = max(
         buf.rfind(b". ", start, stop), buf.rfind(b"! ", start, stop), buf.rfind(b"? ", start, stop)
     )
-    if _enough(buf, start, pos + 1, max_units):
+    if _enough(buf, start, pos + 1, most):
         return pos + 1
     pos = buf.rfind(b" ", start, stop)
-    if _enough(buf, start, pos, max_units):
+    if _enough(buf, start, pos, most):
         return pos
     return limit
 
 
-def _enough(buf, start, pos, max_units):
-    return 2 * units(buf, start, pos) >= max_units
+def _enough(buf, start, pos, most):
+    return 2 * units(buf, start, pos) >= most
 
 
 def skip_space(buf, pos, end):

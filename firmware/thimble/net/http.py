@@ -36,7 +36,7 @@ _UNKNOWN = const(7)  # a request that was broken off
 class Http:
     """A client of one origin. A connection is opened when a request needs it, and kept.
 
-    inbuf, outbuf: bytearrays of at least 64 bytes. silence_ms: how long a body may be silent
+    inbuf, out: bytearrays of at least 64 bytes. silence_ms: how long a body may be silent
     before NetError("silence"). header_ms: how long an answer's header may take once it has begun.
 
     After request(): status; retry_after, the header's seconds or 0; is_json. The piece of the body
@@ -45,7 +45,7 @@ class Http:
 
     header_ms = 20000  # here, not in each: an object's table has no room for it without growing
 
-    def __init__(self, link, inbuf, outbuf):
+    def __init__(self, link, inbuf, out):
         self.link = link
         self.inbuf = inbuf
         self.pos = 0
@@ -53,7 +53,7 @@ class Http:
         self.status = 0
         self.retry_after = 0
         self.is_json = False
-        self._writer = Writer(link, outbuf)
+        self._writer = Writer(link, out)
         self._host = None
         self._port = 0
         self._secure = True
