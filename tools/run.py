@@ -24,7 +24,7 @@ from tools import build, cli, configure, firmware, runtime
 CHAT = 42
 ANSWER_S = 120
 WIZARD = build.PROJECT / "tools" / "wizard.py"
-_HEAP = re.compile(r"[0-9]+[kmKM]?")
+_HEAP = re.compile(r"[0-9]{1,9}|[0-9]{1,6}[kK]|[0-9]{1,3}[mM]")  # 32 bits hold less than 4 GB
 _ENDS = (signal.SIGTERM, signal.SIGHUP)
 _SAID = 4096  # characters that are kept of what a start says
 
@@ -46,7 +46,7 @@ def main() -> int:
     options = parser.parse_args()
     heap = options.heap or firmware.usual(runtime.find(), options.profile, options.code)
     if not _HEAP.fullmatch(heap):
-        parser.error(f"--heap: {heap} is no size; 176k is one")
+        parser.error(f"--heap: {heap} is no size; 176k is one, 999m the largest")
     sizes = {"heap": heap, "profile": options.profile, "code": options.code}
     if options.ask and not os.environ.get("ASK", "").strip():
         raise cli.ToolError('nothing to ask: make run ASK="text"')

@@ -2,7 +2,7 @@
 
 from tools.bench import figures, instructions, trim
 
-# What a message may take at present, the naive bot's = 1; instructions.TARGET is to be reached.
+# What one of so few messages may take, the naive bot's = 1; one of README's 100 takes more.
 CEILING = 6.0
 START_CEILING = 2
 

@@ -79,7 +79,8 @@ def test_help_says_what_a_command_does(command):
         (["tools.fuzz", "--again", "nothing"], "nothing is no case that was kept; "),
         (["tools.fuzz", "--again", "/x/scan-1-1.bin"], "/x/scan-1-1.bin cannot be read: "),
         (["tools.run", "--profile", "x"], "--profile: invalid choice: 'x' (choose from "),
-        (["tools.run", "--heap", "big"], "--heap: big is no size; 176k is one"),
+        (["tools.run", "--heap", "big"], "--heap: big is no size; 176k is one, 999m the largest"),
+        (["tools.run", "--heap", "1000m"], "--heap: 1000m is no size; 176k is one"),
         (["tools.run", "--setup", "", "--config", "/dev/null/x"], "/dev/null/x cannot be written"),
         (
             ["tools.run", "--config", "nothing"],
