@@ -52,6 +52,17 @@ def test_an_address_is_found():
     assert parse(message, asked) == (FOUND, "1.2.3.255", 300)
 
 
+def test_of_several_addresses_another_question_may_take_another():
+    asked = query()
+    found = set()
+    for asked[1] in range(8):
+        records = [record(NAME, A, bytes((10, 0, 0, i)), 30 + i) for i in range(1, 4)]
+        whole = answer(asked, *records)
+        found.add(parse(whole, asked))
+        assert parse(whole[:-20], asked)[0] == FOUND, "cut off behind the first"
+    assert found == {(FOUND, "10.0.0.1", 31), (FOUND, "10.0.0.2", 32)}
+
+
 def test_aliases_are_followed_in_any_order():
     asked = query()
     edge, far = b"\xc0\x2d", name(b"FAR.example.net")

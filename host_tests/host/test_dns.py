@@ -135,6 +135,14 @@ def test_a_second_server_serves_where_the_first_fails_or_is_silent(device):
         assert run(device, "ask()", silent, server) == ["10.1.2.3:443"]
 
 
+def test_a_server_that_fails_takes_no_other_s_turn(device):
+    refuse = UdpServer(lambda query, _: [message(query, flags=b"\x81\x82")])
+    silent = UdpServer(lambda query, _: [])
+    with silent, refuse as failing, UdpServer(good) as server:
+        assert run(device, "ask(ms=2500)", silent, failing, server) == ["10.1.2.3:443"]
+    assert len(silent.queries) == 1
+
+
 def test_servers_that_all_fail_are_not_waited_for(device):
     with UdpServer(lambda query, _: [message(query, flags=b"\x83\x80")]) as server:
         lines = run(device, "print(ask() < 300)", server)

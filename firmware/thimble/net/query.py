@@ -71,7 +71,6 @@ def _ask(host, ms, tick, servers, kept):
         while servers and left > 0:
             server = servers[tried % len(servers)]
             wait = min(_TRY_MS << min(tried // len(servers), _TRY_SHIFT), left)
-            tried += 1
             try:
                 sock.sendto(query, server)
             except OSError:
@@ -91,6 +90,8 @@ def _ask(host, ms, tick, servers, kept):
                 if code != _IGNORED:
                     said = "there is no host %s" if code == _NO_NAME else "%s has no IPv4 address"
                     raise NetError("resolve", said % host)
+            else:
+                tried += 1  # of those that are left the next stands here otherwise
             left = ms - time.ticks_diff(time.ticks_ms(), start)
     finally:
         sock.close()
@@ -159,17 +160,20 @@ def parse(buf, n, query):
 
 
 def _find(buf, n, pos, owner):
-    """(offset of the data, type, ttl) of owner's A record, or else its CNAME record.
+    """(offset of the data, type, ttl) of owner's A record, or its CNAME record.
 
-    Searched are the answers from pos on. Type 0: there is none; the offset is then -1 if the
-    message breaks off.
+    Searched are the answers from pos on. Of several it is the first or the second, as the
+    question's random id has it: where nobody answers at the one, another question may find the
+    other. Type 0: there is none; the offset is then -1 if the message breaks off.
     """
-    alias, alias_ttl = 0, 0
+    at = found = seconds = 0
+    skip = buf[1] & 1
     for _ in range(buf[6] << 8 | buf[7]):
         name = pos
         pos = _skip(buf, n, pos)
         if pos < 0 or pos + 10 > n:
-            return -1, 0, 0
+            at = at or -1
+            break
         kind = buf[pos] << 8 | buf[pos + 1]
         internet = buf[pos + 2] == 0 and buf[pos + 3] == 1
         ttl = _TTL_MAX_S
@@ -179,13 +183,15 @@ def _find(buf, n, pos, owner):
         data = pos + 10
         pos = data + length
         if pos > n:
-            return -1, 0, 0
-        if internet and _same_name(buf, n, name, owner):
-            if kind == _A and length == 4:
-                return data, _A, ttl
-            if kind == _CNAME:
-                alias, alias_ttl = data, ttl
-    return alias, _CNAME if alias else 0, alias_ttl
+            at = at or -1
+            break
+        known = kind == _A and length == 4 or kind == _CNAME
+        if known and internet and _same_name(buf, n, name, owner):
+            at, found, seconds = data, kind, ttl
+            skip -= 1
+            if skip < 0:
+                break
+    return at, found, seconds
 
 
 def _skip(buf, n, pos):
