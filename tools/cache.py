@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tools import cli
+
 KEEP = 3
 _held: dict[Path, int] = {}
 
@@ -23,6 +25,7 @@ def digest(start: bytes, files: Iterable[Path]) -> str:
 
 def made(target: Path, make: Callable[[Path], None]) -> None:
     """Has ``make`` fill an empty folder that then becomes ``target``, unless that is there.
+    Raises ToolError where that cannot be written.
 
     Processes that want the same wait for each other. Of the folders beside it the latest stay, and
     those that a process that still runs has had made: a relay is started again from its own.
@@ -30,8 +33,14 @@ def made(target: Path, make: Callable[[Path], None]) -> None:
     folder = target.parent
     if _hold(target):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "w")
+    except OSError as error:
+        raise cli.ToolError(
+            f"{folder} cannot be written, where {target.name} is to be built: {error.strerror}"
+        ) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _hold(target):
             fresh = folder / "new"

