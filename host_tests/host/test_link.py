@@ -50,6 +50,28 @@ def test_an_address_in_place_of_a_name_is_verified_too(device, ca):
         assert client(device, server, "fetch(host='127.0.0.1')", ca) == ["200 ok"]
 
 
+@pytest.mark.parametrize("kind", trustme.KeyType)
+def test_a_chain_is_verified_against_the_root_that_its_host_has_in_the_table(
+    device, tmp_path, kind
+):
+    """As at Telegram's, whose keys are RSA, and at most models': a root, one between, the leaf."""
+    root = trustme.CA(key_type=kind)
+    (tmp_path / "hosts.txt").write_text("* none\nlocalhost root\n")
+    der = ssl.PEM_cert_to_DER_cert(root.cert_pem.bytes().decode())
+    (tmp_path / "root.der").write_bytes(der)
+    source = f"tls = roots.context(['localhost'], {str(tmp_path)!r})\n"
+    source += "link = Link(resolver, tick, tls)\n"
+    source += "http = Http(link, bytearray(1024), bytearray(512))\nfetch(secure=True)"
+    for parent, said in ((root, "200 ok"), (trustme.CA(key_type=kind), "certificate | ")):
+        leaf = parent.create_child_ca(key_type=kind).issue_cert("localhost", key_type=kind)
+        assert len(leaf.cert_chain_pems) == 2
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        leaf.configure_cert(made)
+        with Server([READ, answer()], context=made) as server:
+            (line,) = client(device, server, source)
+            assert line.startswith(said)
+
+
 def _refused(device, server, ca) -> str:
     lines = client(device, server, "fetch()\nprint(link.handshakes)", ca)
     assert lines[0].startswith("certificate | ") and lines[1] == "0"
