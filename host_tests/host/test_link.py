@@ -127,6 +127,12 @@ def test_tls_on_a_plain_link_is_no_http(device, ca):
     assert lines[0].startswith("http | ") or lines[0].startswith("closed | ")
 
 
+def test_where_no_route_leads_is_said_in_a_word(device):
+    with Server() as server:
+        (line,) = client(device, server, "fetch(host='255.255.255.255')")
+    assert line.endswith(f" 255.255.255.255 port {server.port}: unreachable")
+
+
 def test_silence_ends_at_its_deadline_in_every_phase(device, ca):
     begun = answer(b"x" * 1000)[:-900]
     scripts = [[HOLD], [READ, HOLD], [READ, b"HTTP/1.1 2", HOLD], [READ, begun, HOLD]]

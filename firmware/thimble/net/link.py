@@ -26,6 +26,7 @@ _CLOSE = const(4)  # MP_STREAM_CLOSE
 _ALL = const(0x3FFFFFFF)
 _EOF = const(1)
 _BROKEN = const(2)
+_ENETUNREACH = const(101)  # Linux's, where no route leads there; MicroPython has no name for it
 
 
 class Link(io.IOBase):
@@ -309,7 +310,7 @@ def _said(error):
     """What an OSError means, in a few words."""
     if error.errno == errno.ECONNREFUSED:
         return "refused"
-    if error.errno == errno.EHOSTUNREACH:
+    if error.errno in (errno.EHOSTUNREACH, _ENETUNREACH):
         return "unreachable"
     name = errno.errorcode.get(error.errno)
     return name or str(error.args[-1])
