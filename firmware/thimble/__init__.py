@@ -84,8 +84,7 @@ def run():
         if board is None:
             raise
         try:
-            secrets = settings.secrets if settings else None
-            overlay.call("store.crash", "report", board, error, secrets)
+            overlay.call("store.crash", "report", board, error, settings and settings.secrets)
         except (MemoryError, OSError):
             pass  # without a report, then
         board.restart(_CRASHED)
@@ -96,17 +95,16 @@ def run():
 
 
 def __getattr__(name):
-    """setup([section]) and status(), which take themselves out of memory again; config, and what
-    else modules take from here though it may not be loaded now.
+    """setup([section]) and status(), which are loaded when they are called; config, and what else
+    modules take from here though it may not be loaded now.
 
     All other names are refused: dir() and the prompt's TAB ask for every name there is, and one
     that is imported for them stays in memory.
     """
     if name == "setup" or name == "status":
-        name = "console." + name
-    elif name != "config" and name != "overlay" and name != "profile":
+        return lambda *args: __getattr__("overlay").call("console." + name, "run", *args)
+    if name != "config" and name != "overlay" and name != "profile":
         raise AttributeError(name)
     name = "thimble." + name
     __import__(name)
-    module = sys.modules[name]
-    return getattr(module, "run", module)
+    return sys.modules[name]

@@ -318,8 +318,8 @@ def test_who_looks_at_the_face_loads_no_other_part_of_the_firmware(device):
         "names = dir(thimble)\n"
         "print([name in names for name in ('setup', 'status', 'config', 'run', 'relay')])\n"
         "print([hasattr(thimble, name) for name in ('relay', 'store.crash', 'nothing')])\n"
-        "print([name for name in ('relay', 'telegram.reply', 'store.archive', 'console.commands')"
-        " if 'thimble.' + name in sys.modules])\n"
+        "print([name for name in ('relay', 'telegram.reply', 'store.archive', 'console.commands',"
+        " 'console.setup', 'console.status') if 'thimble.' + name in sys.modules])\n"
         "thimble.staus()"
     )
     assert done.stdout.splitlines() == [

@@ -35,8 +35,9 @@ def run(section="", board=None):
         terminal.close()
         if own:
             own.close()
-        overlay.unload("config", "console.settings", "console.pair", "console.prove")
-        overlay.unload("console.terminal", "console.setup")
+        overlay.unload(
+            "config", "console.settings", "console.pair", "console.prove", "console.terminal"
+        )
 
 
 class _Wizard:

@@ -32,7 +32,7 @@ def run():
         rows.append(("missing", error))
     for row in rows:
         print("%-9s %s" % row)
-    overlay.unload("console.settings", "console.status", "config")
+    overlay.unload("console.settings", "config")
 
 
 def _network():
