@@ -21,7 +21,7 @@ def port():
     return Board()
 
 
-def boot(board=None):
+def boot(board):
     """(settings, board, buffers, tls) for a Relay. Raises core.errors.ConfigError.
 
     Nothing in the heap ever moves, so the order counts: first what is needed once and leaves
@@ -32,7 +32,6 @@ def boot(board=None):
     from thimble import config, overlay, profile
     from thimble.net import roots
 
-    board = board or port()
     settings = config.complete(config.load(board.config_path))
     try:
         board.configure(settings.board)
@@ -60,7 +59,9 @@ def run():
     try:
         board = port()
         found = 0, ""
-        if board.reset_cause != "power-on" and not board.judged:
+        if board.judged:
+            board.reset_cause = "restart"  # somebody asked for this run: no message is blamed
+        elif board.reset_cause != "power-on":
             type(board).judged = True
             found = overlay.call("safe", "check", board)
         settings, board, buffers, tls = boot(board)

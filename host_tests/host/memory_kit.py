@@ -38,7 +38,7 @@ import os
 
 import thimble
 
-_booted = thimble.boot()
+_booted = thimble.boot(thimble.port())
 from thimble.relay import Relay
 
 

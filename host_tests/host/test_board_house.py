@@ -201,6 +201,20 @@ def test_the_relay_starts_again_at_the_prompt_and_remembers(tmp_path, port):
         assert [text for _, text in house.prompts()[-1]] == ["first", "first", "second"]
 
 
+def test_no_message_is_blamed_for_ctrl_c_whatever_booted_the_board(tmp_path, port):
+    """Behind `make flash`, say, a chip calls the boot a reset for as long as it lasts."""
+    with (
+        UdpServer(good) as clock,
+        desk(tmp_path, port, clock, runs=4, cause="reset") as house,
+    ):
+        chat = house.say("[[length=600 deltas=30 delay=0.1]]")
+        for asked in (1, 2, 3):
+            house.wait(lambda asked=asked: len(house.prompts()) == asked, START_S)
+            house.tells("status")
+            house.board.process.send_signal(2)  # Ctrl-C
+        house.wait(lambda: len(house.texts(chat)[-1]) > 590, START_S)  # and no apology
+
+
 def test_the_led_tells_that_the_network_is_away_and_back(tmp_path, port):
     with UdpServer(good) as clock, desk(tmp_path, port, clock) as house:
         house.shown(ONLINE)

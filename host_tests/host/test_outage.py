@@ -13,7 +13,7 @@ import gc
 
 import thimble
 
-_booted = thimble.boot()
+_booted = thimble.boot(thimble.port())
 from thimble.core.backoff import Backoff
 from thimble.relay import Relay
 

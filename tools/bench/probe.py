@@ -20,7 +20,7 @@ _gauge = Gauge()
 _gauge.tell("baseline")
 import thimble  # noqa: E402
 
-_booted = thimble.boot()
+_booted = thimble.boot(thimble.port())
 _board = _booted[1]
 if os.getenv("PROBE_ROOM") == "0":
     _board.profile.room = ()

@@ -9,7 +9,7 @@ import os
 
 import thimble
 
-_parts = thimble.boot()
+_parts = thimble.boot(thimble.port())
 
 from thimble.relay import Relay  # noqa: E402
 
