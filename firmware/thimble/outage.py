@@ -152,7 +152,7 @@ def _behind(relay, record):
 
 def _tell(relay, record):
     """Tells the person, once, that the answer has to wait."""
-    buf, aside = relay.inbox.buf, relay.aside
+    aside = relay.aside
     if not _behind(relay, record):
         peer = relay.reply.peer
         aside.peer.load(peer.key, 0, peer.key_len, peer.chat_len, peer.group)
@@ -164,4 +164,4 @@ def _tell(relay, record):
             if isinstance(error, Gone):
                 relay.responder.done(record)
             return
-    relay.journal.attempt(record, buf[record + _STATE] | _TOLD)
+    relay.journal.attempt(record, relay.inbox.buf[record + _STATE] | _TOLD)

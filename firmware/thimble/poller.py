@@ -70,12 +70,12 @@ class Poller:
         relay.log.fail(error if lost else overlay.call("outage", "advice", relay, error))
 
     def held_off(self):
-        """Whether Telegram is to be left alone still. What a full inbox does not confirm would be
-        the answer to each poll, at once."""
-        now = ticks_ms()
-        if ticks_diff(self.rest_until, now) > 0:
-            return True
-        return self._relay.inbox.full and not self._relay.updates.due(now)
+        """Whether Telegram is to be left alone still. What is not confirmed, since the inbox or
+        the asides are full, would be the answer to each poll, at once."""
+        relay, now = self._relay, ticks_ms()
+        return ticks_diff(self.rest_until, now) > 0 or (
+            (relay.inbox.full or relay.asides.full) and not relay.updates.due(now)
+        )
 
     def _name_refused(self, updates):
         """Names whom the allow-list kept out, once, so that the owner can add the id."""

@@ -37,7 +37,7 @@ def make(relay, buffers, tls):
         relay.wifi = Wifi(board, config.wifi, log)
     rooms = Room(sizes.room, board.room_kept), Room(sizes.room, board.room_kept)
     relay.inbox = Ring(buffers.inbox, updates.RECORD)
-    relay.asides = Ring(buffers.asides, updates.ASIDE)
+    relay.asides = Ring(buffers.asides, 2 * updates.ASIDE)  # one of them for a /stop
     relay.resolver = Resolver(tick, board.servers)
     relay.telegram_link = Link(relay.resolver, tick, tls, rooms[0])
     relay.model_link = Link(relay.resolver, tick, tls, rooms[1])

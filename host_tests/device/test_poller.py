@@ -46,8 +46,8 @@ def make():
     relay.updates = Part()
     relay.updates.poll = lambda timeout_s: None
     relay.updates.polled_at = ticks.now
-    relay.inbox = Part()
-    relay.inbox.full = False
+    relay.inbox, relay.asides = Part(), Part()
+    relay.inbox.full = relay.asides.full = False
     relay.exchange = Part()
     relay.watch = Watch(lambda: None, ticks.now)
     return thimble.poller.Poller(relay), relay, ticks
@@ -184,3 +184,12 @@ def test_whoever_is_refused_is_named_once():
         updates.refused_id, updates.refused_len = b"%d" % (1000 + number), 4
         poller._name_refused(updates)
     assert len(poller._refused) <= 96
+
+
+def test_what_has_no_place_is_asked_for_only_when_it_is_due():
+    for inbox, asides in ((True, False), (False, True), (False, False)):
+        poller, relay, _ = make()
+        relay.inbox.full, relay.asides.full = inbox, asides
+        for due in (False, True):
+            relay.updates.due = lambda now, due=due: due
+            assert bool(poller.held_off()) == (not due and (inbox or asides))

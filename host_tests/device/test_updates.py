@@ -42,7 +42,7 @@ def make(*answers, size=40000, step=64, allow=(b"42",)):
     http = Http(answers, step)
     bot = Bot(http, TOKEN, "", updates.PATHS)
     inbox = Ring(bytearray(size), updates.RECORD)
-    asides = Ring(bytearray(1024), updates.ASIDE)
+    asides = Ring(bytearray(1024), 2 * updates.ASIDE)
     try:
         os.remove(FILE)
     except OSError:

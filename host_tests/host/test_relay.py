@@ -216,6 +216,18 @@ def test_a_429_from_telegram_is_waited_out(house):
 # Long answers.
 
 
+def test_more_commands_than_have_a_place_are_not_asked_for_all_the_time(build):
+    house = build()
+    chat = house.ask("before")
+    fault = house.cloud.fault("telegram", "sendMessage", "flood", retry_after=3)
+    house.quiet()
+    before = len(house.cloud.telegram.calls("getUpdates"))
+    house.cloud.telegram.say_many(["/help"] * 6, chat)
+    house.wait(lambda: len(house.texts(chat)) == 7, 30)
+    assert fault.applied
+    assert len(house.cloud.telegram.calls("getUpdates")) - before < 20
+
+
 def test_an_answer_past_4096_units_goes_on_in_further_messages(house):
     chat = house.say("[[length=9000 deltas=60 unit=wörter_und_🧵_mehr]]")
     house.wait(lambda: len(house.texts(chat)) == 3, 15)

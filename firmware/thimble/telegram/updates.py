@@ -434,7 +434,7 @@ class Updates:
     def _put_aside(self, command, size):
         # Beside others that wait there is always room for a /stop.
         if command != STOP and (
-            self.asides.room() < 2 * ASIDE
+            self.asides.full
             or not self._confirming
             and self._seen_len[self._seen_next]  # it would be acted upon again, or another
         ):

@@ -103,7 +103,7 @@ class Journal:
 
 def run(case):
     _http.piece, _http.answer = case[0] % 200 + 1, case[1:]
-    inbox, asides = Ring(_inbox, updates.RECORD), Ring(_asides, updates.ASIDE)
+    inbox, asides = Ring(_inbox, updates.RECORD), Ring(_asides, 2 * updates.ASIDE)
     it = updates.Updates(_bot, inbox, asides, _ALLOW, Journal())
     ended = "taken"
     try:
