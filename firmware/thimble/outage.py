@@ -60,19 +60,22 @@ def park(relay, record):
 
     True if it has waited too long, and that was said.
     """
-    arrived = updates.minute_at(relay.inbox.buf, record)
+    buf, now = relay.inbox.buf, time.ticks_ms()
+    arrived = updates.minute_at(buf, record)
     patience = relay.config.model.patience_min
-    if arrived and relay.minute - arrived > patience:
-        relay.reply.say(b"The model could not be reached for too long. Please ask again later.")
-        return True
     exchange = relay.exchange
-    wait = max(exchange.outage.next(time.ticks_ms() & 255), exchange.wait_ms)
-    wait = min(wait, (patience + 1) * 60_000)  # however long the model asks to be left alone
-    exchange.retry_at = time.ticks_add(time.ticks_ms(), wait)
+    if arrived and relay.minute - arrived > patience:
+        exchange.keep_question()
+        relay.sessions.commit()
+        relay.reply.say(b"The model could not be reached for too long. /retry asks again.")
+        return True
+    # However long the model asks to be left alone.
+    wait = min(max(exchange.outage.next(now & 255), exchange.wait_ms), (patience + 1) * 60_000)
+    exchange.retry_at = time.ticks_add(now, wait)
     if wait > exchange.patience_ms:
         relay.model.close()  # it would be idle for long
     # Not being able to answer it was no attempt.
-    relay.journal.attempt(record, relay.inbox.buf[record + _STATE] - 1)
+    relay.journal.attempt(record, buf[record + _STATE] - 1)
     _tell(relay, record)
     return False
 
@@ -88,7 +91,8 @@ def stop(relay, record, here):
     found = ring.full
     other = ring.first()
     while other >= 0:
-        at, other = other, ring.after(other)
+        at = other
+        other = ring.after(at)
         if (
             at != relay.reply.record
             and relay.responder.asks(at)

@@ -3,7 +3,7 @@
 import pytest
 from relay_kit import OWNER, WAITING, Board, House, started_by
 
-NO_MODEL = "The model could not be reached for too long. Please ask again later."
+NO_MODEL = "The model could not be reached for too long. /retry asks again."
 
 # The relay as it is, but that it tries a model that is out of reach again ten times as soon, waits
 # for one that says nothing a hundredth of the time, and gives up an answer that cannot be sent
@@ -236,6 +236,11 @@ def test_a_message_that_waited_too_long_is_closed_with_an_apology(house, device)
     house.cloud.models.default(mode="echo")
     house.last(other, "in time", 30)
     assert house.texts(chat) == [WAITING, NO_MODEL]
+
+    house.kill()
+    house.start()
+    house.say("/retry", chat)
+    house.last(chat, "too long")
 
 
 def test_an_answer_whose_first_part_cannot_be_sent_for_long_is_asked_for_anew(house):
