@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import certifi
 import pytest
 import trustme
 from cryptography import x509
@@ -142,6 +145,13 @@ def test_what_is_no_certificate_is_refused_by_its_path(device, tmp_path, content
     path.write_bytes(content)
     lines = device_lines(device, f"load(('box.lan',), '', {str(path)!r}, tls())")
     assert lines[0].startswith("refused | ") and str(path) in lines[0]
+
+
+def test_a_bundle_that_memory_cannot_hold_is_refused_by_its_path(device, tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_bytes(Path(certifi.where()).read_bytes() * 5)
+    lines = device_lines(device, f"load(('box.lan',), '', {str(path)!r}, tls())")
+    assert lines == [f"refused | not enough memory to load {path}"]
 
 
 def test_a_missing_file_is_refused_by_its_path(device, tmp_path):

@@ -14,6 +14,7 @@ from thimble.core.errors import ConfigError
 
 _BEGIN = const(b"-----BEGIN CERTIFICATE-----")
 _END = const(b"-----END CERTIFICATE-----")
+_NO_MEMORY = const("not enough memory to load %s")
 
 
 def context(hosts, folder, ca=""):
@@ -75,6 +76,8 @@ def _read(path, what):
             return file.read()
     except OSError:
         raise ConfigError("%s cannot be read: %s" % (what, path))
+    except MemoryError:  # a whole system's bundle
+        raise ConfigError(_NO_MEMORY % path)
 
 
 def _decoded(data, start, path):
@@ -96,4 +99,4 @@ def _load(context, data, path):
     except ValueError:
         raise ConfigError("%s is not a certificate in DER or PEM" % path)
     except (OSError, MemoryError):
-        raise ConfigError("not enough memory to load %s" % path)
+        raise ConfigError(_NO_MEMORY % path)
