@@ -183,6 +183,7 @@ def test_stop_closes_what_waits_for_the_model_for_good(house):
     house.say("/stop", chat)
     house.last(chat, "(Stopped.)")
     house.wait(lambda: house.board.status()["journal"] == 1)
+    house.quiet()  # what was said may be at Telegram before the journal is on flash
     house.kill()
     house.start()
     house.cloud.models.default(mode="echo")
