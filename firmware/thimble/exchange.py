@@ -201,7 +201,7 @@ class Exchange:
         note = b""  # what belongs behind it
         self.calls += 1
         answer.waiting = self._between
-        if not answer.http.link.is_open:  # on a board a handshake takes seconds
+        if not answer.http.link.is_open:  # a handshake takes a board seconds: typing shows at once
             self._reply.tick(ticks_add(ticks_ms(), _TYPING_AFTER_MS))
         if not answer.ask(self._chat, self._buf, self._off, self._size):
             note = _STOPPED
