@@ -149,6 +149,10 @@ class House:
     def texts(self, chat) -> list[str]:
         return self.cloud.telegram.texts(chat)
 
+    def newest(self, chat) -> str:
+        """The newest message in a chat; "" before there is one, so that a wait may ask."""
+        return "".join(self.texts(chat)[-1:])
+
     def wait(self, predicate, timeout=10.0):
         """What predicate() gives as soon as it is true; what the firmware said if it never is."""
         try:

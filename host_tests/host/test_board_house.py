@@ -212,7 +212,7 @@ def test_no_message_is_blamed_for_ctrl_c_whatever_booted_the_board(tmp_path, por
             house.wait(lambda asked=asked: len(house.prompts()) == asked, START_S)
             house.tells("status")
             house.board.process.send_signal(2)  # Ctrl-C
-        house.wait(lambda: len(house.texts(chat)[-1]) > 590, START_S)  # and no apology
+        house.wait(lambda: len(house.newest(chat)) > 590, START_S)  # and no apology
 
 
 def test_the_led_tells_that_the_network_is_away_and_back(tmp_path, port):

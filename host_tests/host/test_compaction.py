@@ -166,7 +166,7 @@ def test_while_a_message_waits_for_the_model_no_summary_is_asked_for(build):
     house.last(house.say("in between"), WAITING)
     house.do("look")
     house.say("/help", chat)  # ends the long poll: a summary is asked for between messages
-    house.wait(lambda: house.texts(chat)[-1] != "last")
+    house.wait(lambda: house.newest(chat) != "last")
     house.quiet()
     state = house.state()
     assert state["inbox"] == 1 and len(summaries(house)) == 1

@@ -247,7 +247,7 @@ def test_ctrl_c_within_an_answer_leaves_no_file_open_and_the_next_run_finishes_i
     house.wait(lambda: len(house.texts(chat)) == 2)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "again\n"
-    house.wait(lambda: len(house.texts(chat)[-1]) > 590, timeout=SETTLE_S)
+    house.wait(lambda: len(house.newest(chat)) > 590, timeout=SETTLE_S)
     process.send_signal(signal.SIGINT)
     out, log = process.communicate(timeout=10)
     assert process.returncode == 0 and "Error" not in out + log, out + log

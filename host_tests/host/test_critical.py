@@ -100,7 +100,7 @@ def test_connection_and_addresses_go_and_a_report_is_written(house):
     squeeze(house)
     # What is asked at once needs no model: the connection stays closed behind it.
     house.say("/new", chat)
-    house.wait(lambda: "new conversation" in house.texts(chat)[-1])
+    house.wait(lambda: "new conversation" in house.newest(chat))
     house.wait(lambda: not house.state()["model_open"])
     # Telegram's own connection is in use; its address is asked for when it is made anew.
     assert house.state()["cached"] == 0

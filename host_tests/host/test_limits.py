@@ -20,13 +20,13 @@ def test_beyond_an_hours_messages_a_person_is_told_once_and_then_not_heard(build
             house.ask(f"message {number}", OWNER)
         for _ in range(4):
             house.say("too much", OWNER)
-        house.wait(lambda: house.texts(OWNER)[-1].startswith(SLOWER))
+        house.wait(lambda: house.newest(OWNER).startswith(SLOWER))
         house.quiet()
         assert len(house.texts(OWNER)) == 4 and len(house.cloud.models.calls()) == 3
         assert house.cloud.telegram.pending() == 0
 
         house.say("/help", OWNER)  # what costs no call of the model is heard
-        house.wait(lambda: "/retry asks" in house.texts(OWNER)[-1])
+        house.wait(lambda: "/retry asks" in house.newest(OWNER))
         house.say("/forget", OWNER)
         house.last(OWNER, "All that was said here is deleted.")
         house.ask("somebody else", house.chat())
@@ -37,7 +37,7 @@ def test_commands_that_need_no_model_are_free(build):
         house.cloud.telegram.say_many(["/new", "/history", "/forget", "/help"], OWNER)
         house.ask("one", OWNER)
         house.cloud.telegram.say_many(["/retry", "/retry"], OWNER)
-        house.wait(lambda: house.texts(OWNER)[-1].startswith(SLOWER))
+        house.wait(lambda: house.newest(OWNER).startswith(SLOWER))
         house.quiet()
         assert len(house.cloud.models.calls()) == 2
 
@@ -47,7 +47,7 @@ def test_an_hours_messages_are_a_persons_wherever_they_are_written(build):
         house.ask(f"{NAME} one", GROUPS[0], user=STRANGER)
         house.ask(f"{NAME} two", GROUPS[1], user=STRANGER)
         house.say(f"{NAME} three", GROUPS[1], user=STRANGER)
-        house.wait(lambda: house.texts(GROUPS[1])[-1].startswith(SLOWER))
+        house.wait(lambda: house.newest(GROUPS[1]).startswith(SLOWER))
         house.ask(f"{NAME} I", GROUPS[1], user=OWNER)
 
 
@@ -93,7 +93,7 @@ def test_the_second_try_of_a_conversation_that_is_too_long_counts_too(build):
         chat = house.ask("one".ljust(100, "x"))
         house.ask("two".ljust(100, "x"), chat)
         house.say("three [[context=20]]", chat)
-        house.wait(lambda: "too long for the model" in house.texts(chat)[-1])
+        house.wait(lambda: "too long for the model" in house.newest(chat))
         house.say("four", chat)
         house.last(chat, USED_UP)
         assert len(house.cloud.models.calls()) == 3

@@ -149,7 +149,7 @@ def test_what_was_done_is_not_repeated_and_what_was_said_is_remembered(house):
 def test_commands_that_were_carried_out_do_not_come_again(house):
     chat = house.ask("something")
     house.say("/help", chat)
-    house.wait(lambda: "/retry" in house.texts(chat)[-1])
+    house.wait(lambda: "/retry" in house.newest(chat))
     house.say("/new", chat)
     house.last(chat, "A new conversation begins.")
     house.quiet()

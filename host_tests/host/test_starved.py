@@ -202,7 +202,7 @@ def test_a_command_beside_an_answer_for_which_memory_runs_out_is_not_lost(house,
     house.do(f"starve {count}")
     house.say("/help", second)
     house.wait(lambda: len(house.texts(second)) == 2, 20)
-    house.wait(lambda: house.texts(first)[-1].endswith(STARVED), 20)
+    house.wait(lambda: house.newest(first).endswith(STARVED), 20)
 
 
 @pytest.mark.parametrize("times", [2, 4, 6])
