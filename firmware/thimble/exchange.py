@@ -231,12 +231,12 @@ class Exchange:
         answer = self._model
         if note:
             answer.stop()
+        else:
+            note = _NOTES[answer.reason]
         if self._got:
             self._chat.end()
             self._sessions.end()
-            return note or _NOTES[answer.reason]
+            return note
         self._chat.abort()
         self._sessions.abort()
-        if note:
-            return note.lstrip()
-        return _THOUGHT if answer.thought or answer.reason == _AT_LIMIT else _EMPTY
+        return _THOUGHT if answer.reason == _AT_LIMIT else note.lstrip() or _EMPTY

@@ -417,9 +417,26 @@ def test_an_empty_answer_says_so_and_leaves_no_turn(house, text):
     assert house.prompts()[-1] == [("system", SYSTEM), ("user", "well")]
 
 
-@pytest.mark.parametrize("how", [{"finish": "length"}, {"think": "Hm."}])
-def test_an_answer_that_is_all_reasoning_says_what_to_set_and_leaves_no_turn(house, how):
-    house.cloud.models.script(text="", **how)
+@pytest.mark.parametrize("think", ["", "Hm."])
+@pytest.mark.parametrize(
+    ("finish", "said"),
+    [
+        ("content_filter", "(The model's provider withheld the rest.)"),
+        ("tool_calls", "The model gave an empty answer. /retry asks again."),
+    ],
+)
+def test_an_answer_that_ends_before_its_first_word_says_why(house, finish, said, think):
+    house.cloud.models.script(text="", finish=finish, think=think)
+    chat = house.say("nothing?")
+    house.last(chat, said)
+    house.ask("well", chat)
+
+    assert house.prompts()[-1] == [("system", SYSTEM), ("user", "well")]
+
+
+@pytest.mark.parametrize("think", ["", "Hm."])
+def test_an_answer_that_is_all_reasoning_says_what_to_set_and_leaves_no_turn(house, think):
+    house.cloud.models.script(text="", finish="length", think=think)
     chat = house.say("nothing?")
     said = "The model used up model.max_tokens on its reasoning. Raise that setting."
     house.last(chat, said)

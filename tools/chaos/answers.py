@@ -48,8 +48,7 @@ def outcome(script, question):
         if end is not None and end <= len(pieces):
             text, note = "".join(pieces[:end]), CUT
     if not clean(text):
-        thought = script.think or script.finish == "length"
-        return "", THOUGHT if thought else EMPTY
+        return "", {"": EMPTY, LENGTH: THOUGHT}.get(note, note.lstrip())
     return text, note
 
 
