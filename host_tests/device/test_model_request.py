@@ -422,6 +422,36 @@ def test_a_finished_answer_is_not_waited_for_for_long():
     assert model.reason == STOP and http.closed
 
 
+def test_an_answer_whose_every_chunk_says_that_it_ends_is_waited_for():
+    from thimble.model import request
+
+    def part(delta, before=False):
+        reason = b'"finish_reason":"stop"'
+        return b'data: {"choices":[{%s%s"delta":{"%s"}%s%s}]}\n\n' % (
+            (reason, b",", delta, b"", b"") if before else (b"", b"", delta, b",", reason)
+        )
+
+    parts = [part(b'reasoning_content":"hm'), -1, part(b'content":"yes', True), -1]
+    parts += [part(b'content":"!'), END]
+    model = model_of(Http((200, parts)))
+    model.ask(None, b"hi", 0, 2)
+    real = request.ticks_ms
+    waited = [0]
+    request.ticks_ms = lambda: real() + waited[0]
+    text = b""
+    try:
+        for _ in range(20):
+            event = model.poll(9)
+            if event == DONE:
+                break
+            if event == TEXT:
+                text += bytes(model.out[model.pos : model.end])
+            waited[0] += 4000
+    finally:
+        request.ticks_ms = real
+    assert text == b"yes!" and model.reason == STOP and model.thought
+
+
 def test_a_connection_that_ends_early_cuts_the_answer():
     lost = NetError("body", "gone")
     for rest in (

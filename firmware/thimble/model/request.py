@@ -99,7 +99,7 @@ class Model:
         dialect = ANTHROPIC if settings.api == "anthropic" else OPENAI
         self.http = http
         self.log = self.waiting = None
-        self.tokens_in = self.tokens_out = self.spent_in = self.spent_out = 0
+        self.tokens_in = self.tokens_out = self.spent_in = self.spent_out = self.end = 0
         self.out = out
         secure, host, port, path = settings.endpoint
         http.origin(host, port, secure)
@@ -131,14 +131,12 @@ class Model:
         self.done = True
 
     def _begin(self):
-        self.pos = self.end = _ROOM
         self.reason = -1
         # A service may tell them several times in an answer, each time all of them.
         self.spent_in += self.tokens_in
         self.spent_out += self.tokens_out
         self.tokens_in = self.tokens_out = 0
         self.thought = False
-        self._visible = False  # text was shown
         self._refusal = False
         self._last = False  # the event that ends the answer was seen
         self.done = False
@@ -152,6 +150,8 @@ class Model:
 
     def _document(self):
         """A JSON document begins."""
+        self._mute = self.end == _ROOM  # the one before it had no words
+        self.pos = self.end = _ROOM
         self.failed = False
         self.said = self.at = _ROOM  # where an error's words end, which begin at _ROOM; values go
         self.named = self.meant = 0  # what the error names, the status that it means
@@ -237,7 +237,7 @@ class Model:
             return self._poll(ms)
         except ThimbleError:
             self.stop()
-            if self.reason < 0 and self._visible and not self.failed:
+            if self.reason < 0 and self._think.passing and not self.failed:
                 self.reason = _CUT
                 if self.log:
                     self.log.fail("the model's answer broke off before its end")
@@ -323,21 +323,18 @@ class Model:
         if not scanner.length or not (scanner.path or self._json):
             return False
         self._moved = ticks_ms()
+        self.pos = self.at
+        self.end = self.at + scanner.length
         if meaning == _THOUGHT:
             self.thought = True
             return False
         if meaning == _REFUSED:
             self._refusal = True
-        self.pos = self.at
-        self.end = self.at + scanner.length
         if not self._think.passing:
             self.pos = self._think.take(self.out, self.pos, self.end)
             if self._think.seen:
                 self.thought = True
-        if self.pos == self.end:
-            return False
-        self._visible = True
-        return True
+        return self.pos < self.end
 
     def _note(self, meaning):
         """Takes a value that is not text."""
@@ -364,7 +361,8 @@ class Model:
     def _late(self):
         """Whether no more need be waited for. Raises NetError if it took too long."""
         quiet = ticks_diff(ticks_ms(), self._moved)
-        if self.reason >= 0:
+        # Some gateways give each chunk a reason: only one without words ends the answer.
+        if self.reason >= 0 and self._mute:
             if quiet > _END_MS:
                 self.stop()
         elif ticks_diff(ticks_ms(), self._began) > self.answer_ms:
@@ -384,10 +382,11 @@ class Model:
             self._flushed = True
             self._sse.feed(b"\n\n", 0, 2)
             return _ON
-        if self.reason < 0 and not self._visible and not self._heard:
-            raise self._error(200)
-        if self.reason < 0 and not self._json:
-            raise NetError("closed", "the model's answer ended before it was complete")
+        if self.reason < 0:
+            if not (self._think.passing or self._heard):
+                raise self._error(200)
+            if not self._json:
+                raise NetError("closed", "the model's answer ended before it was complete")
         return self._finish()
 
     def _finish(self):

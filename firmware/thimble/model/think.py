@@ -19,7 +19,7 @@ _BEHIND = const(2)
 
 
 class Think:
-    """``seen``: there was reasoning. ``passing``: all that follows is shown, without asking."""
+    """``seen``: there was reasoning. ``passing``: text was shown; all that follows is, unasked."""
 
     def __init__(self):
         self.start()
