@@ -824,6 +824,7 @@ def test_a_document_that_holds_no_answer_is_refused_for_good():
         b'{"success":false}',
         b'{"choices":null,"base_resp":{"status_code":1008}}',
         b'{"detail":"Not Found"}',
+        b'{"error":"Unexpected endpoint or method. (POST /chat/completions)"}',  # LM Studio
     ):
         for api in ("openai", "anthropic"):
             http = Http((200, body), is_json=True)

@@ -376,7 +376,7 @@ class Model:
         if self._json:
             self.scanner.finish()
             if self.failed:
-                raise self._error(0)
+                raise self._error(self.meant or 200)
         elif not self._flushed:
             # A server may leave out the blank line behind its last event.
             self._flushed = True
