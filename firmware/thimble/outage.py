@@ -4,7 +4,7 @@ the memory fails; and what becomes of messages that are not to be answered one b
 
 import time
 
-from thimble.core.errors import NetError, ThimbleError
+from thimble.core.errors import NetError, ThimbleError, failure
 from thimble.core.octets import behind, crc16
 from thimble.telegram import updates
 from thimble.telegram.reply import Gone
@@ -20,10 +20,15 @@ _UPDATE = const(48)  # as telegram.updates._UPDATE
 
 
 def advice(relay, error):
-    """What the person can do about Telegram's ApiError, or about the flash, as a text; else the
-    error itself."""
+    """What the person can do about Telegram's ApiError, or about the flash, as a text, behind what
+    the relay can; else the error itself."""
     if isinstance(error, NetError):
-        full = " It is full." if relay.journal.error == _ENOSPC else ""
+        full = ""
+        if relay.journal.error == _ENOSPC:
+            full = " It is full."
+            sessions = relay.sessions
+            if sessions.files > 1:  # what was said long ago makes room
+                sessions.remove(sessions.first)
         return "The %s.%s Messages wait at Telegram meanwhile." % (error.detail, full)
     status = getattr(error, "status", 0)
     if status in (401, 404):
@@ -32,10 +37,9 @@ def advice(relay, error):
         return error
     if "webhook" not in error.text:
         return "Another program polls Telegram with this token (409). Stop it."
-    try:
-        relay.bot.call(b"deleteWebhook")
-    except ThimbleError as failure:
-        relay.log.fail(failure)
+    error = failure(relay.bot.call, b"deleteWebhook", ThimbleError)
+    if error:
+        relay.log.fail(error)
     return "Telegram had a webhook for this bot; it is removed now."
 
 
@@ -161,9 +165,9 @@ def _tell(relay, record):
         peer = relay.reply.peer
         aside.peer.load(peer.key, 0, peer.key_len, peer.chat_len, peer.group)
         aside.begin()
-        try:
-            aside.say(b"The model cannot be reached just now. I will answer when it is back.")
-        except (NetError, Gone) as error:
+        words = b"The model cannot be reached just now. I will answer when it is back."
+        error = failure(aside.say, words, (NetError, Gone))
+        if error:
             relay.log.fail(error)
             if isinstance(error, Gone):
                 relay.responder.done(record)

@@ -199,25 +199,26 @@ class Updates:
         updates before the place are taken. An update that breaks five answers is dropped.
         Where the journal cannot be written nothing is confirmed: NetError("journal").
         """
-        if not self.journal.commit():
+        if self.journal.commit():
+            self._confirming = not (self.inbox.full or self.journal.full(RECORD))
+            self._moved = False
+            self.bot.get_updates(self, timeout_s)
+            self._reset()
+            try:
+                self._take()
+            except _PASSING:
+                raise
+            except ParseError:
+                self._survive(1)
+                raise
+            except Exception:  # what nobody expected as well: it would come round again
+                self._survive(_CRASH)
+                raise
+            self._broken = 0
+            self._limit = _LIMIT
+            self.polled_at = ticks_ms()
+        if self.journal.doubt:  # what had no place in it would come again at once
             raise NetError("journal", "flash cannot be written (error %d)" % self.journal.error)
-        self._confirming = not (self.inbox.full or self.journal.full(RECORD))
-        self._moved = False
-        self.bot.get_updates(self, timeout_s)
-        self._reset()
-        try:
-            self._take()
-        except _PASSING:
-            raise
-        except ParseError:
-            self._survive(1)
-            raise
-        except Exception:  # what nobody expected as well: it would come round again
-            self._survive(_CRASH)
-            raise
-        self._broken = 0
-        self._limit = _LIMIT
-        self.polled_at = ticks_ms()
 
     def _take(self):
         """Goes through the answer."""
@@ -306,9 +307,7 @@ class Updates:
 
     def _close(self):
         """Decides what becomes of the update, and moves the offset past it if it is safe."""
-        if not 0 < self._lens[_ID] <= _UPDATE_MOST:
-            return
-        if self._known():
+        if not 0 < self._lens[_ID] <= _UPDATE_MOST or self._known():
             return
         command = self._judge()
         if command < 0:
