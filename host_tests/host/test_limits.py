@@ -159,4 +159,4 @@ def test_stop_while_it_is_said_that_the_calls_are_used_up_closes_nothing_twice(b
         house.wait(lambda: USED_UP in house.texts(chat), 20)
         house.say("/new", chat)
         house.last(chat, "A new conversation begins.")
-        assert house.board.status()["inbox"] == 0
+        house.wait(lambda: house.board.status()["inbox"] == 0)
