@@ -136,7 +136,8 @@ class Memory:
         or ``hard``, what segments are free then go to it, all but two, or all if ``hard``;
         regrow() leaves it the reserve.
 
-        The conversation that is being answered is not touched.
+        The conversation that is being answered is not touched. True if it is not the segments
+        alone that are short.
         """
         chats, segments = self.chats, self.segments
         last = chats.all[0]
@@ -157,3 +158,5 @@ class Memory:
         if hard or self.heap() >= _RELIEVED:
             segments.release(segments.free - (0 if hard else 2))
             self.collect()
+            return True
+        return self._outside() >= _RELIEVED

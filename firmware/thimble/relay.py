@@ -88,7 +88,7 @@ class Relay:
         count = self.memory.segments.count
         self.log.info("relay up: %s, %d segments" % (self.board.profile.name, count))
         if self.inbox.count:
-            self.log.info("%d messages wait from before the start" % self.inbox.count)
+            self.log.info("%d messages still wait" % self.inbox.count)
         self.show()
         starved = False
         try:
@@ -136,7 +136,8 @@ class Relay:
         todo = self._todo
         if todo:
             self._todo = 0
-            self.model.close()
+            if todo & (_SHED | _RECONNECT):
+                self.model.close()
             if todo & _RECONNECT:
                 self.telegram_link.close()
             if todo & _SHED:
@@ -204,10 +205,10 @@ class Relay:
         was = self.memory.pressure.level
         level = self.memory.look(again)
         if level == _CRITICAL:
-            self._todo |= _SHED
             if was < level:
                 self._todo = self._todo & (_SHED | _RECONNECT) | self.memory.gauges() << _GAUGES
-            self.memory.relieve()
+            if self.memory.relieve():
+                self._todo |= _SHED
         for chat in self.memory.chats.all:
             if chat.turns > self.config.memory.max_messages:
                 level = _ELEVATED
@@ -252,7 +253,7 @@ class Relay:
             self.show()
         step = self.watch.step(now)
         if step:  # Telegram has been silent for too long
-            self.log.info("no poll was completed for long: step %d" % step)
+            self.log.info("no poll for long: step %d" % step)
             self._todo |= _RECONNECT
             if step == watch.RESTART:
                 self.board.restart(_DEAF + min(self.watch.restarts + 1, 200))

@@ -202,7 +202,8 @@ class Responder:
             relay.journal.commit()
         relay.answered += 1
         self.done_at = ticks_ms()
-        relay.look()
+        # Critical pressure spared the conversation while it was answered.
+        relay.look(relay.memory.pressure.level > 1)
         if not relay.answered % _COLLECT_EVERY:
             relay.memory.collect()
 

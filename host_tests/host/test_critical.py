@@ -4,6 +4,7 @@ import re
 
 import pytest
 from memory_kit import Pressed
+from relay_kit import House
 
 CRITICAL = 2
 FEW = 4
@@ -92,6 +93,20 @@ def test_what_is_seen_while_an_answer_is_written_costs_all_others_but_not_that_o
     assert len(answer) == 1500
     house.ask("next", chat)
     assert [text for _, text in house.prompts()[-1]][-3:] == ["long", answer, "next"]
+
+
+def test_who_writes_much_without_a_pause_keeps_the_connection_to_the_model(tmp_path):
+    """A handshake takes a board seconds, and no segment comes of it."""
+    with House(tmp_path, settings={"memory": {"elevated": 61, "critical": 62}}) as house:
+        chat = house.chat()
+        for number in range(16):
+            house.say(f"{number} ".ljust(2500, "x"), chat)
+        house.wait(lambda: house.newest(chat).startswith("15 "), 40)
+        house.quiet()
+        state = house.board.status()
+        assert state["compactions"] > 2 and state["handshakes"] == 2
+        # Behind each answer there was room again: the exchange before stands in every prompt.
+        assert all(len(said) >= 3 for said in house.prompts()[1:])
 
 
 def test_connection_and_addresses_go_and_a_report_is_written(house):
