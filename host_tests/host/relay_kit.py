@@ -6,7 +6,6 @@ conversation would otherwise reach from one test into the next.
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 import time
@@ -18,7 +17,7 @@ from tools.firmware import Firmware
 OWNER = 42
 STRANGER = 66
 GROUPS = (-501, -502, -1001000000503, -1001000000504)
-FRESH = range(100, 160)
+FRESH = range(100, 180)
 # What a chat is told while its message has to wait for the model.
 WAITING = "The model cannot be reached just now. I will answer when it is back."
 # What a prompt has before a summary.
@@ -106,7 +105,7 @@ class House:
             self.config.setdefault(section, {}).update(values)
         self.secrets = (self.cloud.token, self.cloud.key)
         self.board = None
-        self._chats = itertools.cycle(FRESH)
+        self._chats = iter(FRESH)
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self._make = board
@@ -137,7 +136,7 @@ class House:
         self.cloud.stop()
 
     def chat(self) -> int:
-        """A private chat that no test has used lately."""
+        """A private chat that no test has used; FRESH is to have as many as a file needs."""
         return next(self._chats)
 
     def say(self, text, chat=None, **how) -> int:
