@@ -139,9 +139,9 @@ class Exchange:
         elif error.stage == "certificate":
             kind = _FINAL
         self._odd = odd
+        self.tries -= 1
         if kind == _TOO_LONG and not self._halved and self.calls_left() and self._halve():
             return None
-        self.tries -= 1
         if kind != _RETRY:
             note = error.text if isinstance(error, ApiError) else _UNREACHED % error
             note = note.encode()

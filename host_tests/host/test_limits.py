@@ -99,6 +99,17 @@ def test_the_second_try_of_a_conversation_that_is_too_long_counts_too(build):
         assert len(house.cloud.models.calls()) == 3
 
 
+def test_tries_behind_one_that_was_too_long_do_not_pass_the_days_bound(build):
+    with build(calls_per_day=4) as house:
+        chat = house.ask("one".ljust(100, "x"))
+        house.ask("two".ljust(100, "x"), chat)
+        house.cloud.models.default(status=503, message="overloaded")
+        house.cloud.models.script(context=20)
+        house.say("three", chat)
+        house.last(chat, USED_UP, 60)
+        assert len(house.cloud.models.calls()) == 4
+
+
 def test_only_the_owner_sets_the_model(build):
     with build() as house:
         other = house.say("/model simulated-reasoner-1")
