@@ -321,3 +321,26 @@ def test_a_doubted_address_is_asked_for_anew_and_no_other():
         assert octets(resolver, 80) == (10, 0, 0, 1, 80)
 
     asking(test, "10.0.0.1", 30)
+
+
+def test_a_name_may_be_asked_for_while_it_is_asked_for():
+    """The console's ``test`` is carried out between the slices of a wait."""
+
+    def test(resolver, net):
+        answer = net.call
+
+        def while_asked(*args):
+            net.call = answer
+            assert octets(resolver) == (10, 0, 0, 2, 443)
+            return net.found
+
+        octets(resolver)  # an old address is kept,
+        net.found = ("10.0.0.2", 30)
+        for _ in range(2):
+            net.now += 60_000
+            net.call = while_asked
+            assert octets(resolver) == (10, 0, 0, 2, 443)
+            assert len(resolver._cache) == 1
+            resolver.clear()  # or none is
+
+    asking(test, "10.0.0.1", 30)

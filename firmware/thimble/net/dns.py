@@ -48,7 +48,7 @@ class Resolver:
 
     def _renew(self, kept, host, port, ms):
         address, ttl = overlay.call(
-            "net.query", "ask", host, ms, self._tick, self.servers, self._hosts, bool(kept)
+            "net.query", "ask", host, ms, self._tick, self.servers, self._hosts, kept
         )
         if not address:
             # The old address is worth a try, and worth it again for a while.
@@ -57,11 +57,13 @@ class Resolver:
         # What stays is made low in the heap, not behind what asking has left there.
         gc.collect()
         address = socket.getaddrinfo(address, port)[0][-1]
+        kept = self._kept(host, port)  # meanwhile the console's test may have asked, too
+        cache = self._cache
         if kept:
-            self._cache.remove(kept)
-        elif len(self._cache) >= _CACHE:
-            self._cache.pop(0)
-        self._cache.append([host, port, address, ticks_add(ticks_ms(), ttl * 1000)])
+            cache.remove(kept)
+        elif len(cache) >= _CACHE:
+            cache.pop(0)
+        cache.append([host, port, address, ticks_add(ticks_ms(), ttl * 1000)])
         return address
 
     def _kept(self, host, port):
