@@ -113,6 +113,16 @@ def test_a_wanted_object_or_array_opens_and_closes():
     ]
 
 
+def test_at_the_end_behind_what_is_not_wanted_the_path_is_none():
+    """Who compares paths takes the end for no value, in a word of any size."""
+    scanner = Scanner((b"a", b"b[]"))
+    document = b'{"a":1,"b":[]}'
+    scanner.start(bytearray(8), 0, 8)
+    scanner.feed(document, 0, len(document))
+    assert scanner.next() == VALUE and scanner.path == 0
+    assert scanner.next() == END and scanner.path == -1
+
+
 def test_the_elements_of_a_document_that_is_an_array():
     document = b'[{"a":1},"x",[2],{"a":3}]'
     assert _run(Scanner((b"[].a",)), document) == [

@@ -83,7 +83,7 @@ _N = const(10)  # bytes or digits left; the part of a number; the place in a lit
 _CODE = const(11)  # the code point that is being read
 _LEAST = const(12)  # the least code point that needs as many UTF-8 bytes
 _HIGH = const(13)  # the first half of a surrogate pair, or 0
-_PATH = const(14)
+_PATH = const(14)  # and 1; 0: what was read last is not wanted
 _KIND = const(15)
 _LENGTH = const(16)
 _BEGIN = const(17)  # of the output area, then of the key's room
@@ -306,7 +306,7 @@ class Scanner:
                         st[_TRACKED] = depth
                         p = st[_STACK + depth] & _PATHS
                         if p:
-                            st[_PATH] = p - 1
+                            st[_PATH] = p
                             event = _CLOSE
                     inside = _TOP
                     if depth:
@@ -338,7 +338,7 @@ class Scanner:
                     event = _UNEXPECTED
                 else:
                     p = tab[node + 1] & _PATHS
-                    st[_PATH] = p - 1
+                    st[_PATH] = p
                     if c | 0x20 == 0x7B:
                         inside = c >> 5 & 1
                         if tab[node + 1] & _CHILDREN:
@@ -515,7 +515,7 @@ class Scanner:
         st[_N] = n
         st[_CODE] = code
         if event > 0:
-            self.path = st[_PATH]
+            self.path = st[_PATH] - 1
             self.kind = st[_KIND]
             self.length = st[_LENGTH]
             self.offset = st[_USED]
