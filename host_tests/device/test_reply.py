@@ -277,6 +277,14 @@ def test_no_more_is_taken_than_is_shown():
             assert text[len(taken)] == " " or " " not in text
 
 
+def test_the_last_part_has_room_for_the_longest_note():
+    note = "\n\n(Memory ran out here. /retry asks again; send a command again.)"
+    reply, bot = make(1)
+    taken = write(reply, "x" * 9000)
+    reply.finish(note.encode())
+    assert bot.shown == [taken + note]
+
+
 def test_what_fits_is_taken_whole():
     reply, bot = make(1)
     text = "word " * 800

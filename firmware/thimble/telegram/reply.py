@@ -18,7 +18,7 @@ from thimble.telegram.bot import Peer
 
 _UNITS = const(4096)
 _PIECE = const(512)
-_NOTE = const(64)  # units of the longest note
+_NOTE = const(65)  # units of the longest note
 _PARTS_MOST = const(100)  # deleted at the most
 _FIRST_UNITS = const(24)  # the first words: this many units, or what is there after _FIRST_MS
 _FIRST_MS = const(500)
