@@ -47,7 +47,9 @@ class Limits:
         self._delay(len(self._lens), now, _ALL_MS)
 
     def block(self, peer, now, wait):
-        """Telegram said to wait (429): nothing goes to ``peer`` for ``wait`` seconds."""
+        """Telegram said to wait (429): nothing goes to ``peer`` for so many seconds.
+
+        An hour at most: then Telegram is asked again."""
         wait = min(wait, 3600) * 1000 + (_GROUP_BURST_MS if peer.group else _CHAT_BURST_MS)
         slot = self._slot(peer, now)
         self._full_at[slot] = now
