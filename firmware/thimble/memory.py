@@ -83,11 +83,11 @@ class Memory:
         return level
 
     def share(self):
-        """Bytes that one more conversation may have: the whole divided among the active ones, or
-        what is free, as long as no pressure comes of it."""
+        """Bytes that one more conversation may have: the whole divided among the active ones, if
+        there are any, or what is free, as long as no pressure comes of it."""
         segments = self.segments
-        fair = max(2, segments.count // (self.chats.active + 1))
-        return segments.size * max(fair, segments.free - segments.count * 2 // 5)
+        fair = segments.count // ((self.chats.active or 1) + 1)
+        return segments.size * max(2, fair, segments.free - segments.count * 2 // 5)
 
     def fill(self):
         """Percent of the segments that conversations hold."""

@@ -229,6 +229,25 @@ def test_where_the_model_cannot_the_summary_before_stays(build, failure):
     assert texts(house.prompts()[-1])[2:] == [*told, "and now?", "and then?"]
 
 
+def test_what_comes_back_after_a_restart_leaves_room_for_what_follows(build):
+    """Each of two has more on flash than there is room for in RAM, and no summary."""
+    house = build({"max_messages": 200}, heap="224k")
+    chats = house.chat(), house.chat()
+    room = house.state()["segments"] * 1000
+    for number in range(room // 3000 + 1):
+        for chat in chats:
+            house.ask(f"{number} ".ljust(1500, "x"), chat)
+    house.quiet()
+    house.restart()
+    house.do("fast")
+    house.ask("and now?", chats[0])
+    before = len(house.prompts()[-1])
+    house.quiet()
+    assert before > 10 and house.board.status()["pressure"] == "normal"
+    house.ask("and then?", chats[0])
+    assert len(house.prompts()[-1]) == before + 2
+
+
 def test_stop_while_a_summary_is_written_is_answered(build):
     house = build()
     chat = house.chat()
