@@ -37,10 +37,9 @@ def advice(relay, error):
         return error
     if "webhook" not in error.text:
         return "Another program polls Telegram with this token (409). Stop it."
-    error = failure(relay.bot.call, b"deleteWebhook", ThimbleError)
-    if error:
-        relay.log.fail(error)
-    return "Telegram had a webhook for this bot; it is removed now."
+    if not failure(relay.bot.call, b"deleteWebhook", ThimbleError):
+        error = "Telegram had a webhook for this bot; it is removed now."
+    return error
 
 
 def unkept(relay):

@@ -138,6 +138,20 @@ def test_another_poller_is_named_and_outlasted(house):
     assert "Another program polls Telegram" in house.said()
 
 
+def test_a_webhook_that_stays_is_named_once_and_not_said_to_be_removed(tmp_path):
+    webhook = "Conflict: can't use getUpdates method while webhook is active"
+    with Weeks(tmp_path / "house") as house:
+        for method, status, said in (("getUpdates", 409, webhook), ("deleteWebhook", 500, "no")):
+            body = {"ok": False, "error_code": status, "description": said}
+            options = {"status": status, "body": body}
+            house.at(0.1, house.cloud.fault, "telegram", method, "status", None, 0, **options)
+        house.until(0.5)
+
+        assert house.cloud.telegram.count("deleteWebhook") > 20
+        assert sum(webhook in line for line in house.board.log) == 1
+        assert len(house.board.log) < 4
+
+
 @pytest.mark.parametrize("fault", [{"status": 429, "retry_after": 5}, {"status": 409}])
 def test_a_poll_refused_while_an_answer_streams_is_explained_and_its_wait_kept(tmp_path, fault):
     said = {"ok": False, "error_code": fault["status"], "description": "Conflict: other"}
