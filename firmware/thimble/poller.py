@@ -17,7 +17,8 @@ class Poller:
     """Polls for ``relay``.
 
     backoff     of the polls that failed since the last that did not
-    rest_until  Telegram is left alone until then; after a good poll, when that was completed
+    rest_until  Telegram is left alone until then; after a good poll that brought something, when
+                that was completed
     away        Telegram is out of reach: no answer could be brought
     greeted     the bot knows its own name, see start.greet
     """
@@ -33,6 +34,10 @@ class Poller:
     def poll(self, timeout_s):
         """One getUpdates. After a failure Telegram is left alone for a while."""
         relay = self._relay
+        updates = relay.updates
+        # What should hold the poll and does not, a proxy, say, is not asked all the time: not
+        # before a sixteenth of the timeout.
+        self.rest_until = ticks_add(ticks_ms(), timeout_s << 6)
         error = failure(self._get_updates, timeout_s, ThimbleError)
         if error is not None:
             self.missed(error)
@@ -42,11 +47,13 @@ class Poller:
             return
         self.backoff.reset()
         self.away = False
-        self.rest_until = ticks_ms()
-        relay.watch.polled(self.rest_until)
+        now = ticks_ms()
+        if updates.due(now):  # it brought something
+            self.rest_until = now
+        relay.watch.polled(now)
         relay.show()
-        if relay.updates.refused_len:
-            self._name_refused(relay.updates)
+        if updates.refused_len:
+            self._name_refused(updates)
 
     def missed(self, error):
         """Telegram failed: nothing is polled before the backoff's end, or before it wishes."""

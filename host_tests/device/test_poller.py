@@ -41,11 +41,14 @@ def make():
     ticks = thimble.poller.ticks_ms = Ticks(WRAP - 600_000)
     relay = Part()
     relay.started = ticks.now
+    relay.show = lambda: None
     relay.log = relay.board = Part()
     relay.board.led = Part()
     relay.updates = Part()
     relay.updates.poll = lambda timeout_s: None
     relay.updates.polled_at = ticks.now
+    relay.updates.due = lambda now: True
+    relay.updates.refused_len = 0
     relay.inbox, relay.asides = Part(), Part()
     relay.inbox.full = relay.asides.full = False
     relay.exchange = Part()
@@ -127,7 +130,6 @@ def test_a_good_poll_ends_what_a_bad_one_began():
     poller, relay, ticks = make()
     relay.show = lambda: shown.append(None)
     relay.board.led.show = lambda pattern: shown.append(pattern)
-    relay.updates.refused_len = 0
     shown = []
     for joined, pattern in ((True, led.ERROR), (False, led.JOINING)):
         relay.joined = joined
@@ -140,6 +142,25 @@ def test_a_good_poll_ends_what_a_bad_one_began():
         poller.poll(50)
         assert poller.rest_until == ticks.now and not poller.held_off()
         assert not relay.watch.step(ticks.now)
+
+
+def test_after_a_poll_that_was_not_held_and_brought_nothing_there_is_a_pause():
+    for timeout_s, took, brought, pause in (
+        (50, 100, False, 3100),
+        (50, 100, True, 0),  # the next is to confirm it
+        (50, 50_000, False, 0),
+        (20, 100, False, 1180),
+        (0, 100, False, 0),  # nobody was to wait
+    ):
+        poller, relay, ticks = make()
+        relay.updates.due = lambda now, brought=brought: brought
+        relay.updates.poll = lambda timeout_s, ticks=ticks, took=took: ticks.go(took)
+        poller = thimble.poller.Poller(relay)
+        poller.poll(timeout_s)
+        while poller.held_off():
+            ticks.go(10)
+            pause -= 10
+        assert pause == 0, (timeout_s, took, brought)
 
 
 def test_a_clock_that_was_never_set_is_set_before_the_next_poll():

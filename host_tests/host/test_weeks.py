@@ -146,6 +146,33 @@ def test_a_full_inbox_is_polled_every_four_seconds_in_an_outage_and_commands_are
         assert house.cloud.telegram.pending() and said == "(Stopped.)"
 
 
+@pytest.mark.parametrize("result", [[], None])
+def test_what_does_not_hold_a_poll_is_not_asked_all_the_time(tmp_path, result):
+    body = {"ok": True, "result": result}
+    with Weeks(tmp_path / "house") as house:
+        polls = []
+        house.at(
+            0.1,
+            house.cloud.fault,
+            "telegram",
+            "getUpdates",
+            "status",
+            None,
+            0,
+            status=200,
+            body=body,
+        )
+        for hour in (0.2, 0.3):
+            house.at(hour, lambda: polls.append(house.cloud.telegram.count("getUpdates")))
+        house.at(0.4, house.cloud.clear_faults)
+        house.at(0.4, house.cloud.telegram.say, chat=101, text="hello")
+        house.until(0.45)
+
+        assert polls[1] - polls[0] <= 120
+        (answered,) = house.changes(101)
+        assert answered["time"] - house.began - 0.4 * 3600 < 5
+
+
 def test_polls_are_long_again_once_nobody_waits_for_the_model_any_more(tmp_path):
     with Weeks(tmp_path / "house") as house:
         house.cloud.models.default(status=503)
