@@ -312,10 +312,9 @@ def test_an_old_address_serves_for_half_a_minute_where_no_server_answers():
 
 def test_a_doubted_address_is_asked_for_anew_and_no_other():
     def test(resolver, net):
-        octets(resolver)
         octets(resolver, 80)
-        resolver.doubt("api.example.org", 443)
-        resolver.doubt("other.example.org", 443)
+        resolver.doubt(resolver.resolve("api.example.org", 443, 100))
+        resolver.doubt("an address that was cleared meanwhile")
         net.found = ("10.0.0.2", 30)
         assert octets(resolver) == (10, 0, 0, 2, 443)
         assert octets(resolver, 80) == (10, 0, 0, 1, 80)

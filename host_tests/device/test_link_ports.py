@@ -24,7 +24,7 @@ class Resolver:
     def resolve(self, host, port, ms):
         return ("10.0.0.9", port)
 
-    def doubt(self, host, port):
+    def doubt(self, address):
         self.doubts += 1
 
 

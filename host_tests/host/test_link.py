@@ -121,6 +121,17 @@ def test_a_server_without_tls_fails_the_handshake(device, ca):
     assert [line.split(" | ")[0] for line in lines] == ["handshake"] * 3
 
 
+@pytest.mark.parametrize("who", ["telegram", "a portal", "no TLS"])
+def test_an_address_where_somebody_else_answers_is_asked_for_anew(device, ca, who):
+    """A captive portal's name server gives the portal's, and may say that it holds for long."""
+    tls = context(ca, "localhost" if who == "telegram" else "elsewhere.example")
+    steps = [b"HTTP/1.1 400 Bad Request\r\n\r\n"] if who == "no TLS" else [READ, answer()]
+    with Server(steps, context=None if who == "no TLS" else tls) as server:
+        source = "fetch()\nprint(time.ticks_diff(resolver._cache[0][3], time.ticks_ms()) > 0)"
+        _, kept = client(device, server, source, ca)
+    assert kept == str(who == "telegram")
+
+
 def test_tls_on_a_plain_link_is_no_http(device, ca):
     with Server([READ], context=context(ca)) as server:
         lines = client(device, server, "fetch(secure=False)")

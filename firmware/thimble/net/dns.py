@@ -31,16 +31,20 @@ class Resolver:
 
     def resolve(self, host, port, ms):
         """What connect() takes for host and port, within ms. Raises NetError("resolve")."""
-        kept = self._kept(host, port)
+        for kept in self._cache:
+            if kept[0] == host and kept[1] == port:
+                break
+        else:
+            kept = None
         if kept and 0 < ticks_diff(kept[3], ticks_ms()) <= _TTL_MAX_S * 1000:
             return kept[2]
         return self._renew(kept, host, port, ms)
 
-    def doubt(self, host, port):
-        """Nobody answered at the address of host: ask anew next time."""
-        kept = self._kept(host, port)
-        if kept:
-            kept[3] = ticks_ms()
+    def doubt(self, address):
+        """This one, which resolve() gave, led nowhere: ask anew next time."""
+        for entry in self._cache:
+            if entry[2] is address:
+                entry[3] = ticks_ms()
 
     def clear(self):
         """Drop the cache."""
@@ -65,9 +69,3 @@ class Resolver:
             cache.pop(0)
         cache.append([host, port, address, ticks_add(ticks_ms(), ttl * 1000)])
         return address
-
-    def _kept(self, host, port):
-        for entry in self._cache:
-            if entry[0] == host and entry[1] == port:
-                return entry
-        return None

@@ -61,7 +61,7 @@ class Link(io.IOBase):
         self._starved = False  # the socket had no bytes when it was last asked
         self._ended = 0  # or _EOF, _BROKEN: what the socket has said
         self._off = self._n = 0  # of what write() is given, the part that it writes
-        self._fresh = False  # the handshake is still to be made
+        self._fresh = False  # or the address, until it is known who answers there
         self._bye = False  # the peer has sent TLS's closing alert
         self._since = 0
         self._one = bytearray(1)
@@ -105,11 +105,13 @@ class Link(io.IOBase):
         self.close()
         done = False
         try:
-            address = self._resolver.resolve(host, port, self.resolve_ms)
+            self._fresh = self._resolver.resolve(host, port, self.resolve_ms)
             gc.collect()  # the socket stays: it is not to split what is free
-            self._connect(address, host, port)
+            self._connect(host, port)
             if secure:
                 self._wrap(host)
+            else:
+                self._fresh = False
             self.connects += 1
             self.is_open = done = True
         except OSError as error:  # none is left, or no memory for one
@@ -119,7 +121,12 @@ class Link(io.IOBase):
                 self.close()
 
     def close(self):
-        """Close, if open. Nothing is waited for."""
+        """Close, if open. Nothing is waited for.
+
+        Where nobody answered, or somebody else, a captive portal, say, the address is doubted.
+        """
+        if self._fresh:
+            self._resolver.doubt(self._fresh)
         if self._stream is not None and self._stream is not self:
             _close(self._stream)
         if self._sock is not None:
@@ -226,7 +233,7 @@ class Link(io.IOBase):
             raise NetError("closed", "TLS broke off (%s)" % _said(error))
         raise NetError("closed", "TLS broke off")
 
-    def _connect(self, address, host, port):
+    def _connect(self, host, port):
         self._ended = self._off = 0
         self._n = _ALL
         self.cut = self._bye = False
@@ -241,7 +248,7 @@ class Link(io.IOBase):
         start = ticks_ms()
         failure = None
         try:
-            sock.connect(address)
+            sock.connect(self._fresh)
         except OSError as error:
             if error.errno != errno.EINPROGRESS:
                 failure = _said(error)
@@ -259,7 +266,6 @@ class Link(io.IOBase):
             self._tick()
             if ticks_diff(ticks_ms(), start) >= self.connect_ms:
                 failure = "no answer within %d ms" % self.connect_ms
-        self._resolver.doubt(host, port)
         raise NetError("connect", "%s port %d: %s" % (host, port, failure))
 
     def _wrap(self, host):
@@ -271,7 +277,6 @@ class Link(io.IOBase):
             )
         except OSError as error:
             raise _refusal(error)
-        self._fresh = True
 
     def _shake(self, buf, off, end):
         """The first write makes the handshake. Returns the offset of what is still to be sent."""
