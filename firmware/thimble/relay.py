@@ -127,7 +127,7 @@ class Relay:
         elif not (poller.greeted or poller.backoff.failures):
             overlay.call("start", "greet", self)
         elif record < 0 or self.updates.due(time.ticks_ms()):
-            poller.poll(0 if record >= 0 or not poller.greeted else self._rest_s())
+            poller.poll(0 if record >= 0 else self._rest_s())
         if self.asides.count:
             self.responder.answer_asides()
         if self.rebooting:

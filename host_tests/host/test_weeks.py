@@ -173,6 +173,20 @@ def test_what_does_not_hold_a_poll_is_not_asked_all_the_time(tmp_path, result):
         assert answered["time"] - house.began - 0.4 * 3600 < 5
 
 
+def test_a_name_that_telegram_does_not_tell_is_not_asked_for_all_the_time(tmp_path):
+    house = Weeks(tmp_path / "house")
+    house.cloud.fault("telegram", "getMe", "status", None, status=502)
+    with house:
+        house.at(0.1, house.cloud.telegram.say, chat=101, text="hello")
+        house.at(0.9, house.cloud.clear_faults)
+        house.until(1)
+
+        calls = [call.time for call in house.cloud.telegram.calls("getMe")]
+        (answered,) = house.changes(101)
+        assert len(calls) < 100 and (calls[-1] - house.began) / 3600 < 0.92
+        assert answered["time"] - house.began - 0.1 * 3600 < 5
+
+
 def test_polls_are_long_again_once_nobody_waits_for_the_model_any_more(tmp_path):
     with Weeks(tmp_path / "house") as house:
         house.cloud.models.default(status=503)
