@@ -48,7 +48,7 @@ class Poller:
         self.backoff.reset()
         self.away = False
         now = ticks_ms()
-        if updates.due(now):  # it brought something
+        if relay.inbox.full or updates.due(now):  # it brought something
             self.rest_until = now
         relay.watch.polled(now)
         relay.show()
