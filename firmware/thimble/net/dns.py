@@ -61,9 +61,8 @@ class Resolver:
         # What stays is made low in the heap, not behind what asking has left there.
         gc.collect()
         address = socket.getaddrinfo(address, port)[0][-1]
-        kept = self._kept(host, port)  # meanwhile the console's test may have asked, too
         cache = self._cache
-        if kept:
+        if kept in cache:  # else the console's test has asked meanwhile, too
             cache.remove(kept)
         elif len(cache) >= _CACHE:
             cache.pop(0)
