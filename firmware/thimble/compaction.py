@@ -1,7 +1,7 @@
 """Compaction: the older half of a conversation becomes a summary that the model writes.
 
 An overlay. It runs while nobody waits for an answer, and is given up when a message comes. Where
-the model cannot, or pressure is critical, whole oldest turns go, and the last summary stays.
+the model cannot, or the heap is short, whole oldest turns go, and the last summary stays.
 """
 
 from thimble.core import text
@@ -9,7 +9,6 @@ from thimble.core.errors import ThimbleError
 from thimble.core.octets import copy
 
 _RELIEVED = const(60)  # as core.pressure.RELIEVED
-_CRITICAL = const(2)  # as core.pressure.CRITICAL
 _USER = const(0)  # as core.conversation.USER
 _SUMMARY = const(2)  # as core.conversation.SUMMARY
 _TEXT = const(1)  # as model.request.TEXT
@@ -32,7 +31,7 @@ def run(relay):
     """
     memory = relay.memory
     most = relay.config.memory.max_messages
-    able = memory.pressure.level < _CRITICAL
+    able = not memory.short
     relay.reply.peer.key_len = 0  # nobody is being answered: /stop says so
     while not relay.inbox.count:
         chat = None
@@ -53,7 +52,7 @@ def run(relay):
                 return True
         _shorten(relay, chat, chat.turns - older if size else chat.turns // 2, size)
         memory.compactions += 1
-        relay.log.info("compacted: %d %% of the segments used" % memory.fill())
+        relay.log.info("compacted to %d %% of the segments" % memory.fill())
     memory.look()
     return False
 

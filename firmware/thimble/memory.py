@@ -26,14 +26,15 @@ class Memory:
     strain    gives the percent to which memory outside this heap is strained
 
     ``chats``, ``segments``, ``pressure``; ``heap_low``, the fewest bytes free after a collection;
-    ``compactions``, how often a conversation was compacted.
+    ``compactions``, how often a conversation was compacted; ``short``, whether at the last look
+    more was short than the segments, which a summary can free.
     """
 
     def __init__(self, settings, sizes, code, strain):
         self.pressure = Pressure(settings.elevated, settings.critical)
         self._elevated = settings.elevated
         self._outside = strain
-        self.compactions = 0
+        self.compactions = self.short = 0
         self.segments = segments = Segments(sizes.segment, sizes.segments_max, 0)
         self.chats = Chats(segments, sizes.slots)
         reserve = sizes.reserve + code
@@ -77,7 +78,9 @@ class Memory:
             heap = self.heap()
         if self.fill() >= self._elevated:
             self.evict()
-        level = self.pressure.look(max(self.fill(), heap, self._outside()), again)
+        heap = max(heap, self._outside())
+        self.short = heap >= _RELIEVED
+        level = self.pressure.look(max(self.fill(), heap), again)
         if not self.pressure.level:
             self.regrow()
         return level
@@ -136,8 +139,7 @@ class Memory:
         or ``hard``, what segments are free then go to it, all but two, or all if ``hard``;
         regrow() leaves it the reserve.
 
-        The conversation that is being answered is not touched. True if it is not the segments
-        alone that are short.
+        The conversation that is being answered is not touched.
         """
         chats, segments = self.chats, self.segments
         last = chats.all[0]
@@ -158,5 +160,3 @@ class Memory:
         if hard or self.heap() >= _RELIEVED:
             segments.release(segments.free - (0 if hard else 2))
             self.collect()
-            return True
-        return self._outside() >= _RELIEVED

@@ -17,6 +17,7 @@ from thimble.memory import Memory
 from thimble.poller import Poller
 from thimble.responder import Responder
 
+_NORMAL = const(0)  # as core.pressure.NORMAL
 _ELEVATED = const(1)  # as core.pressure.ELEVATED
 _CRITICAL = const(2)  # as core.pressure.CRITICAL
 _JOINING = const(0x55)  # as board.led.JOINING
@@ -201,18 +202,20 @@ class Relay:
     # Memory.
 
     def look(self, again=False):
-        """Looks at the gauges, and gives memory back at once where it is critical."""
+        """Looks at the gauges, and gives memory back at once where the heap is critical."""
         was = self.memory.pressure.level
         level = self.memory.look(again)
         if level == _CRITICAL:
             if was < level:
                 self._todo = self._todo & (_SHED | _RECONNECT) | self.memory.gauges() << _GAUGES
-            if self.memory.relieve():
+            if self.memory.short:
+                self.memory.relieve()
                 self._todo |= _SHED
+                level = _NORMAL
         for chat in self.memory.chats.all:
             if chat.turns > self.config.memory.max_messages:
                 level = _ELEVATED
-        if level == _ELEVATED and (again or self._compact != _LATER):
+        if level and (again or self._compact != _LATER):
             self._compact = _NOW
 
     def starved(self):

@@ -202,8 +202,7 @@ class Responder:
             relay.journal.commit()
         relay.answered += 1
         self.done_at = ticks_ms()
-        # Critical pressure spared the conversation while it was answered.
-        relay.look(relay.memory.pressure.level > 1)
+        relay.look()
         if not relay.answered % _COLLECT_EVERY:
             relay.memory.collect()
 

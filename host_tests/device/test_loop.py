@@ -330,13 +330,22 @@ def test_the_first_day_begins_before_anything_is_polled_and_again_until_it_has()
 def test_memory_that_is_short_closes_the_models_connection_and_leaves_telegrams():
     relay = Served()
     relay.pressure.level = CRITICAL  # it is reported when it begins
-    for short in (False, True):  # False: of the segments, which no connection has
-        relay.memory = Part(relay.notes, look=CRITICAL, relieve=short)
-        relay.memory.chats = relay.memory.pressure = relay.pressure
-        Relay.look(relay, True)
-        assert relay.took() == [("look", True), ("relieve",)]
-        relay._turn()
-        assert relay.took() == ["model closed", ("clear",)] * short
+    relay.memory = Part(relay.notes, look=CRITICAL, relieve=None)
+    relay.memory.chats = relay.memory.pressure = relay.pressure
+    relay.memory.short = True
+    Relay.look(relay, True)
+    assert relay.took() == [("look", True), ("relieve",)] and not relay._compact
+    relay._turn()
+    assert relay.took() == ["model closed", ("clear",)]
+
+
+def test_segments_that_are_short_are_summarized_and_close_no_connection():
+    relay = Served()
+    relay.memory = Part(relay.notes, look=CRITICAL)
+    relay.memory.chats = relay.memory.pressure = relay.pressure
+    relay.pressure.level, relay.memory.short = CRITICAL, False
+    Relay.look(relay, True)
+    assert relay.took() == [("look", True)] and relay._compact and not relay._todo
 
 
 def test_the_heap_is_collected_before_a_long_poll_and_the_models_connection_stays_for_a_minute():
@@ -360,15 +369,12 @@ def test_the_gauges_are_looked_at_behind_every_answer_and_the_heap_is_collected_
     relay = Part(notes, look=None)
     relay.inbox, relay.journal = Part(notes, drop=None), Part(notes, done=None, commit=None)
     relay.memory = Part(notes, collect=None)
-    relay.memory.pressure = Part(notes)
     relay.reply = relay.exchange = None
     relay.inbox.count = relay.started = relay.answered = 0
     responder = Responder(relay)
     for number in range(1, 49):
-        relay.memory.pressure.level = number % 3
         responder.done(7)
-        # What critical pressure spared while it was answered is seen to now.
-        behind = [("look", number % 3 == CRITICAL)] + [("collect",)] * (number % 16 == 0)
+        behind = [("look",)] + [("collect",)] * (number % 16 == 0)
         assert notes == [("done", 7), ("drop", 7), ("commit",)] + behind
         notes[:] = []
 
