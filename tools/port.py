@@ -46,7 +46,7 @@ def source() -> Path:
     """MicroPython's source tree; fetched on first use. Raises RuntimeMissing."""
     folder = cache_dir() / f"micropython-{SUITE}-source"
     try:
-        debian.fetch(f"deb-src [{{signed}}] {{site}} {SUITE} main", _unpack, folder)
+        debian.fetch(f"deb-src [{{signed}}] {{site}} {SUITE} main", (_unpack,), folder)
     except debian.FetchError as error:
         raise RuntimeMissing(f"apt could not fetch MicroPython's source: {error}") from error
     return next(path for path in folder.iterdir() if (path / "py").is_dir())
@@ -54,7 +54,7 @@ def source() -> Path:
 
 def _unpack(apt: debian.Apt) -> None:
     # Debian's patches concern its own Unix build and are left out.
-    apt.run(*apt.command, "source", "--download-only", "micropython")
+    apt.get("source", "--download-only", "micropython")
     [archive] = apt.files.glob("*.orig.tar.xz")
     with tarfile.open(archive) as tar:
         # Debian 12's Python 3.11.2 does not know filters yet; the archive's signature is checked.
