@@ -127,7 +127,7 @@ def _fetch(entry: str, ways: Iterable[Callable[[Apt], None]], folder: Path, arch
         shutil.rmtree(work, ignore_errors=True)
         return
     shutil.rmtree(work, ignore_errors=True)
-    raise FetchError("; ".join(failures) or "apt knows no mirror")
+    raise FetchError("; ".join(dict.fromkeys(failures)) or "apt knows no mirror")
 
 
 def _mirrors() -> list[str]:
